@@ -1,0 +1,195 @@
+"""The nouns of an atlas: records, hits, landings, clusters, recipes; frozen, and the same for every reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Point = tuple[float, float, float]
+"""A place on a map, in map units."""
+
+
+class Space(StrEnum):
+    """A function from a picture to a unit vector."""
+
+    CLIP = "clip"
+    VAE = "vae"
+
+
+class Split(StrEnum):
+    """Whether the generator may have seen a picture."""
+
+    TRAIN = "train"
+    HELDOUT = "heldout"
+
+
+class Relation(StrEnum):
+    """How a corpus stands to the generator in use; it rules the words on the screen."""
+
+    ALL = "all"
+    SAMPLE = "sample"
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_training(self) -> bool:
+        """Whether neighbors may be called training pictures."""
+        return self in (Relation.ALL, Relation.SAMPLE)
+
+
+class VerdictName(StrEnum):
+    """How near a picture comes to its nearest training picture, in one word."""
+
+    COPY = "copy"
+    NEARER = "nearer"
+    TYPICAL = "typical"
+    FAR = "far"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One picture of the corpus; `None` means unknown."""
+
+    id: int
+    key: str
+    split: Split
+    family: str | None = None
+    captions: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    group: str | None = None
+    image_url: str | None = None
+    page_url: str | None = None
+    host: str | None = None
+    author: str | None = None
+    licence: str | None = None
+    licence_url: str | None = None
+    width: int | None = None
+    height: int | None = None
+    aesthetic: float | None = None
+    punsafe: float | None = None
+    pwatermark: float | None = None
+    sha256: str | None = None
+    phash: str | None = None
+    fetched_at: str | None = None
+    placed: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def caption(self) -> str:
+        """The English caption, else the first there is, else the key."""
+        return self.captions.get("en") or next(iter(self.captions.values()), "") or self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A picture of the corpus that a question found.
+
+    Attributes:
+        similarity: cosine to the query.
+        percentile: 0-100, the share of training pictures whose own nearest (family left out) is less similar than
+            this; None for text queries.
+        point: its place on the map of the space that was asked.
+        cluster: its cluster there; None outside all clusters.
+    """
+
+    id: int
+    similarity: float
+    percentile: float | None
+    split: Split
+    caption: str
+    image_url: str | None
+    page_url: str | None
+    licence: str | None
+    point: Point
+    cluster: int | None
+    family: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceLanding:
+    """Where a picture lands in one space.
+
+    Attributes:
+        point: its place, map units.
+        distance: map units to the nearest point of the corpus.
+        percentile: of the similarity to its nearest training picture, 0-100.
+        hits: the nearest pictures by the vectors, most similar first.
+        via: `latent` where the generator's own latent was used, `picture` where the decoded picture was encoded anew.
+    """
+
+    point: Point
+    distance: float
+    percentile: float
+    hits: tuple[Hit, ...]
+    via: str = "picture"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A word for a landing and the rule that gave it."""
+
+    name: VerdictName
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """Where a picture lands in every space of an atlas."""
+
+    spaces: Mapping[str, SpaceLanding]
+    verdict: Verdict
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A group of pictures close to each other on one map; `exemplars` are ids, the most central first."""
+
+    space: str
+    level: int
+    cluster: int
+    label: str
+    size: int
+    exemplars: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that a picture was generated from; the same recipe gives the same picture."""
+
+    prompt: str
+    negative: str = ""
+    seed: int = 0
+    steps: int = 25
+    guidance: float = 4.0
+    generator: str = "demo"
+    lora: str | None = None
+    revision: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrajectoryStep:
+    """One denoising step: where the predicted clean picture stands on each map.
+
+    Attributes:
+        step: 1-based.
+        timestep: of the scheduler.
+        points: space -> place, map units.
+        nearest: space -> id of the nearest training picture by the vectors.
+        similarity: space -> cosine to it.
+    """
+
+    step: int
+    timestep: float
+    points: Mapping[str, Point]
+    nearest: Mapping[str, int]
+    similarity: Mapping[str, float]
+
+
+def to_json(value: Any) -> Any:  # noqa: ANN401 - any of the records above
+    """Return a record as plain dicts and lists that `json.dumps` takes."""
+    return asdict(value)
