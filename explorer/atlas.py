@@ -1,0 +1,224 @@
+"""An atlas, opened: one immutable version, memory-mapped, and the takedowns that hold for it now.
+
+Reading needs numpy, pyarrow and DuckDB; no model and no search index is loaded by opening.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from explorer import denylist, verify
+from explorer.errors import QueryError
+from explorer.layout import AtlasPaths, VersionPaths, record_of
+from explorer.manifest import Manifest, from_dict
+from explorer.records import Cluster, Record, Space, Split
+from explorer.spaces import SpaceData, load_space
+from explorer.table import RecordsTable
+
+_APPLICATION = "latent-explorer"
+
+
+class Atlas:
+    """One version of an atlas; safe to ask from several threads.
+
+    Attributes:
+        path: the atlas's directory.
+        version: the name of the version that was opened.
+        meta: what `atlas.json` holds.
+        manifest: where the corpus came from.
+        spaces: the names of the spaces, `clip` first.
+        ids: int64 (n,), id of each row.
+        train: bool (n,), whether the row is of the split `train`.
+        families: int32 (n,), equal where two rows are of one family; a row without a family is its own.
+        workspace_dir: where selections, generated pictures and jobs are kept.
+        cache_dir: where what can be computed again is kept.
+    """
+
+    def __init__(
+        self, paths: AtlasPaths, version: VersionPaths, meta: dict[str, Any], workspace: Path, cache: Path
+    ) -> None:
+        """Map the arrays of a version that was held against its `atlas.json`; `Atlas.open` is the way here."""
+        self.path, self.version, self.meta = paths.root, version.root.name, meta
+        self.workspace_dir, self.cache_dir = workspace, cache
+        self.manifest: Manifest = from_dict(meta["manifest"], base=paths.root, file="atlas.json")
+        self._paths, self._files = paths, version
+        light = pq.read_table(version.records, columns=["id", "split", "family"])
+        self.ids: npt.NDArray[np.int64] = light["id"].to_numpy()
+        self.train: npt.NDArray[np.bool_] = np.asarray(light["split"].to_numpy() == Split.TRAIN.value)
+        self.families = _family_codes(light["family"])
+        self._by_id = np.argsort(self.ids, kind="stable")
+        self.spaces: tuple[str, ...] = tuple(sorted(meta["spaces"], key=lambda name: (name != Space.CLIP, name)))
+        self._spaces = {name: load_space(version, name, meta["spaces"][name]) for name in self.spaces}
+        self._records = RecordsTable(version.records)
+        self._lock = threading.Lock()
+        self._denied_stamp: tuple[int, ...] | None = None
+        self._denied = np.zeros(len(self), dtype=np.bool_)
+
+    @classmethod
+    def open(cls, path: Path | str, *, workspace: Path | None = None, version: str | None = None) -> Atlas:
+        """Open the live version of an atlas, or the version named.
+
+        Args:
+            path: the atlas's directory.
+            workspace: where to keep what is made with it; by default beside it, or in the user's state directory where
+                the atlas is read-only.
+            version: a version's name; by default the live one.
+
+        Raises:
+            AtlasError: there is no atlas, it is damaged or mixed from two builds, or of another schema.
+        """
+        paths = AtlasPaths(Path(path))
+        found = verify.current(paths, version)
+        meta = verify.read_meta(found)
+        own = f"{paths.root.resolve().name}-{hashlib.sha256(str(paths.root.resolve()).encode()).hexdigest()[:12]}"
+        cache = _writable(paths.cache, platformdirs.user_cache_path(_APPLICATION) / own)
+        verify.hold(found, meta, cache)
+        kept = workspace or _writable(paths.workspace, platformdirs.user_state_path(_APPLICATION) / own / "workspace")
+        return cls(paths, found, meta, kept, cache)
+
+    def __len__(self) -> int:
+        """The number of pictures, denied ones included."""
+        return len(self.ids)
+
+    @property
+    def denied(self) -> npt.NDArray[np.bool_]:
+        """Which rows were taken down, by the denylist as it is on disk now; bool (n,)."""
+        with self._lock:
+            stamp = _stamp(self._paths.denylist)
+            if stamp != self._denied_stamp:
+                self._denied = self._records.denied(denylist.read(self._paths.denylist), len(self))
+                self._records.hide(self.ids[self._denied])
+                self._denied_stamp = stamp
+            return self._denied
+
+    def allowed(self, split: Split | None) -> npt.NDArray[np.bool_]:
+        """Which rows an answer may show; `split` None = both; bool (n,)."""
+        chosen = self.train if split is Split.TRAIN else ~self.train if split is Split.HELDOUT else True
+        return ~self.denied & chosen
+
+    def space(self, name: str) -> SpaceData:
+        """One space of the atlas.
+
+        Raises:
+            QueryError: the atlas has no such space.
+        """
+        if name not in self._spaces:
+            raise QueryError(f"found space {str(name)[:40]!r}; this atlas has {' and '.join(self.spaces)}")
+        return self._spaces[name]
+
+    def rows(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The row of each id.
+
+        Raises:
+            QueryError: an id is not in the atlas, or was taken down.
+        """
+        wanted = np.asarray(ids, dtype=np.int64)
+        place = np.minimum(np.searchsorted(self.ids, wanted, sorter=self._by_id), len(self) - 1)
+        rows = self._by_id[place]
+        bad = (self.ids[rows] != wanted) | self.denied[rows]
+        if bad.any():
+            raise QueryError(f"found id {wanted[bad][0]}, which is not in this atlas; take one from a search")
+        return rows
+
+    def row(self, identity: int) -> int:
+        """The row of one id; see `rows`."""
+        return int(self.rows([identity])[0])
+
+    def record(self, identity: int) -> Record:
+        """All that is known of one picture; QueryError if it is not in the atlas."""
+        return self.records([identity])[0]
+
+    def records(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> tuple[Record, ...]:
+        """All that is known of some pictures, in the order asked; QueryError if one is not in the atlas."""
+        wanted = self.ids[self.rows(ids)].tolist()
+        table = self._records.query("SELECT * FROM records WHERE id IN (SELECT unnest($1::BIGINT[]))", [wanted])
+        found = {row["id"]: record_of(row) for row in table.to_pylist()}
+        return tuple(found[identity] for identity in wanted)
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Ask DuckDB about the view `records` (the columns of `records.parquet`, without what was taken down).
+
+        Args:
+            sql: one statement, `?` or `$1` where a value belongs.
+            parameters: the values, bound and never part of the text.
+
+        Raises:
+            QueryError: DuckDB refuses the statement.
+        """
+        _ = self.denied
+        return self._records.query(sql, parameters)
+
+    def thumbnail(self, identity: int) -> bytes:
+        """A picture's thumbnail, WebP.
+
+        Raises:
+            QueryError: it is not in the atlas, or has no thumbnail.
+        """
+        self.row(identity)
+        entry = self._thumbnails.get(identity)
+        if entry is None:
+            raise QueryError(f"picture {identity} has no thumbnail in this atlas")
+        pack, offset, length = entry
+        with self._files.pack(pack).open("rb") as handle:
+            handle.seek(offset)
+            return handle.read(length)
+
+    def clusters(self, space: str = Space.CLIP) -> tuple[Cluster, ...]:
+        """The clusters of a space, coarse levels first; exemplars that were taken down are left out."""
+        self.space(space)
+        hidden = set(self.ids[self.denied].tolist())
+        return tuple(
+            Cluster(**{**row, "exemplars": tuple(i for i in row["exemplars"] if i not in hidden)})
+            for row in self._clusters
+            if row["space"] == space
+        )
+
+    @cached_property
+    def _thumbnails(self) -> dict[int, tuple[int, int, int]]:
+        columns = pq.read_table(self._files.thumbnails).to_pydict()
+        places = zip(columns["pack"], columns["offset"], columns["length"], strict=True)
+        return dict(zip(columns["id"], places, strict=True))
+
+    @cached_property
+    def _clusters(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = pq.read_table(self._files.clusters).to_pylist()
+        return sorted(rows, key=lambda row: (row["level"], row["cluster"]))
+
+
+def _family_codes(families: pa.ChunkedArray) -> npt.NDArray[np.int32]:
+    encoded = families.combine_chunks().dictionary_encode()
+    codes: npt.NDArray[np.int32] = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+    alone = np.flatnonzero(codes < 0)
+    codes[alone] = len(encoded.dictionary) + np.arange(len(alone), dtype=np.int32)
+    return codes
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return ()
+    return (status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _writable(preferred: Path, fallback: Path) -> Path:
+    """`preferred`, or `fallback` where no file can be written there; permission bits alone do not tell, so try."""
+    try:
+        preferred.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=preferred):
+            return preferred
+    except OSError:
+        fallback.mkdir(parents=True, exist_ok=True)
+        return fallback

@@ -1,0 +1,259 @@
+"""Where everything of an atlas lies on disk, what each file holds, and how a file is written whole or not at all.
+
+Sources: the Arrow and Parquet formats (arrow.apache.org/docs/format), the NPY format (numpy.lib.format), `rename(2)`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from explorer.records import Record, Split
+
+SCHEMA = 1
+"""Raised when an older reader could no longer understand an atlas; added files and columns keep it."""
+
+NEIGHBORS = 15
+THUMBNAIL_SIDE = 256
+PACK_BYTES = 64 * 1024 * 1024
+ROW_GROUP = 8192
+
+SPACE_ARRAYS: Mapping[str, tuple[str, int]] = {
+    "vectors": ("float16", 2),
+    "mean": ("float32", 1),
+    "points": ("float32", 2),
+    "cluster": ("int32", 1),
+    "neighbors": ("int32", 2),
+    "distances": ("float32", 2),
+    "baseline": ("float32", 1),
+}
+"""Name of each array of a space -> dtype and number of axes."""
+
+RECORDS_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.int64(), nullable=False),
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        ("family", pa.string()),
+        ("captions", pa.map_(pa.string(), pa.string())),
+        ("tags", pa.list_(pa.string())),
+        *((name, pa.string()) for name in ("group", "image_url", "page_url", "host")),
+        *((name, pa.string()) for name in ("author", "licence", "licence_url")),
+        *((name, pa.int32()) for name in ("width", "height")),
+        *((name, pa.float32()) for name in ("aesthetic", "punsafe", "pwatermark")),
+        *((name, pa.string()) for name in ("sha256", "phash", "fetched_at")),
+        pa.field("placed", pa.bool_(), nullable=False),
+        ("extra", pa.string()),
+    ]
+)
+"""`captions`: language -> text. `extra`: a JSON object of the source's other columns, or null."""
+
+CLUSTERS_SCHEMA = pa.schema(
+    [
+        ("space", pa.string()),
+        ("level", pa.int32()),
+        ("cluster", pa.int32()),
+        ("label", pa.string()),
+        ("size", pa.int64()),
+        ("exemplars", pa.list_(pa.int64())),
+    ]
+)
+
+THUMBNAILS_SCHEMA = pa.schema(
+    [("id", pa.int64()), ("pack", pa.int32()), ("offset", pa.int64()), ("length", pa.int32())]
+)
+
+_VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPaths:
+    """The files of one immutable version."""
+
+    root: Path
+
+    @property
+    def meta(self) -> Path:
+        """Schema number, manifest, settings, and the checksum and shape of every other file."""
+        return self.root / "atlas.json"
+
+    @property
+    def records(self) -> Path:
+        """`RECORDS_SCHEMA`, one row a picture; its order is the row order of every array."""
+        return self.root / "records.parquet"
+
+    @property
+    def clusters(self) -> Path:
+        """`CLUSTERS_SCHEMA`."""
+        return self.root / "clusters.parquet"
+
+    @property
+    def thumbnails(self) -> Path:
+        """`THUMBNAILS_SCHEMA`: where in which pack a thumbnail lies."""
+        return self.root / "thumbnails.parquet"
+
+    def pack(self, number: int) -> Path:
+        """One file of thumbnails laid end to end."""
+        return self.root / "thumbnails" / f"{number:05d}.pack"
+
+    def array(self, space: str, name: str) -> Path:
+        """One array of a space; `name` is a key of `SPACE_ARRAYS`."""
+        return self.root / space / f"{name}.npy"
+
+    def files(self) -> list[Path]:
+        """Every file of the version but `atlas.json`, sorted."""
+        found = (path for path in self.root.rglob("*") if path.is_file() and path != self.meta)
+        return sorted(found)
+
+
+@dataclass(frozen=True, slots=True)
+class AtlasPaths:
+    """The directory of an atlas."""
+
+    root: Path
+
+    @property
+    def current(self) -> Path:
+        """The live version's name."""
+        return self.root / "CURRENT"
+
+    @property
+    def denylist(self) -> Path:
+        """Takedowns, one JSON object a line."""
+        return self.root / "denylist.jsonl"
+
+    @property
+    def workspace(self) -> Path:
+        """What people made with the atlas."""
+        return self.root / "workspace"
+
+    @property
+    def cache(self) -> Path:
+        """What can be computed again."""
+        return self.root / "cache"
+
+    @property
+    def build(self) -> Path:
+        """What an unfinished build has so far."""
+        return self.root / "build"
+
+    @property
+    def versions(self) -> Path:
+        """The folder of the versions."""
+        return self.root / "versions"
+
+    def version(self, name: str) -> VersionPaths:
+        """The files of version `name`; a name is a plain word, so that it can never lead elsewhere.
+
+        Raises:
+            ValueError: `name` is not such a word.
+        """
+        if not _VERSION_NAME.fullmatch(name):
+            raise ValueError(f"{name[:40]!r} is not the name of a version")
+        return VersionPaths(self.versions / name)
+
+    def publish(self, name: str) -> None:
+        """Let `name` be the live version, in one atomic step."""
+        self.version(name)
+        write_atomic(self.current, f"{name}\n".encode())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes `path`'s place, whole and on the disk, when the block ends without an exception."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with unfinished.open("xb+") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Let a rename inside `folder` reach the disk; Windows has no such call and needs none."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write `data` to `path`: whole or not at all."""
+    with replacing(path) as handle:
+        handle.write(data)
+
+
+def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write `array` in the NPY format, never as a pickle."""
+    with replacing(path) as handle:
+        np.save(handle, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write `table` as Parquet."""
+    with replacing(path) as handle:
+        pq.write_table(table, handle, compression="zstd", row_group_size=ROW_GROUP)
+
+
+def write_thumbnails(version: VersionPaths, thumbnails: Iterable[tuple[int, bytes]]) -> None:
+    """Write thumbnails, given as id and WebP bytes, into packs of at most about 64 MiB, and their table."""
+    rows: list[dict[str, int]] = []
+    items = iter(thumbnails)
+    number, item = 0, next(items, None)
+    while item is not None:
+        with replacing(version.pack(number)) as handle:
+            while item is not None and handle.tell() < PACK_BYTES:
+                identity, data = item
+                rows.append({"id": identity, "pack": number, "offset": handle.tell(), "length": len(data)})
+                handle.write(data)
+                item = next(items, None)
+        number += 1
+    write_table(version.thumbnails, pa.Table.from_pylist(rows, schema=THUMBNAILS_SCHEMA))
+
+
+def records_table(records: Iterable[Record]) -> pa.Table:
+    """Records as a table of `RECORDS_SCHEMA`."""
+    return pa.Table.from_pylist([_row_of(record) for record in records], schema=RECORDS_SCHEMA)
+
+
+def record_of(row: Mapping[str, Any]) -> Record:
+    """A record out of a row of `records.parquet` as DuckDB or pyarrow gives it; unknown columns are left aside."""
+    values = {name: row[name] for name in _RECORD_FIELDS if row.get(name) is not None}
+    values["split"] = Split(row["split"])
+    values["captions"] = dict(row["captions"] or {})
+    values["tags"] = tuple(row["tags"] or ())
+    values["extra"] = json.loads(row["extra"] or "{}")
+    return Record(**values)
+
+
+def _row_of(record: Record) -> dict[str, Any]:
+    row = {name: getattr(record, name) for name in _RECORD_FIELDS}
+    row["split"] = record.split.value
+    row["captions"] = list(record.captions.items())
+    row["tags"] = list(record.tags)
+    row["extra"] = json.dumps(record.extra, ensure_ascii=False, allow_nan=False) if record.extra else None
+    return row
+
+
+_RECORD_FIELDS = tuple(part.name for part in fields(Record))

@@ -1,0 +1,80 @@
+"""One space of an atlas: its vectors, its map, and how near is near in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explorer.errors import AtlasError
+from explorer.layout import SPACE_ARRAYS, VersionPaths
+
+_RADIUS_PERCENTILE = 99
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpaceData:
+    """One space of an atlas and its map.
+
+    Attributes:
+        name: the space's name.
+        vectors: float16 (n, d), unit length, memory-mapped.
+        mean: float32 (d,), what was subtracted before normalizing; zeros in `clip`.
+        points: float32 (n, 3), map units, memory-mapped.
+        cluster: int32 (n,), -1 = in no cluster.
+        neighbors: int32 (n, 15), rows, nearest first.
+        distances: float32 (n, 15), cosine distance to them.
+        baseline: float32 (m,), ascending: each training picture's similarity to its nearest outside its family.
+        center: float64 (3,), the points' centroid.
+        radius: 99th percentile of the points' distance to it, map units.
+        a: UMAP's curve 1 / (1 + a x^2b), as the map was fitted with.
+        b: the same.
+    """
+
+    name: str
+    vectors: npt.NDArray[np.float16]
+    mean: npt.NDArray[np.float32]
+    points: npt.NDArray[np.float32]
+    cluster: npt.NDArray[np.int32]
+    neighbors: npt.NDArray[np.int32]
+    distances: npt.NDArray[np.float32]
+    baseline: npt.NDArray[np.float32]
+    center: npt.NDArray[np.float64]
+    radius: float
+    a: float
+    b: float
+
+    def percentiles(self, similarities: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """0-100: the share of training pictures whose own nearest, its family left out, is less similar than this.
+
+        NaN everywhere where no training picture has a neighbor outside its family.
+        """
+        if not len(self.baseline):
+            return np.full(np.shape(similarities), np.nan)
+        return 100.0 * np.searchsorted(self.baseline, similarities, side="left") / len(self.baseline)
+
+
+def load_space(version: VersionPaths, name: str, meta: Mapping[str, Any]) -> SpaceData:
+    """Map one space of a version; `meta` is its entry in `atlas.json`.
+
+    Raises:
+        AtlasError: an array is of another type, or the entry lacks the map's curve.
+    """
+    arrays: dict[str, Any] = {}
+    for array, (dtype, _) in SPACE_ARRAYS.items():
+        arrays[array] = np.load(
+            version.array(name, array), mmap_mode="r" if array in ("vectors", "points") else None, allow_pickle=False
+        )
+        if arrays[array].dtype != dtype:
+            raise AtlasError(f"{name}/{array}.npy: expected {dtype}, found {arrays[array].dtype}; index again")
+    try:
+        a, b = float(meta["a"]), float(meta["b"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise AtlasError(f"atlas.json: space {name} has no curve a and b; index the corpus again") from error
+    center = arrays["points"].mean(axis=0, dtype=np.float64)
+    reach = np.linalg.norm(arrays["points"] - center, axis=1)
+    radius = float(np.percentile(reach, _RADIUS_PERCENTILE))
+    return SpaceData(name=name, **arrays, center=center, radius=radius, a=a, b=b)

@@ -1,0 +1,64 @@
+"""`records.parquet` as DuckDB reads it, without what was taken down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from explorer import denylist
+from explorer.errors import QueryError
+
+
+class RecordsTable:
+    """DuckDB over `records.parquet`: one cursor a call, no extension, no other file, the configuration locked.
+
+    The view `records` leaves out what is hidden; `everything` does not.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection = duckdb.connect(
+            ":memory:",
+            config={
+                "autoload_known_extensions": "false",
+                "autoinstall_known_extensions": "false",
+                "allow_community_extensions": "false",
+            },
+        )
+        quoted = str(path.resolve()).replace("'", "''")
+        self._connection.execute("CREATE TABLE hidden(id BIGINT)")
+        self._connection.execute(f"SET allowed_paths = ['{quoted}']")
+        self._connection.execute("SET enable_external_access = false")
+        self._connection.execute(
+            f"CREATE VIEW records AS FROM read_parquet('{quoted}') WHERE id NOT IN (SELECT id FROM hidden)"
+        )
+        self._connection.execute(f"CREATE VIEW everything AS FROM read_parquet('{quoted}')")
+        self._connection.execute("SET lock_configuration = true")
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """One statement with its bound values; QueryError where DuckDB refuses it."""
+        try:
+            return self._connection.cursor().sql(sql, params=list(parameters)).to_arrow_table()
+        except duckdb.Error as error:
+            raise QueryError(f"the records cannot answer this: {str(error).splitlines()[0]}") from error
+
+    def hide(self, ids: npt.NDArray[np.int64]) -> None:
+        """Leave these ids out of the view `records` from now on."""
+        cursor = self._connection.cursor().begin()
+        cursor.execute("DELETE FROM hidden")
+        cursor.execute("INSERT INTO hidden SELECT unnest($1::BIGINT[])", [ids.tolist()])
+        cursor.commit()
+
+    def denied(self, listed: denylist.Denylist, rows: int) -> npt.NDArray[np.bool_]:
+        """Which of the rows a denylist covers; bool (rows,)."""
+        found = np.zeros(rows, dtype=np.bool_)
+        for kind in listed:
+            for column in denylist.COLUMNS[kind]:
+                values = self.query(f"SELECT {column} FROM everything")[column].to_pylist()
+                found |= np.fromiter(denylist.is_denied(listed, kind, values), np.bool_, rows)
+        return found

@@ -1,0 +1,169 @@
+"""A small, valid atlas made without any model, in well under a second.
+
+Sixty pictures of colored shapes in six groups of ten; each pair of neighboring keys is a family, every tenth picture is
+held out with its family's split, and the vectors of a group lie around one direction, so that nearness is known.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from PIL import Image, ImageDraw
+
+from explorer import layout, verify
+from explorer.records import Record, Split
+
+COLORS = ("red", "orange", "green", "teal", "blue", "purple")
+PER_GROUP = 10
+VERSION = "20250101T000000Z-small"
+
+
+@dataclass(frozen=True)
+class SmallAtlas:
+    """What to write.
+
+    Attributes:
+        dims: space -> dimension.
+        seed: of the vectors and places.
+        change: called with every record before it is written.
+        extra_meta: joins, or overrides, what `atlas.json` says.
+    """
+
+    dims: Mapping[str, int] = field(default_factory=lambda: {"clip": 32, "vae": 48})
+    seed: int = 0
+    change: Callable[[Record], Record] = lambda record: record
+    extra_meta: Mapping[str, Any] = field(default_factory=dict)
+    version: str = VERSION
+
+    def write(self, root: Path) -> Path:
+        """Write and publish it under `root`; return `root`."""
+        paths = layout.AtlasPaths(root)
+        version = paths.version(self.version)
+        records = [self.change(_record(row)) for row in range(len(COLORS) * PER_GROUP)]
+        layout.write_table(version.records, layout.records_table(records))
+        layout.write_thumbnails(version, ((record.id, _webp(row)) for row, record in enumerate(records)))
+        clusters = []
+        for space, dim in self.dims.items():
+            clusters += self._write_space(version, space, dim, records)
+        layout.write_table(version.clusters, pa.Table.from_pylist(clusters, schema=layout.CLUSTERS_SCHEMA))
+        meta = _meta(self.dims, len(records)) | {"version": self.version} | dict(self.extra_meta)
+        meta["files"] = verify.describe(version)
+        layout.write_atomic(version.meta, json.dumps(meta).encode())
+        paths.publish(self.version)
+        return root
+
+    def _write_space(
+        self, version: layout.VersionPaths, space: str, dim: int, records: list[Record]
+    ) -> list[dict[str, Any]]:
+        rng = np.random.default_rng([self.seed, dim])
+        group = np.arange(len(records)) // PER_GROUP
+        vectors = rng.normal(size=(len(COLORS), dim))[group] + 0.6 * rng.normal(size=(len(records), dim))
+        vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+        angle = 2 * math.pi * np.arange(len(COLORS)) / len(COLORS)
+        centers = 8 * np.stack([np.cos(angle), np.sin(angle), np.sin(2 * angle) / 2], axis=1)
+        arrays = _neighbors(vectors, records) | {
+            "vectors": vectors,
+            "mean": np.zeros(dim, np.float32),
+            "points": (centers[group] + rng.normal(scale=0.7, size=(len(records), 3))).astype(np.float32),
+            "cluster": np.where(np.arange(len(records)) % PER_GROUP == 7, -1, group).astype(np.int32),
+        }
+        for name, array in arrays.items():
+            layout.write_array(version.array(space, name), array)
+        return [_cluster(space, number, records) for number in range(len(COLORS))]
+
+
+def _record(row: int) -> Record:
+    color, number = COLORS[row // PER_GROUP], row % PER_GROUP
+    family = f"{color}-{number // 2}"
+    return Record(
+        id=1000 + 7 * row,
+        key=f"{color}-{number}",
+        split=Split.HELDOUT if number // 2 == 4 else Split.TRAIN,
+        family=family,
+        captions={"en": f"{color} shape {number}", "zh": f"形状 {number}"},
+        tags=(color, "shape"),
+        group=color,
+        image_url=f"https://pictures.example/{color}/{number}.png",
+        page_url=f"https://pictures.example/{color}/{number}",
+        host="pictures.example",
+        author="Ada",
+        licence="CC BY-SA 4.0",
+        licence_url="https://creativecommons.org/licenses/by-sa/4.0/",
+        width=64,
+        height=64,
+        sha256=f"{row:064x}",
+        phash=f"{row * 2654435761 % 2**64:016x}",
+        extra={"corners": number + 3, "year": 1900 + row, "place": "Oslo" if row % 2 else None},
+    )
+
+
+def _webp(row: int) -> bytes:
+    image = Image.new("RGB", (64, 64), "white")
+    draw = ImageDraw.Draw(image)
+    draw.regular_polygon((32, 32, 24), row % PER_GROUP + 3, rotation=7 * row, fill=COLORS[row // PER_GROUP])
+    data = io.BytesIO()
+    image.save(data, "WEBP", quality=80)
+    return data.getvalue()
+
+
+def _neighbors(vectors: npt.NDArray[np.float16], records: list[Record]) -> dict[str, npt.NDArray[Any]]:
+    """Neighbors, their distances and the baseline, by brute force and as DESIGN.md defines them."""
+    similarity = vectors.astype(np.float32) @ vectors.astype(np.float32).T
+    np.fill_diagonal(similarity, -np.inf)
+    rows = np.argsort(-similarity, axis=1, kind="stable")[:, : layout.NEIGHBORS]
+    family = np.array([record.family for record in records])
+    train = np.array([record.split is Split.TRAIN for record in records])
+    others = np.where(family[:, None] == family[None, :], -np.inf, similarity)[np.ix_(train, train)]
+    return {
+        "neighbors": rows.astype(np.int32),
+        "distances": (1 - np.take_along_axis(similarity, rows, axis=1)).astype(np.float32),
+        "baseline": np.sort(others.max(axis=1)).astype(np.float32),
+    }
+
+
+def _cluster(space: str, number: int, records: list[Record]) -> dict[str, Any]:
+    members = [row for row in range(number * PER_GROUP, (number + 1) * PER_GROUP) if row % PER_GROUP != 7]
+    return {
+        "space": space,
+        "level": 0,
+        "cluster": number,
+        "label": COLORS[number],
+        "size": len(members),
+        "exemplars": [records[row].id for row in members[:4]],
+    }
+
+
+def _meta(dims: Mapping[str, int], count: int) -> dict[str, Any]:
+    return {
+        "schema": layout.SCHEMA,
+        "created": "2025-01-01T00:00:00Z",
+        "manifest": {
+            "kind": "openmoji",
+            "name": "shapes",
+            "title": "Colored shapes",
+            "licence": "CC BY-SA 4.0",
+            "licence_url": "https://creativecommons.org/licenses/by-sa/4.0/",
+            "attribution": "Shapes by Ada, CC BY-SA 4.0",
+            "homepage": "https://pictures.example/",
+            "training": {"relation": "all", "generators": ["demo"]},
+        },
+        "settings": {},
+        "models": {"clip": {"reference": "demo"}, "vae": {"reference": "demo"}, "generator": {"reference": "demo"}},
+        "libraries": {},
+        "outcomes": {"indexed": count},
+        "spaces": {space: {"dim": dim, "a": 1.577, "b": 0.895, "recall": 1.0} for space, dim in dims.items()},
+    }
+
+
+def changed(**values: Any) -> Callable[[Record], Record]:  # noqa: ANN401 - a record's own fields
+    """A `change` that sets the same values on every record."""
+    return lambda record: replace(record, **values)
