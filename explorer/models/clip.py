@@ -1,0 +1,164 @@
+"""The `clip` space: open_clip's embedding of pictures and words."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import numpy as np
+
+from explorer.errors import ModelError
+from explorer.models import hub
+from explorer.models.device import pick
+from explorer.models.quiet import loading
+from explorer.models.references import Kind, ModelReference, Role, parse
+from explorer.models.weights import fingerprint
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+    from PIL import Image
+
+T = TypeVar("T")
+BATCH = 64
+"""Pictures or texts that go through the model at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipModel:
+    """An open_clip model, ready to embed.
+
+    Attributes:
+        reference: names the model, for `ClipModel.load`.
+        revision: the hub's commit; None for local weights.
+        fingerprint: sha256 of the weights and of how pictures are prepared.
+        side: pictures are squares of this many pixels.
+        dim: dimensions of the space.
+    """
+
+    model: Any
+    tokenizer: Callable[[list[str]], torch.Tensor]
+    device: torch.device
+    reference: str
+    revision: str | None
+    fingerprint: str
+    side: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    dim: int
+
+    @classmethod
+    def load(cls, reference: str | ModelReference, device: str = "auto") -> Self:
+        """Load a model: `demo`, ARCH/TAG, hf-hub:org/name, local-dir:PATH or a folder.
+
+        Raises:
+            ModelError: there is no such model here, or its weights are not safetensors.
+        """
+        named = parse(reference, Role.CLIP) if isinstance(reference, str) else reference
+        where = pick(device)
+        with loading(named.text):
+            import open_clip
+
+            name, options, path = _source(named)
+            model = open_clip.create_model(name, device=where, **options).eval().requires_grad_(False)
+            tokenizer = open_clip.get_tokenizer(name)
+            prepare = open_clip.get_model_preprocess_cfg(model)
+        size = prepare["size"]
+        side = int(size if isinstance(size, int) else size[0])
+        mean, std = (tuple(float(v) for v in prepare[key]) for key in ("mean", "std"))
+        return cls(
+            model=model, tokenizer=tokenizer, device=where, reference=named.text, revision=hub.revision(path),
+            fingerprint=fingerprint(model.state_dict(), side, mean, std), side=side, mean=mean, std=std,
+            dim=_dimensions(model, side, where),
+        )  # fmt: skip
+
+    @property
+    def name(self) -> str:
+        """What to call the model on the screen."""
+        return self.reference if self.reference[:1] not in "/~." else Path(self.reference).name
+
+    def describe(self) -> dict[str, Any]:
+        """What an atlas keeps of the model that made its vectors."""
+        return {
+            "reference": self.reference, "revision": self.revision, "fingerprint": self.fingerprint, "dim": self.dim
+        }  # fmt: skip
+
+    def embed_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Return float32 (n, dim), unit length, one row a picture (RGB, of any size)."""
+        return self._embed(pictures, self._picture_batch, self.model.encode_image)
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return float32 (n, dim), unit length, one row a text; words past the model's context are cut."""
+        return self._embed(texts, lambda part: self.tokenizer(list(part)), self.model.encode_text)
+
+    def _embed(
+        self, items: Sequence[T], batch: Callable[[Sequence[T]], torch.Tensor], encode: Callable[..., torch.Tensor]
+    ) -> NDArray[np.float32]:
+        import torch
+
+        rows = [np.empty((0, self.dim), np.float32)]
+        with torch.inference_mode():
+            for start in range(0, len(items), BATCH):
+                tensor = batch(items[start : start + BATCH]).to(self.device)
+                rows.append(encode(tensor, normalize=True).float().cpu().numpy())
+        return np.concatenate(rows)
+
+    def _picture_batch(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
+        import torch
+
+        from explorer.pictures import square
+
+        raw = np.stack([np.asarray(square(each, self.side)) for each in pictures])
+        pixels: NDArray[np.float32] = raw.astype(np.float32) / np.float32(255)
+        pixels -= np.asarray(self.mean, np.float32)
+        pixels /= np.asarray(self.std, np.float32)
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+
+
+def _source(named: ModelReference) -> tuple[str, dict[str, Any], Path]:
+    """Return open_clip's name for a model, options of `create_model`, and the path of its weights."""
+    if named.kind is Kind.TAG:
+        return _tagged(named)
+    if named.kind is Kind.HUB:
+        folder = hub.snapshot(named.value, ["*.json", "*.txt", "*.safetensors"])
+        hub.safetensors_in(folder, named.text)
+        return f"hf-hub:{named.value}", {}, folder
+    hub.safetensors_in(named.path, named.text)
+    if not (named.path / "open_clip_config.json").is_file():
+        raise ModelError(f"model {named.text}: {named.path} has no open_clip_config.json; expected open_clip's layout")
+    return f"local-dir:{named.value}", {}, named.path
+
+
+def _tagged(named: ModelReference) -> tuple[str, dict[str, Any], Path]:
+    import open_clip
+
+    architecture, tag = named.value.split("/")
+    if architecture not in open_clip.list_models():
+        near = difflib.get_close_matches(architecture, open_clip.list_models(), n=3)
+        raise ModelError(
+            f"model {named.text}: open_clip has no architecture {architecture!r}; expected ARCH/TAG"
+            + (f", such as {', '.join(near)}" if near else "; `open_clip.list_pretrained()` lists them")
+        )
+    settings = open_clip.get_pretrained_cfg(architecture, tag)
+    if not settings or not settings.get("hf_hub"):
+        tags = ", ".join(open_clip.list_pretrained_tags_by_model(architecture)[:12])
+        raise ModelError(f"model {named.text}: {architecture} has no tag {tag!r} on the hub; it has: {tags}")
+    repository, _, file = settings["hf_hub"].rpartition("/")
+    wanted = Path(file).stem + ".safetensors" if file else "open_clip_model.safetensors"
+    weights = hub.snapshot(repository, [wanted]) / wanted
+    if not weights.is_file():
+        raise ModelError(f"model {named.text}: {repository} has no {wanted}; expected safetensors; name another tag")
+    options = {
+        "pretrained": str(weights), "force_preprocess_cfg": settings, "force_quick_gelu": settings.get("quick_gelu")
+    }  # fmt: skip
+    return architecture, options, weights
+
+
+def _dimensions(model: Any, side: int, device: torch.device) -> int:  # noqa: ANN401 - open_clip has no common base
+    import torch
+
+    with torch.inference_mode():
+        return int(model.encode_image(torch.zeros(1, 3, side, side, device=device)).shape[1])

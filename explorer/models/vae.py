@@ -1,0 +1,152 @@
+"""The `vae` space: where a picture stands for the model that generates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from explorer.errors import ModelError
+from explorer.models import hub
+from explorer.models.device import pick
+from explorer.models.files import Files, files, read_json
+from explorer.models.quiet import loading
+from explorer.models.references import ModelReference, Role, parse
+from explorer.models.weights import fingerprint
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+    from PIL import Image
+
+GRID = 8
+"""A latent is averaged down to channels x GRID x GRID."""
+BATCH = 16
+"""Pictures that go through the encoder at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class VaeModel:
+    """A diffusers `AutoencoderKL`, ready to encode.
+
+    Attributes:
+        reference: names the model, for `VaeModel.load`.
+        revision: the hub's commit; None for local weights.
+        fingerprint: sha256 of its weights and scaling; equal where two generators share a VAE.
+        side: pictures are encoded as squares of this many pixels.
+    """
+
+    vae: Any
+    device: torch.device
+    reference: str
+    revision: str | None
+    fingerprint: str
+    side: int
+
+    @classmethod
+    def load(cls, reference: str | ModelReference, device: str = "auto", *, side: int | None = None) -> Self:
+        """Load the VAE of a pipeline, or a VAE by itself: `demo`, a hub id, a folder, one `.safetensors` file.
+
+        Args:
+            reference: names it.
+            device: one of `device.DEVICES`.
+            side: pixels to encode at; the generator's own size if None.
+
+        Raises:
+            ModelError: there is no such model here, or its weights are not safetensors.
+        """
+        named = parse(reference, Role.DIFFUSION) if isinstance(reference, str) else reference
+        where = pick(device)
+        with loading(named.text):
+            found = files(named, vae_only=True)
+            vae = _load(found)
+        return cls.of(vae.to(where), where, named.text, found.revision, side or native_side(vae, found.unet_config()))
+
+    @classmethod
+    def of(cls, vae: Any, device: torch.device, reference: str, revision: str | None, side: int) -> Self:  # noqa: ANN401
+        """Wrap a VAE that is loaded already, as part of a generator."""
+        vae = vae.eval().requires_grad_(False)
+        mark = fingerprint(vae.state_dict(), float(vae.config.scaling_factor), float(vae.config.shift_factor or 0))
+        return cls(vae=vae, device=device, reference=reference, revision=revision, fingerprint=mark, side=side)
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of the space: channels x GRID x GRID."""
+        return int(self.vae.config.latent_channels) * GRID * GRID
+
+    def describe(self) -> dict[str, Any]:
+        """What an atlas keeps of the model that made its vectors."""
+        return {
+            "reference": self.reference, "revision": self.revision, "fingerprint": self.fingerprint, "dim": self.dim,
+            "side": self.side,
+        }  # fmt: skip
+
+    def pooled(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Return float32 (n, dim): the pooled latents of RGB pictures, neither centered nor normalized."""
+        parts = [self.pool_latents(self.latents(pictures[at : at + BATCH])) for at in range(0, len(pictures), BATCH)]
+        return np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
+
+    def latents(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
+        """Return float32 (n, channels, h, w): the posterior's mean with the model's shift and scaling."""
+        import torch
+
+        from explorer.pictures import square
+
+        pixels = np.stack([np.asarray(square(each, self.side), np.float32) for each in pictures])
+        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self.device, self.vae.dtype) / 127.5 - 1
+        with torch.inference_mode():
+            mean: torch.Tensor = self.vae.encode(batch).latent_dist.mode().float()
+            mean = (mean - (self.vae.config.shift_factor or 0)) * self.vae.config.scaling_factor
+        return mean
+
+    def pool_latents(self, latents: torch.Tensor) -> NDArray[np.float32]:
+        """Average latents down to GRID x GRID and flatten them.
+
+        Args:
+            latents: (n, channels, h, w), shifted and scaled, as the denoiser sees them; of a picture that is not
+                square the middle counts, as in the pictures of the atlas.
+
+        Returns:
+            float32 (n, dim), channels first.
+        """
+        import torch
+
+        side = min(latents.shape[-2:])
+        top, left = ((length - side) // 2 for length in latents.shape[-2:])
+        middle = latents[..., top : top + side, left : left + side].float().cpu()  # MPS pools only even divisions
+        with torch.inference_mode():
+            return torch.nn.functional.adaptive_avg_pool2d(middle, GRID).flatten(1).numpy()
+
+    def decode(self, latents: torch.Tensor) -> list[Image.Image]:
+        """Return the RGB pictures of latents (n, channels, h, w), shifted and scaled."""
+        import torch
+        from PIL import Image
+
+        raw = latents / self.vae.config.scaling_factor + (self.vae.config.shift_factor or 0)
+        with torch.inference_mode():
+            pixels = self.vae.decode(raw.to(self.device, self.vae.dtype)).sample.float()
+        levels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        return [Image.fromarray(each) for each in levels]
+
+
+def native_side(vae: Any, unet: dict[str, Any] | None) -> int:  # noqa: ANN401 - diffusers is imported lazily
+    """The pixels a generator was trained at: its U-Net's sample size times the VAE's reduction; else the VAE's own."""
+    size, factor = vae.config.sample_size, 1
+    if unet and unet.get("sample_size"):
+        size, factor = unet["sample_size"], 2 ** (len(vae.config.block_out_channels) - 1)
+    return int(size if isinstance(size, int | float) else min(size)) * factor
+
+
+def _load(found: Files) -> Any:  # noqa: ANN401 - diffusers is imported lazily
+    from diffusers import AutoencoderKL
+
+    if found.file is not None:
+        return AutoencoderKL.from_single_file(str(found.file), config=str(found.config), subfolder=found.vae_folder)
+    folder = found.folder / found.vae_folder
+    kind = read_json(folder / "config.json").get("_class_name")
+    if kind != "AutoencoderKL":
+        raise ModelError(f"model {found.name}: its VAE is {kind or 'missing'}; expected diffusers' AutoencoderKL")
+    hub.safetensors_in(folder, found.name)
+    return AutoencoderKL.from_pretrained(str(folder), use_safetensors=True)
