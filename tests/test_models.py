@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_models import CLIP_DIM, SIDE
 
 from explorer.errors import ModelError
 from explorer.models import loader
 from explorer.models.clip import ClipModel
 from explorer.models.device import pick
 from explorer.models.vae import VaeModel
-from tests.tiny_models import CLIP_DIM, SIDE
 
 
 @pytest.fixture(scope="module")
