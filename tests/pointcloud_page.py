@@ -1,0 +1,161 @@
+"""A page with nothing but the map on it, over made-up arrays: what tests of the map component open in a browser.
+
+`python -m tests.pointcloud_page` serves it for a look by hand.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Thread
+from typing import Any
+
+import numpy as np
+from dash import Dash, Input, html
+from flask import Flask, Response, abort, request
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from werkzeug.serving import make_server
+
+from webapp.pointcloud import PointCloud
+from webapp.security import content_security_policy
+
+HOSTILE = '<img src=x onerror="window.hacked=1"><b>bold</b>'
+"""A caption and a label as a stranger may write them."""
+
+NAMES = ("faces", "flags", "animals", "food", "people", "hands", "clothing", "sky", "tools", "sport", "music", "plants")
+
+HEAR = """function(clicked, hovered, view, ready, command) {
+    window.heard = {clicked, hovered, view, ready, command};
+}"""
+
+
+@dataclass(frozen=True)
+class World:
+    """Made-up pictures in two maps.
+
+    Attributes:
+        ids: int64 (n,), not the row numbers.
+        points: space -> float32 (n, 3), map units.
+        clusters: int32 (n,), -1 = none, the same for both spaces.
+        hits: paths asked for, in order.
+    """
+
+    ids: NDArray[np.int64]
+    points: dict[str, NDArray[np.float32]]
+    clusters: NDArray[np.int32]
+    hits: list[str] = field(default_factory=list)
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What the component is told before it fetches."""
+        return {"version": "v1", "n": len(self.ids), "spaces": {name: self.frame(name) for name in self.points}}
+
+    def frame(self, space: str) -> dict[str, Any]:
+        """The quantization of one space."""
+        points = self.points[space]
+        low, high = points.min(axis=0), points.max(axis=0)
+        radius = np.percentile(np.linalg.norm(points - points.mean(axis=0), axis=1), 99)
+        scale = float((high - low).max() / 2 / 32767)
+        return {"center": ((low + high) / 2).tolist(), "scale": scale, "radius": float(radius)}
+
+    def quantized(self, space: str) -> NDArray[np.int16]:
+        """int16 (n, 3)."""
+        frame = self.frame(space)
+        return np.rint((self.points[space] - np.array(frame["center"])) / frame["scale"]).astype("<i2")
+
+    def labels(self) -> list[dict[str, Any]]:
+        """The clusters' names at their middles; the first is hostile."""
+        found = []
+        for space, points in self.points.items():
+            for cluster in range(int(self.clusters.max()) + 1):
+                rows = self.clusters == cluster
+                name = HOSTILE if cluster == 0 else f"{NAMES[cluster % len(NAMES)]} {cluster}"
+                place = np.median(points[rows], axis=0).tolist()
+                found.append({"cluster": cluster, "label": name, "point": place, "size": int(rows.sum()), "space": space})
+        return found
+
+
+def make_world(n: int = 4000, groups: int = 24, seed: int = 1) -> World:
+    """Blobs, threads and a few strays, as UMAP leaves them."""
+    rng = np.random.default_rng(seed)
+    clusters = rng.integers(-1, groups, n).astype(np.int32)
+    maps = {}
+    for space, spread in (("clip", 0.35), ("vae", 0.8)):
+        middles = rng.normal(0, 3.2, (groups + 1, 3))
+        stretch = rng.uniform(0.4, 2.2, (groups + 1, 3)) * spread
+        points = middles[clusters] + rng.normal(0, 1, (n, 3)) * stretch[clusters]
+        points[clusters < 0] = rng.normal(0, 3.4, (int((clusters < 0).sum()), 3))
+        maps[space] = (points * 1.7 + [5, -2, 1]).astype(np.float32)
+    return World(ids=rng.permutation(3 * n)[:n].astype(np.int64), points=maps, clusters=clusters)
+
+
+def make_app(world: World, **props: object) -> Flask:
+    """The page and its end points."""
+    server = Flask(__name__)
+    app = Dash(__name__, server=server, serve_locally=True, update_title="", title="map")
+    given = {"meta": world.meta, "labels": world.labels(), "attribution": "Made-up pictures, CC BY-SA 4.0", **props}
+    app.layout = html.Div(PointCloud(id="map", **given), style={"position": "fixed", "inset": 0})
+    outputs = ("clicked", "hovered", "view", "ready", "command")
+    app.clientside_callback(HEAR, *(Input("map", name) for name in outputs))
+    policy = content_security_policy(f"'{found.strip(chr(39))}'" for found in app.csp_hashes())
+
+    arrays: dict[str, bytes] = {
+        "ids.bin": world.ids.astype("<i8").tobytes(),
+        "split.bin": (np.arange(len(world.ids)) % 10 == 0).astype(np.uint8).tobytes(),
+        "clip/similarity.bin": np.linspace(0.1, 0.9, len(world.ids), dtype="<f4").tobytes(),
+    }
+    for space in world.points:
+        arrays[f"{space}/points.bin"] = world.quantized(space).tobytes()
+        arrays[f"{space}/cluster.bin"] = world.clusters.astype("<i4").tobytes()
+
+    @server.after_request
+    def guard(response: Response) -> Response:
+        world.hits.append(request.path)
+        response.headers["Content-Security-Policy"] = policy
+        return response
+
+    @server.get("/api/v/v1/<path:name>")
+    def array(name: str) -> Response:
+        if name not in arrays:
+            abort(404)
+        return Response(arrays[name], mimetype="application/octet-stream")
+
+    @server.get("/api/v/v1/record/<int:found>.json")
+    def record(found: int) -> dict[str, Any]:
+        return {"id": found, "caption": f"{HOSTILE} picture {found}"}
+
+    @server.get("/api/v/v1/thumbnail/<int:found>.webp")
+    def thumbnail(found: int) -> Response:
+        return Response(_picture(found), mimetype="image/webp")
+
+    return server
+
+
+def _picture(found: int) -> bytes:
+    picture = Image.new("RGB", (128, 128), "white")
+    color = (60 + found * 37 % 180, 60 + found * 91 % 180, 60 + found * 53 % 180)
+    ImageDraw.Draw(picture).ellipse((18, 18, 110, 110), fill=color)
+    out = io.BytesIO()
+    picture.save(out, "WEBP")
+    return out.getvalue()
+
+
+@contextmanager
+def serving(world: World, port: int = 0, **props: object) -> Iterator[str]:
+    """Serve the page on loopback; yields its address."""
+    server = make_server("127.0.0.1", port, make_app(world, **props), threaded=True)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+if __name__ == "__main__":
+    make_server("127.0.0.1", 8051, make_app(make_world()), threaded=True).serve_forever()

@@ -1,0 +1,82 @@
+/** Where generated pictures land: the path that grows there, and the picture itself above its star. */
+
+import { Vector3 } from 'three';
+import type { Box } from './labels';
+import { type Mover, type Stage, tween } from './stage';
+
+/** Grows a path step by step, so that the eye can follow it. */
+export class Growth {
+  /** The step that the drawn path has reached; a fraction stands between two. */
+  reached = 0;
+  private steps = 0;
+  private mover: Mover | null = null;
+
+  constructor(private readonly stage: Stage, private readonly redraw: () => void) {}
+
+  /** Tell how many steps there are now; fewer than before begin a new path. */
+  to(steps: number): void {
+    if (steps === this.steps) return;
+    if (this.mover) this.stage.halt(this.mover);
+    if (steps < this.steps) this.reached = 0;
+    this.steps = steps;
+    const from = this.reached;
+    const goal = Math.max(0, steps - 1);
+    const ms = Math.min(900, 160 + 90 * (goal - from));
+    this.mover = tween(this.stage, goal > from ? ms : 0, (part) => {
+      this.reached = from + (goal - from) * part;
+      this.redraw();
+    });
+  }
+}
+
+const SIDE = 84; // CSS pixels
+const RAISED = 26; // CSS pixels between the star's middle and the picture's lower edge
+
+/** The generated picture, standing above its place. */
+export class Billboard {
+  private readonly image = document.createElement('img');
+  private at: Vector3 | null = null;
+  private url = '';
+
+  constructor(host: HTMLElement, private readonly stage: Stage) {
+    this.image.className = 'pointcloud-landing';
+    this.image.alt = ''; // the page's own panel names and describes it
+    this.image.addEventListener('load', () => this.follow());
+    host.append(this.image);
+    this.follow();
+  }
+
+  show(at: Vector3 | null, url: string | undefined, accent: string): void {
+    this.at = url ? at : null;
+    if (url && url !== this.url) {
+      this.url = url;
+      this.image.src = url;
+    }
+    this.image.style.borderColor = accent;
+    this.follow();
+  }
+
+  follow(): void {
+    const box = this.box();
+    this.image.style.display = box ? '' : 'none';
+    if (box) this.image.style.transform = `translate(${box.left}px, ${box.top}px)`;
+  }
+
+  visible(): { readonly image: HTMLImageElement; readonly box: Box } | null {
+    const box = this.box();
+    return box ? { image: this.image, box } : null;
+  }
+
+  dispose(): void {
+    this.image.remove();
+  }
+
+  private box(): Box | null {
+    if (!this.at || !this.image.complete || !this.image.naturalWidth) return null;
+    const seen = this.at.clone().project(this.stage.camera);
+    if (seen.z < -1 || seen.z > 1 || Math.abs(seen.x) > 1 || Math.abs(seen.y) > 1) return null;
+    const left = Math.round(((seen.x + 1) / 2) * this.stage.width - SIDE / 2);
+    const top = Math.round(((1 - seen.y) / 2) * this.stage.height - RAISED - SIDE);
+    return { left, top, right: left + SIDE, bottom: top + SIDE };
+  }
+}

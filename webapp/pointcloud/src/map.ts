@@ -1,0 +1,316 @@
+/** The map as a whole: it loads, keeps its parts in step with the page's props, and tells the page what happens. */
+
+import { Rig, rounded } from './camera';
+import { compose, save } from './capture';
+import { Cloud } from './cloud';
+import { PRESENCE, THEMES, rgb } from './colors';
+import { HoverCard } from './hover';
+import { type Action, KeyList } from './keys';
+import { Labels } from './labels';
+import { Billboard, Growth } from './landing';
+import { Markers } from './markers';
+import { Notice } from './notice';
+import { Picker } from './picking';
+import { Pointer } from './pointer';
+import type { CommandName, FlyTo, Inputs, Meta, Outputs, SetProps, View } from './props';
+import { Scenery } from './scenery';
+import { Stage } from './stage';
+import { type Ids, Store } from './store';
+
+const HOVER_EVERY = 150; // ms between two words to the page about what is hovered
+
+/** A reach through to the page's tests, on the element itself. */
+export interface Probe {
+  /** Where a picture's point stands, CSS pixels of the viewport; null if this map has no such picture. */
+  project(id: number): { x: number; y: number; visible: boolean } | null;
+  /** Scene units. */
+  worldOf(id: number): readonly number[] | null;
+}
+
+export class PointMap {
+  private readonly stage: Stage;
+  private readonly cloud = new Cloud();
+  private readonly rig: Rig;
+  private readonly picker: Picker;
+  private readonly pointer: Pointer;
+  private readonly labels: Labels;
+  private readonly card: HoverCard;
+  private readonly keys: KeyList;
+  private readonly markers: Markers;
+  private readonly billboard: Billboard;
+  private readonly growth: Growth;
+  private scenery: Scenery | null = null;
+  private store: Store | null = null;
+  private ids: Ids | null = null;
+  private told: View;
+  private hoverTimer = 0;
+  private hovered: number | null = null;
+  private nonce = 0;
+  private waiting: FlyTo | null = null;
+
+  /** Throws NoWebgl where there is no WebGL 2. */
+  constructor(
+    private readonly host: HTMLElement & Partial<Probe>,
+    private readonly notice: Notice,
+    private props: Inputs,
+    private readonly tell: SetProps,
+  ) {
+    this.stage = new Stage(host, () => this.resized(), (lost) => this.contextChanged(lost));
+    this.labels = new Labels(host, this.stage);
+    this.billboard = new Billboard(host, this.stage);
+    this.card = new HoverCard(host, props.texts);
+    this.keys = new KeyList(host);
+    this.markers = new Markers(this.cloud);
+    this.growth = new Growth(this.stage, () => this.scenery?.place());
+    this.rig = new Rig(this.stage, () => this.cameraMoved(), (view) => this.cameraRested(view));
+    this.picker = new Picker(this.stage, this.cloud);
+    this.pointer = new Pointer(host, this.stage, this.rig, this.picker, {
+      hovered: (row, x, y) => this.hover(row, x, y),
+      picked: (row) => this.click(row),
+      asked: (what) => this.answer(what),
+    });
+    this.stage.scene.add(this.cloud.points, this.markers.group);
+    this.stage.afterFrame(() => {
+      this.billboard.follow();
+      this.labels.follow(this.billboard.visible()?.box);
+    });
+    host.project = (id) => this.project(id);
+    host.worldOf = (id) => this.worldOf(id);
+    this.dress();
+    this.stage.inset(props.insets);
+    if (props.view) this.rig.place(props.view);
+    this.told = rounded(this.rig.view());
+    void this.load();
+  }
+
+  /** Follow the page: only what changed is done again. */
+  update(next: Inputs): void {
+    const before = this.props;
+    this.props = next;
+    const changed = (...names: (keyof Inputs)[]): boolean => names.some((name) => before[name] !== next[name]);
+    if (changed('theme')) this.dress();
+    if (changed('texts')) this.card.speak(next.texts);
+    if (changed('insets')) this.stage.inset(next.insets);
+    if (changed('view') && next.view && !sameView(next.view, this.told)) this.rig.fly(next.view);
+    if (next.meta?.version !== before.meta?.version || changed('api')) void this.load();
+    if (this.scenery) this.restage(this.scenery, changed);
+    if (changed('flyTo') && next.flyTo && next.flyTo.nonce !== before.flyTo?.nonce) this.fly(next.flyTo);
+    if (changed('savePng') && next.savePng !== null) this.savePng();
+  }
+
+  dispose(): void {
+    window.clearTimeout(this.hoverTimer);
+    this.store?.dispose();
+    this.pointer.dispose();
+    this.rig.dispose();
+    this.picker.dispose();
+    this.labels.dispose();
+    this.billboard.dispose();
+    this.card.dispose();
+    this.keys.dispose();
+    this.markers.dispose();
+    this.cloud.dispose();
+    this.stage.dispose();
+    delete this.host.project;
+    delete this.host.worldOf;
+  }
+
+  private restage(scenery: Scenery, changed: (...names: (keyof Inputs)[]) => boolean): void {
+    scenery.adopt(this.props);
+    if (changed('space')) void this.go(scenery);
+    if (changed('trajectory')) this.growth.to(this.props.trajectory?.[scenery.space]?.length ?? 0);
+    if (changed('labels', 'palette', 'theme', 'colorBy')) scenery.name();
+    if (changed('selected', 'neighbors', 'landing', 'trajectory', 'accent', 'theme')) scenery.place();
+    const tones = changed(
+      'colorBy', 'similarityUrl', 'highlighted', 'selected', 'neighbors', 'landing', 'palette', 'theme');
+    if (tones) scenery.paint().catch((error: unknown) => this.failed(error));
+  }
+
+  /** Fetch the first map and show it as it comes. */
+  private async load(): Promise<void> {
+    this.store?.dispose();
+    this.scenery = null;
+    const { meta, space, api, theme, texts } = this.props;
+    const about = meta?.spaces[space];
+    if (!meta || !about) return;
+    const begun = performance.now();
+    const store = new Store(api, meta);
+    this.store = store;
+    this.host.dataset['ready'] = 'false';
+    this.cloud.allot(meta.n, rgb(THEMES[theme].rest), PRESENCE.soft);
+    this.notice.progress(texts, 0, meta.n);
+    try {
+      const unit = about.scale / about.radius;
+      const [ids, array] = await Promise.all([store.ids(), store.points(space, (rows, part) => {
+        this.cloud.reveal({ array: part, unit }, rows);
+        this.notice.progress(texts, rows / meta.n, meta.n);
+        this.stage.invalidate();
+      })]);
+      if (this.store !== store) return;
+      this.cloud.reveal({ array, unit }, meta.n);
+      this.ids = ids;
+      this.settle(store, ids, space);
+      this.notice.hide();
+      this.stage.draw();
+      this.host.dataset['ready'] = 'true';
+      this.host.dataset['points'] = String(meta.n);
+      this.host.dataset['space'] = space;
+      const ms = Math.round(performance.now() - begun);
+      this.tell({ ready: { points: meta.n, ms, bytes: store.bytes } });
+    } catch (error) {
+      if (this.store === store) this.failed(error);
+    }
+  }
+
+  /** Put everything else on the ground that the first map gave. */
+  private settle(store: Store, ids: Ids, space: string): void {
+    const scenery = new Scenery(
+      this.stage, this.cloud, this.markers, this.labels, this.billboard, this.growth, this.props, { store, ids }, space);
+    this.scenery = scenery;
+    this.growth.to(this.props.trajectory?.[space]?.length ?? 0);
+    scenery.name();
+    scenery.place();
+    scenery.paint(0).catch((error: unknown) => this.failed(error));
+    if (this.props.space !== space) void this.go(scenery);
+    const flight = this.waiting ?? this.props.flyTo;
+    this.waiting = null;
+    if (flight) this.fly(flight);
+  }
+
+  /** Morph to the space that the page asks for. */
+  private async go(scenery: Scenery): Promise<void> {
+    const { space } = this.props;
+    if (!this.store || !this.store.meta.spaces[space]) return;
+    try {
+      const array = await this.store.points(space);
+      if (this.props.space !== space || this.scenery !== scenery) return;
+      this.card.hide();
+      scenery.go(space, array, () => {
+        this.host.dataset['space'] = space;
+        if (this.waiting) this.fly(this.waiting);
+      });
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  private fly(to: FlyTo): void {
+    const { scenery, store } = this;
+    this.waiting = scenery && !scenery.morphing ? null : to;
+    if (!scenery || !store || this.waiting) return;
+    if (to.target === 'reset') {
+      this.rig.goHome();
+      return;
+    }
+    void (to.target === 'cluster' ? store.clusters(scenery.space) : Promise.resolve(null)).then((clusters) => {
+      const sight = scenery.sight(to.target, to.cluster, clusters);
+      if (sight) this.rig.fly(this.rig.framing(sight.at, sight.radius));
+    }, (error: unknown) => this.failed(error));
+  }
+
+  private hover(row: number, x: number, y: number): void {
+    this.scenery?.hover(row);
+    const id = row < 0 ? null : (this.ids?.list[row] ?? null);
+    this.stage.canvas.style.cursor = id === null ? '' : 'pointer';
+    this.card.show(id, x, y, this.store);
+    if (id === this.hovered) return;
+    this.hovered = id;
+    if (this.hoverTimer) return;
+    this.hoverTimer = window.setTimeout(() => {
+      this.hoverTimer = 0;
+      this.tell({ hovered: this.hovered });
+    }, HOVER_EVERY);
+  }
+
+  private click(row: number): void {
+    const id = this.ids?.list[row];
+    if (id !== undefined) this.tell({ clicked: { id, nonce: this.next() } });
+  }
+
+  private answer(what: Action): void {
+    if (what === 'help') this.keys.toggle(this.props.texts);
+    else if (what === 'reset') this.fly({ target: 'reset', nonce: this.next() });
+    else if (what === 'fly') {
+      this.fly({ target: this.props.selected === null ? 'landing' : 'selection', nonce: this.next() });
+    } else this.tell({ command: { name: what as CommandName, nonce: this.next() } });
+  }
+
+  private savePng(): void {
+    const { theme, accent, attribution } = this.props;
+    const sheet = compose(this.stage, { names: this.labels.visible(), picture: this.billboard.visible() }, {
+      attribution, accent: accent[theme], ink: THEMES[theme].ink, ground: THEMES[theme].ground,
+    });
+    save(sheet, `latent-explorer-${this.scenery?.space ?? 'map'}.png`);
+  }
+
+  private dress(): void {
+    const { ground } = THEMES[this.props.theme];
+    this.host.dataset['theme'] = this.props.theme;
+    this.host.style.backgroundColor = ground;
+    const [r, g, b] = rgb(ground);
+    this.cloud.uniforms.ground.value.setRGB(r / 255, g / 255, b / 255);
+    this.stage.ground(ground);
+  }
+
+  private resized(): void {
+    this.cloud.resize(this.stage.pixelsPerUnit, this.stage.ratio);
+    this.markers.resize(this.stage.ratio);
+    this.rig.resized();
+  }
+
+  private cameraMoved(): void {
+    const { distance } = this.rig;
+    this.cloud.uniforms.fog.value.set(Math.max(0.25, distance - 0.75), distance + 1.5);
+    this.card.hide();
+    this.pointer.moved();
+  }
+
+  private cameraRested(view: View): void {
+    const short = rounded(view);
+    if (sameView(short, this.told)) return;
+    this.told = short;
+    this.tell({ view: short });
+  }
+
+  private contextChanged(lost: boolean): void {
+    this.host.dataset['context'] = lost ? 'lost' : 'ok';
+    if (lost) this.notice.problem(this.props.texts['contextLost'] ?? '');
+    else this.notice.hide();
+  }
+
+  private failed(error: unknown): void {
+    if (error instanceof DOMException && error.name === 'AbortError') return;
+    const { texts } = this.props;
+    const detail = error instanceof Error ? error.message : String(error);
+    this.notice.problem(texts['failed'] ?? '', detail, texts['retry'] ?? '', () => void this.load());
+  }
+
+  private project(id: number): { x: number; y: number; visible: boolean } | null {
+    const row = this.ids?.row(id) ?? -1;
+    if (row < 0) return null;
+    const seen = this.cloud.at(row).project(this.stage.camera);
+    const box = this.stage.canvas.getBoundingClientRect();
+    return {
+      x: box.left + ((seen.x + 1) / 2) * this.stage.width,
+      y: box.top + ((1 - seen.y) / 2) * this.stage.height,
+      visible: Math.abs(seen.x) < 1 && Math.abs(seen.y) < 1 && Math.abs(seen.z) < 1,
+    };
+  }
+
+  private worldOf(id: number): readonly number[] | null {
+    const row = this.ids?.row(id) ?? -1;
+    return row < 0 ? null : this.cloud.at(row).toArray();
+  }
+
+  private next(): number {
+    this.nonce = Math.max(Date.now(), this.nonce + 1);
+    return this.nonce;
+  }
+}
+
+function sameView(a: View, b: View): boolean {
+  const apart = (p: readonly number[], q: readonly number[]): boolean => p.some((x, i) => Math.abs(x - (q[i] ?? 0)) > 1e-3);
+  return !apart(a.position, b.position) && !apart(a.target, b.target);
+}
+
+export type { Meta, Outputs };

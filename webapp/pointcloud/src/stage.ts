@@ -1,0 +1,179 @@
+/** The canvas: renderer, size, a loop that draws on demand only, and a context that may be lost and come back. */
+
+import { Color, PerspectiveCamera, Scene, WebGLRenderer } from 'three';
+import type { Insets } from './props';
+
+const FIELD_OF_VIEW = 45; // degrees, vertical
+
+/** Asked before each frame; true asks for another one. */
+export type Mover = (now: number) => boolean;
+
+/** This browser offers no WebGL 2. */
+export class NoWebgl extends Error {}
+
+export class Stage {
+  readonly scene = new Scene();
+  readonly camera = new PerspectiveCamera(FIELD_OF_VIEW, 1, 0.004, 60);
+  readonly renderer: WebGLRenderer;
+  readonly canvas: HTMLCanvasElement;
+  /** CSS pixels. */
+  width = 1;
+  height = 1;
+  frames = 0;
+  lost = false;
+  private readonly movers = new Set<Mover>();
+  private readonly after: (() => void)[] = [];
+  private readonly observer: ResizeObserver;
+  private request = 0;
+  private insets: Insets = { left: 0, right: 0, top: 0, bottom: 0 };
+
+  /** Throws NoWebgl where there is no WebGL 2. */
+  constructor(
+    private readonly host: HTMLElement,
+    private readonly resized: () => void,
+    private readonly contextChanged: (lost: boolean) => void,
+  ) {
+    this.canvas = document.createElement('canvas');
+    // An opaque canvas: the points' coverage would else leave holes through which the page shines.
+    const context = this.canvas.getContext('webgl2', {
+      alpha: false, antialias: true, depth: true, stencil: false, powerPreference: 'high-performance',
+    });
+    if (!context) throw new NoWebgl();
+    this.renderer = new WebGLRenderer({ canvas: this.canvas, context, antialias: true, alpha: false });
+    this.canvas.className = 'pointcloud-canvas';
+    this.canvas.addEventListener('webglcontextlost', this.onLost);
+    this.canvas.addEventListener('webglcontextrestored', this.onRestored);
+    host.prepend(this.canvas);
+    this.observer = new ResizeObserver(() => this.resize());
+    this.observer.observe(host);
+  }
+
+  /** Ask for a frame; many asks before it make one. */
+  invalidate(): void {
+    if (!this.request) this.request = requestAnimationFrame(this.frame);
+  }
+
+  /** Let something move until it says that it is done. */
+  move(mover: Mover): void {
+    this.movers.add(mover);
+    this.invalidate();
+  }
+
+  halt(mover: Mover): void {
+    this.movers.delete(mover);
+  }
+
+  /** Run after every frame: what lies above the canvas follows it. */
+  afterFrame(follow: () => void): void {
+    this.after.push(follow);
+  }
+
+  ground(color: string): void {
+    this.renderer.setClearColor(new Color(color), 1);
+    this.invalidate();
+  }
+
+  /** Take the host's size, less what covers it. Call it once before the first frame. */
+  inset(insets: Insets): void {
+    this.insets = insets;
+    this.resize();
+  }
+
+  /** The part of the canvas that nothing covers, CSS pixels. */
+  get free(): { readonly width: number; readonly height: number; readonly x: number; readonly y: number } {
+    const { left, right, top, bottom } = this.insets;
+    const width = Math.max(120, this.width - left - right);
+    const height = Math.max(120, this.height - top - bottom);
+    return { width, height, x: left + width / 2, y: top + height / 2 };
+  }
+
+  /** Device pixels that one scene unit covers at distance 1. */
+  get pixelsPerUnit(): number {
+    return (this.height * this.ratio) / (2 * Math.tan((FIELD_OF_VIEW * Math.PI) / 360));
+  }
+
+  get ratio(): number {
+    return this.renderer.getPixelRatio();
+  }
+
+  /** Draw now, outside the loop. */
+  draw(): void {
+    if (this.lost) return;
+    this.renderer.render(this.scene, this.camera);
+    this.frames += 1;
+    this.host.dataset['frame'] = String(this.frames);
+    for (const follow of this.after) follow();
+  }
+
+  dispose(): void {
+    cancelAnimationFrame(this.request);
+    this.observer.disconnect();
+    this.movers.clear();
+    this.canvas.removeEventListener('webglcontextlost', this.onLost);
+    this.canvas.removeEventListener('webglcontextrestored', this.onRestored);
+    this.renderer.dispose();
+    this.canvas.remove();
+  }
+
+  private readonly frame = (now: number): void => {
+    this.request = 0;
+    if (this.lost) return;
+    for (const mover of [...this.movers]) if (!mover(now)) this.movers.delete(mover);
+    this.draw();
+    if (this.movers.size) this.invalidate();
+  };
+
+  private resize(): void {
+    this.width = Math.max(1, this.host.clientWidth);
+    this.height = Math.max(1, this.host.clientHeight);
+    this.renderer.setPixelRatio(Math.min(2, window.devicePixelRatio || 1));
+    this.renderer.setSize(this.width, this.height, false);
+    this.camera.aspect = this.width / this.height;
+    const { x, y } = this.free;
+    // Shift the picture so that the camera's target stands in the middle of what is free.
+    this.camera.setViewOffset(
+      this.width, this.height, this.width / 2 - x, this.height / 2 - y, this.width, this.height);
+    this.camera.updateProjectionMatrix();
+    this.resized();
+    // Setting a canvas's size clears it: draw before the browser shows the empty one.
+    if (this.frames) this.draw();
+    else this.invalidate();
+  }
+
+  private readonly onLost = (): void => {
+    this.lost = true;
+    this.contextChanged(true);
+  };
+
+  private readonly onRestored = (): void => {
+    this.lost = false;
+    this.contextChanged(false);
+    this.invalidate();
+  };
+}
+
+/** True where the visitor asked for no motion. */
+export function still(): boolean {
+  return window.matchMedia('(prefers-reduced-motion: reduce)').matches;
+}
+
+/** A mover that carries `step` from 0 to 1, eased, over `ms`; at once where motion is not wanted. */
+export function tween(stage: Stage, ms: number, step: (part: number) => void, done?: () => void): Mover {
+  let begun = -1;
+  const mover: Mover = (now) => {
+    if (begun < 0) begun = now;
+    const t = ms > 0 ? Math.min(1, (now - begun) / ms) : 1;
+    step(t < 0.5 ? 4 * t ** 3 : 1 - (2 - 2 * t) ** 3 / 2);
+    if (t < 1) return true;
+    done?.();
+    return false;
+  };
+  if (still() || ms <= 0) {
+    step(1);
+    done?.();
+    stage.invalidate();
+  } else {
+    stage.move(mover);
+  }
+  return mover;
+}
