@@ -1,0 +1,172 @@
+"""Pictures from strangers, made upright sRGB on white, or refused with a reason; thumbnails and perceptual hashes.
+
+The bytes say what a picture is, never its name. A picture is refused by the size in its head, before it is decoded; of
+an animation the first frame is taken.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import imagehash
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from explorer.errors import PictureError, RejectReason
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+MAX_PIXELS = 64 * 1024 * 1024
+MIN_SIDE = 8
+MAX_ASPECT = 20
+
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8")
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def open_picture(source: Path | bytes | BinaryIO) -> Image.Image:
+    """Decode a JPEG, PNG, WebP or GIF.
+
+    Returns:
+        RGB, 8 bits, upright, sRGB, on white, without metadata.
+
+    Raises:
+        PictureError: it is missing, empty, no picture, cut off, or of a size that is not taken.
+    """
+    data = _bytes(source)
+    with _explained(data), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        _refuse_size(*image.size)
+        image.load()
+        turned = _turned(image)
+        color, alpha = _parts(turned)
+        return _on_white(_srgb(color, image.info.get("icc_profile")), alpha)
+
+
+def square(image: Image.Image, side: int) -> Image.Image:
+    """Scale the short side to `side` and cut out the middle, in one antialiased bicubic step."""
+    short = min(image.size)
+    left, top = (image.width - short) / 2, (image.height - short) / 2
+    return image.resize((side, side), Image.Resampling.BICUBIC, box=(left, top, left + short, top + short))
+
+
+def thumbnail_webp(image: Image.Image, side: int = 256) -> bytes:
+    """Encode a picture as WebP, its long side at most `side`, without metadata."""
+    small = image.convert("RGB")
+    small.thumbnail((side, side), Image.Resampling.LANCZOS)
+    data = io.BytesIO()
+    small.save(data, "WEBP", quality=80, method=4, exif=b"", xmp=b"", icc_profile=b"")
+    return data.getvalue()
+
+
+def perceptual_hash(image: Image.Image) -> str:
+    """Hash what a picture looks like: the signs of its 8 x 8 lowest DCT frequencies, 64 bits as 16 hex digits.
+
+    Scaling, compression and small changes of color flip few bits; crops, flips and turns flip many.
+    Source: C. Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010; by `imagehash`.
+    """
+    return str(imagehash.phash(image))
+
+
+def hamming(first: str, second: str) -> int:
+    """Count the bits in which two perceptual hashes differ, 0-64."""
+    return (int(first, 16) ^ int(second, 16)).bit_count()
+
+
+def phash_bits(hashes: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """Perceptual hashes as uint64 (n,), for `numpy.bitwise_count(bits ^ bits)`."""
+    return np.array([int(text, 16) for text in hashes], dtype=np.uint64)
+
+
+def _bytes(source: Path | bytes | BinaryIO) -> bytes:
+    try:
+        if not isinstance(source, bytes):
+            source = source.read_bytes() if isinstance(source, Path) else source.read()
+    except OSError as error:
+        raise PictureError(RejectReason.MISSING, f"the file cannot be read ({error.strerror})") from error
+    if not source:
+        raise PictureError(RejectReason.EMPTY, "the file is empty; expected a JPEG, PNG, WebP or GIF")
+    return source
+
+
+@contextmanager
+def _explained(data: bytes) -> Iterator[None]:
+    """Turn what Pillow raises into a `PictureError`: without a known head no picture, else cut off or damaged."""
+    try:
+        yield
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PictureError(RejectReason.TOO_LARGE, f"the picture has over {MAX_PIXELS:,} pixels") from error
+    except UnidentifiedImageError as error:
+        if data.startswith(_MAGIC):
+            raise PictureError(RejectReason.TRUNCATED, "the picture's head is cut off or damaged") from error
+        message = f"found bytes that begin with {data[:8]!r}; expected a JPEG, PNG, WebP or GIF"
+        raise PictureError(RejectReason.NOT_A_PICTURE, message) from error
+    except (OSError, EOFError) as error:
+        raise PictureError(RejectReason.TRUNCATED, f"the picture is cut off or damaged ({error})") from error
+    except (SyntaxError, ValueError, TypeError, KeyError, IndexError, MemoryError, OverflowError) as error:
+        # What Pillow's decoders let out on damaged files.
+        raise PictureError(RejectReason.DECODER, f"the picture cannot be decoded ({error})") from error
+
+
+def _refuse_size(width: int, height: int) -> None:
+    size = f"found {width} x {height} pixels"
+    if width * height > MAX_PIXELS:
+        raise PictureError(RejectReason.TOO_LARGE, f"{size}; expected at most {MAX_PIXELS:,} in all")
+    if min(width, height) < MIN_SIDE:
+        raise PictureError(RejectReason.TOO_SMALL, f"{size}; expected at least {MIN_SIDE} a side")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise PictureError(RejectReason.ASPECT, f"{size}; expected sides of at most {MAX_ASPECT} to 1")
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged EXIF raises many things, and browsers show such a picture unturned
+        orientation = 1
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _parts(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Colors as L, RGB or CMYK, and the alpha channel if there is one."""
+    if image.mode.startswith("I"):
+        sixteen = np.asarray(image).astype(np.int64)
+        return Image.fromarray((np.clip(sixteen, 0, 65535) // 257).astype(np.uint8)), None
+    if image.has_transparency_data:
+        clear = image.convert("RGBA")
+        color = image.getchannel("L") if image.mode == "LA" else clear.convert("RGB")
+        return color, clear.getchannel("A")
+    return (image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")), None
+
+
+def _srgb(color: Image.Image, profile: bytes | None) -> Image.Image:
+    """Colors by their ICC profile; a damaged or unfit profile is passed over, as browsers do."""
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if _PROFILE_MODES.get(source.profile.xcolor_space.strip()) == color.mode:
+                converted = ImageCms.profileToProfile(color, source, _SRGB, outputMode="RGB")
+                return converted if converted is not None else color.convert("RGB")
+        except (ImageCms.PyCMSError, OSError):
+            pass
+    return color.convert("RGB")
+
+
+def _on_white(color: Image.Image, alpha: Image.Image | None) -> Image.Image:
+    """A fresh picture, so that no metadata of the file travels on."""
+    ground = Image.new("RGB", color.size, "white")
+    ground.paste(color, mask=alpha)
+    return ground
