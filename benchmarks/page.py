@@ -1,0 +1,70 @@
+"""What the page moves and how long it takes until the whole cloud stands, in real Chromium."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.rows import Row
+from explorer.atlas import Atlas
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    "--no-sandbox --use-angle=swiftshader --enable-unsafe-swiftshader --ignore-gpu-blocklist --disable-quic "
+    "--no-first-run --disable-background-networking --disable-component-update --disable-sync"
+).split()
+BYTES = """() => {
+    const entries = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
+    const sum = (chosen) => chosen.reduce((total, entry) => total + entry.transferSize, 0);
+    return {all: sum(entries), map: sum(entries.filter((entry) => entry.name.endsWith('.bin')))};
+}"""
+
+
+def measure(atlas: Atlas) -> Iterator[Row]:
+    """Bytes and time of a first visit and of a second one."""
+    with served(atlas.path) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        context = browser.new_context(viewport={"width": 1280, "height": 720})
+        first, second = visit(context.new_page(), url), visit(context.new_page(), url)
+        browser.close()
+    floor = len(atlas) * 3 * 2
+    yield Row(
+        f"the map's bytes, {len(atlas):,} points",
+        f"{first['map'] / 1e3:,.0f} kB",
+        f"int16 positions of one space {floor / 1e3:,.0f} kB",
+        first["map"] / floor,
+    )
+    yield Row(
+        "all bytes of a first visit", f"{first['all'] / 1e6:.2f} MB", f"a second visit {second['all'] / 1e6:.2f} MB"
+    )
+    yield Row(
+        "from opening to the whole cloud (software rendering)",
+        f"{first['seconds']:.1f} s",
+        f"a second visit {second['seconds']:.1f} s",
+    )
+
+
+def visit(page: Page, url: str) -> dict[str, float]:
+    """Open the page and wait for the cloud: bytes moved and seconds."""
+    page.goto(url)
+    page.wait_for_selector("[data-ready='true']", timeout=60_000)
+    seconds = page.evaluate("() => performance.now() / 1e3")
+    return {**page.evaluate(BYTES), "seconds": seconds}
+
+
+@contextmanager
+def served(path: Path) -> Iterator[str]:
+    """The app on `path`, as a process of its own."""
+    command = [sys.executable, "-m", "webapp", "serve", str(path), "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout
+        try:
+            yield json.loads(process.stdout.readline())["url"]
+        finally:
+            process.terminate()
