@@ -114,14 +114,15 @@ class SpaceLanding:
     Attributes:
         point: its place, map units.
         distance: map units to the nearest point of the corpus.
-        percentile: of the similarity to its nearest training picture, 0-100.
+        percentile: of the similarity to its nearest training picture, 0-100; None where the training pictures have no
+            measure of their own, being all of one family.
         hits: the nearest pictures by the vectors, most similar first.
         via: `latent` where the generator's own latent was used, `picture` where the decoded picture was encoded anew.
     """
 
     point: Point
     distance: float
-    percentile: float
+    percentile: float | None
     hits: tuple[Hit, ...]
     via: str = "picture"
 

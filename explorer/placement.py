@@ -1,0 +1,191 @@
+"""Where a new vector stands on a finished map: first between its neighbors, then moved as UMAP would move it.
+
+The map is fixed, and every new point is placed by itself, so one answer never depends on what else was asked. Against
+`UMAP.transform`, whose objective this is: the weights are the same, attraction is applied in expectation instead of by
+sampled edges, and repulsion comes from the nearest points of the map instead of a random few, since its force falls
+with the distance. So there is no chance in it, and no fitted model to keep.
+
+Source: McInnes, Healy, Melville 2018, "UMAP: Uniform Manifold Approximation and Projection" (arXiv 1802.03426),
+sections 3.1 and 3.2, and the forces of its appendix C.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+from explorer.atlas import Atlas
+from explorer.errors import QueryError
+from explorer.layout import NEIGHBORS
+from explorer.records import Split
+from explorer.search import VectorIndex
+
+Floats = npt.NDArray[np.floating[Any]]
+Integers = npt.NDArray[np.integer[Any]]
+Mask = npt.NDArray[np.bool_]
+
+ITERATIONS = 30
+LEARNING_RATE = 0.25
+REPELLING = 64
+"""Points of the map that push a new one away: this many, the nearest."""
+NEGATIVE_RATE = 5.0
+"""UMAP draws this many negative samples for every attracted one."""
+FORCE_LIMIT = 4.0
+"""UMAP's bound on each component of the force between two points."""
+
+_BLOCK = 1024
+_SEARCH_STEPS = 32
+_LEAST_SIGMA, _MOST_SIGMA = 1e-9, 8.0
+
+
+class Placer:
+    """A map that stands still and takes new points."""
+
+    def __init__(self, points: Floats, train: Mask, a: float, b: float, *, settle: bool = True) -> None:
+        """Prepare the map.
+
+        Args:
+            points: (n, 3), map units, every row of the atlas.
+            train: (n,), the rows that made the map; only they push a new point away.
+            a: of the map's curve 1 / (1 + a x^2b).
+            b: the same.
+            settle: whether to move a point after weighing its neighbors; False for a map that UMAP did not make.
+        """
+        self._points = np.asarray(points, dtype=np.float64)
+        self._a, self._b, self._is_settling = a, b, settle
+        self._cloud = cKDTree(self._points)
+        self._makers = self._cloud if train.all() else cKDTree(self._points[train])
+
+    def place(self, rows: Integers, similarities: Floats) -> npt.NDArray[np.float32]:
+        """Place new vectors by their neighbors.
+
+        Args:
+            rows: (q, k), rows of the nearest training pictures, most similar first; -1 fills up where there are fewer.
+            similarities: (q, k), the cosines to them.
+
+        Returns:
+            float32 (q, 3), map units.
+        """
+        placed = np.empty((len(rows), 3), dtype=np.float32)
+        for start in range(0, len(rows), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            weights = fuzzy_weights(similarities[block], rows[block] >= 0)
+            neighbors = self._points[rows[block]]
+            points = np.einsum("qk,qkd->qd", weights, neighbors) / weights.sum(axis=1)[:, None]
+            placed[block] = self._settled(points, neighbors, weights) if self._is_settling else points
+        return placed
+
+    def distances(self, points: Floats) -> npt.NDArray[np.float32]:
+        """Distance from each of `points` (q, 3) to the nearest point of the map, float32 (q,), map units."""
+        return np.asarray(self._cloud.query(points)[0], dtype=np.float32)
+
+    def _settled(self, points: Floats, neighbors: Floats, weights: Floats) -> Floats:
+        """Move (q, 3) points downhill on UMAP's cross entropy, under their neighbors' pull and the map's push."""
+        makers = min(REPELLING, self._makers.n)
+        nearest = self._makers.query(points, makers)[1].reshape(len(points), makers)
+        repelling = self._makers.data[nearest]
+        push = weights.sum(axis=1)[:, None] * (NEGATIVE_RATE / self._makers.n)
+        for step in range(ITERATIONS):
+            force = self._pull(points, neighbors, weights) + push * self._repulsion(points, repelling)
+            points = points + LEARNING_RATE * (1 - step / ITERATIONS) * force
+        return points
+
+    def _pull(self, points: Floats, neighbors: Floats, weights: Floats) -> Floats:
+        """Attraction by (q, k, 3) neighbors, weighted and summed: (q, 3)."""
+        apart = points[:, None, :] - neighbors
+        squared = np.einsum("qkd,qkd->qk", apart, apart) + np.finfo(np.float64).tiny
+        power = self._a * squared**self._b
+        strength = -2 * self._b * power / (squared * (power + 1))
+        forces = np.clip(strength[:, :, None] * apart, -FORCE_LIMIT, FORCE_LIMIT)
+        return np.asarray(np.einsum("qk,qkd->qd", weights, forces))
+
+    def _repulsion(self, points: Floats, others: Floats) -> Floats:
+        """Repulsion by (q, m, 3) points of the map, summed: (q, 3)."""
+        apart = points[:, None, :] - others
+        squared = np.einsum("qkd,qkd->qk", apart, apart)
+        strength = 2 * self._b / ((0.001 + squared) * (self._a * squared**self._b + 1))
+        return np.asarray(np.clip(strength[:, :, None] * apart, -FORCE_LIMIT, FORCE_LIMIT).sum(axis=1))
+
+
+def fuzzy_weights(similarities: Floats, present: Mask) -> npt.NDArray[np.float64]:
+    """UMAP's membership strengths of new points: exp(-d / sigma), with sigma such that a row sums to log2(k).
+
+    d is the cosine distance. As in `UMAP.transform`, no neighbor is taken as certain (rho is 0), so that a copy of
+    one picture is still drawn to all the others around it, as that picture is.
+
+    Args:
+        similarities: (q, k), cosines.
+        present: (q, k), False where a row has fewer neighbors.
+
+    Returns:
+        float64 (q, k), 0 where absent.
+    """
+    distances = np.where(present, np.maximum(1 - np.asarray(similarities, dtype=np.float64), 0), np.inf)
+    goal = np.log2(np.maximum(present.sum(axis=1), 2))
+    low, high = np.full(len(distances), _LEAST_SIGMA), np.full(len(distances), _MOST_SIGMA)
+    for _ in range(_SEARCH_STEPS):
+        sigma = np.sqrt(low * high)
+        too_wide = np.exp(-distances / sigma[:, None]).sum(axis=1) > goal
+        low, high = np.where(too_wide, low, sigma), np.where(too_wide, sigma, high)
+    return np.asarray(np.exp(-distances / high[:, None]))
+
+
+def placer(atlas: Atlas, space: str) -> Placer:
+    """The placer of one of an atlas's maps, made once and kept as long as the atlas is."""
+    with _lock:
+        made = _placers.setdefault(atlas, {})
+        if space not in made:
+            data = atlas.space(space)
+            is_umap = atlas.meta["spaces"][space].get("layout", "umap") == "umap"
+            made[space] = Placer(data.points, atlas.train, data.a, data.b, settle=is_umap)
+        return made[space]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """New vectors on a map, and the training pictures that put them there.
+
+    Attributes:
+        points: float32 (q, 3), map units.
+        rows: int64 (q, k), rows of the nearest training pictures, most similar first.
+        similarities: float32 (q, k), the cosines to them.
+    """
+
+    points: npt.NDArray[np.float32]
+    rows: npt.NDArray[np.int64]
+    similarities: npt.NDArray[np.float32]
+
+
+def place_vectors(
+    atlas: Atlas, space: str, vectors: Floats, *, k: int = NEIGHBORS, exclude_family: int | None = None
+) -> Placed:
+    """Place vectors on a map by their nearest training pictures.
+
+    Args:
+        atlas: the atlas.
+        space: one of its spaces.
+        vectors: (q, d), centered where the space is, of any length.
+        k: how many neighbors to tell of; the first `NEIGHBORS` place.
+        exclude_family: a code of `atlas.families` whose pictures are left out.
+
+    Raises:
+        QueryError: a vector has no direction, or no training picture is left.
+    """
+    allowed = atlas.allowed(Split.TRAIN)
+    if exclude_family is not None:
+        allowed &= atlas.families != exclude_family
+    similarities, rows = VectorIndex.open(atlas, space).search(vectors, max(k, NEIGHBORS), allowed)
+    if not rows.shape[1]:
+        raise QueryError("found no training picture to place this by; index a corpus with some")
+    points = placer(atlas, space).place(rows[:, :NEIGHBORS], similarities[:, :NEIGHBORS])
+    return Placed(points, rows[:, :k], similarities[:, :k])
+
+
+_lock = threading.Lock()
+_placers: WeakKeyDictionary[Atlas, dict[str, Placer]] = WeakKeyDictionary()
