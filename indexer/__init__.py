@@ -1,0 +1,1 @@
+"""Builds an atlas out of a manifest: source, encode, neighbors, project, cluster, publish."""

@@ -1,0 +1,216 @@
+"""A folder of pictures; captions from metadata.csv, metadata.jsonl or a .txt beside the file, else the file's name.
+
+The tables are those of Hugging Face's `imagefolder`: a column `file_name`, relative to the table's own folder, and any
+others. A picture's key is its path from the folder, with "/" on every system. Links are taken over only where they are
+http or https; the path of a picture on this machine never becomes one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from explorer.errors import ManifestError, PictureError, RejectReason
+from explorer.pictures import open_picture
+from explorer.records import Split
+from indexer.sources import tables
+from indexer.sources.base import SourceRow
+
+PICTURES = frozenset(
+    {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
+)
+"""What is taken for a picture by its name; what cannot be read is counted as rejected, and never passed over."""
+TABLES = ("metadata.jsonl", "metadata.csv")
+LANGUAGE_UNKNOWN = "und"
+MAX_BYTES = 256 * 1024 * 1024
+MAX_TEXT = 16_384
+
+_SPLITS = {"train": Split.TRAIN} | dict.fromkeys(("heldout", "test", "validation", "val"), Split.HELDOUT)
+_WORD_BREAKS = re.compile(r"[\s_\-.]+")
+
+Cells = Mapping[str, tables.Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A picture's path from the folder, and its row in a table."""
+
+    path: str
+    cells: Cells
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """The pictures of a folder; see `indexer.sources.base.Source`.
+
+    Attributes:
+        root: the folder.
+        recursive: whether folders inside belong to it; hidden ones and atlases never do.
+        table: the one table to read, from `root`; by default every `TABLES` on the way.
+        columns: meaning -> column, before the usual names.
+        captions: language -> column.
+        split_column: the column that says train or heldout.
+    """
+
+    root: Path
+    recursive: bool = True
+    table: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    captions: Mapping[str, str] = field(default_factory=dict)
+    split_column: str | None = None
+
+    def rows(self) -> Iterator[SourceRow]:
+        """Every file that looks like a picture and every row of a table, in the order of the keys."""
+        if not self.root.is_dir():
+            raise ManifestError(f"path: found no folder {self.root}; name the folder that holds the pictures")
+        for key in sorted(self._entries):
+            yield self._row(key, self._entries[key])
+
+    def signature(self, row: SourceRow) -> str:
+        """The file's size and times."""
+        try:
+            status = self._path(row).stat()
+        except (OSError, ValueError):
+            return "missing"
+        return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}"
+
+    def read(self, row: SourceRow) -> bytes:
+        """The file."""
+        path = self._path(row)
+        try:
+            if not path.is_file():
+                raise PictureError(RejectReason.MISSING, f"{row.key}: there is no such file in {self.root}")
+            if path.stat().st_size > MAX_BYTES:
+                raise PictureError(RejectReason.TOO_LARGE, f"{row.key}: more than {MAX_BYTES >> 20} MiB")
+            return path.read_bytes()
+        except (OSError, ValueError) as error:
+            raise PictureError(RejectReason.MISSING, f"{row.key}: cannot be read ({error})") from error
+
+    def decode(self, row: SourceRow, data: bytes) -> Image.Image:
+        """The picture, upright, sRGB on white."""
+        del row
+        return open_picture(data)
+
+    def thumbnail(self, row: SourceRow, data: bytes, picture: Image.Image) -> Image.Image:
+        """The picture itself."""
+        del row, data
+        return picture
+
+    @cached_property
+    def _entries(self) -> dict[str, _Entry]:
+        """Every picture by its key; where two rows claim one key, the first counts."""
+        described = self._described()
+        key_column = self.columns.get("key", "")
+        entries: dict[str, _Entry] = {}
+        for path in sorted({*described, *self._files}):
+            cells = described.get(path, {})
+            key = tables.text(cells.get(key_column)) or path.encode("utf-8", "replace").decode()
+            entries.setdefault(key, _Entry(path, cells))
+        return entries
+
+    @cached_property
+    def _files(self) -> frozenset[str]:
+        """Paths of the pictures, from the folder."""
+        found: set[str] = set()
+        for folder, inside, names in os.walk(self.root):
+            if "CURRENT" in names and "versions" in inside:
+                inside.clear()  # an atlas: its pictures are thumbnails and generated ones
+                continue
+            inside[:] = [name for name in inside if self.recursive and not name.startswith(".")]
+            here = Path(folder).relative_to(self.root)
+            found.update((here / name).as_posix() for name in names if _is_picture(name))
+        return frozenset(found)
+
+    def _described(self) -> dict[str, Cells]:
+        """Path of a picture, from the folder -> its row in a table; the first row of a path counts."""
+        described: dict[str, Cells] = {}
+        column = self.columns.get("file", "file_name")
+        for table in self._tables():
+            if not table.is_file():
+                raise ManifestError(f"folder.metadata: found no file {table}; name a .csv or .jsonl inside the folder")
+            here = table.parent.relative_to(self.root)
+            read = tables.read_jsonl if table.suffix.lower() == ".jsonl" else tables.read_csv
+            for cells in read(table, column):
+                name = tables.text(cells[column])
+                if name is not None:
+                    described.setdefault(os.path.normpath(here / name).replace(os.sep, "/"), cells)
+        return described
+
+    def _tables(self) -> list[Path]:
+        if self.table is not None:
+            return [self.root / self.table]
+        folders = {self.root, *(self.root / above for path in self._files for above in PurePosixPath(path).parents)}
+        return [folder / name for folder in sorted(folders) for name in TABLES if (folder / name).is_file()]
+
+    def _path(self, row: SourceRow) -> Path:
+        """The picture's file; a path that a table leads out of the folder with leads nowhere."""
+        entry = self._entries.get(row.key)
+        name = PurePosixPath(entry.path if entry else "")
+        return self.root / ("" if name.is_absolute() or ".." in name.parts else name)
+
+    def _row(self, key: str, entry: _Entry) -> SourceRow:
+        cells = entry.cells
+        columns = tables.find_columns(cells, self.columns)
+        captions = {**tables.caption_columns(cells), **self.captions}
+        known = {*columns.values(), *captions.values(), self.columns.get("file", "file_name"), self.columns.get("key")}
+        found = {meaning: cells[column] for meaning, column in columns.items()}
+        tags = tables.tag_list(found.get("tags"))
+        return SourceRow(
+            key=key,
+            split=self._split(key, cells),
+            family=tables.text(found.get("family")),
+            captions=self._captions(entry, captions, found.get("caption")),
+            tags={LANGUAGE_UNKNOWN: tags} if tags else {},
+            group=tables.text(found.get("group")),
+            image_url=tables.web_link(found.get("image_url")),
+            page_url=tables.web_link(found.get("page_url")),
+            author=tables.text(found.get("author")),
+            licence=tables.text(found.get("licence")),
+            licence_url=tables.web_link(found.get("licence_url")),
+            aesthetic=tables.number(found.get("aesthetic")),
+            punsafe=tables.number(found.get("punsafe")),
+            pwatermark=tables.number(found.get("pwatermark")),
+            extra={name: cell for name, cell in cells.items() if name not in known and cell is not None},
+        )
+
+    def _captions(self, entry: _Entry, columns: Mapping[str, str], plain: tables.Cell) -> dict[str, str]:
+        """By language; out of the table, else the .txt beside the picture, else the file's name."""
+        found = {language: tables.text(entry.cells.get(column)) for language, column in columns.items()}
+        if not any(found.values()):
+            stem = PurePosixPath(entry.path).stem.encode("utf-8", "replace").decode()
+            found = {LANGUAGE_UNKNOWN: tables.text(plain) or self._beside(entry.path) or readable(stem)}
+        return {language: caption for language, caption in found.items() if caption}
+
+    def _beside(self, path: str) -> str | None:
+        """The text of a .txt beside a picture."""
+        picture = self.root / path
+        for beside in (picture.with_suffix(".txt"), picture.with_name(f"{picture.name}.txt")):
+            if path in self._files and beside.is_file():
+                with beside.open(encoding="utf-8-sig", errors="replace") as handle:
+                    return tables.text(handle.read(MAX_TEXT))
+        return None
+
+    def _split(self, key: str, cells: Cells) -> Split:
+        if self.split_column is None:
+            return Split.TRAIN
+        word = (tables.text(cells.get(self.split_column)) or "train").lower()
+        if word not in _SPLITS:
+            raise ManifestError(
+                f"split.column: {key} has {word[:40]!r} in column {self.split_column}; expected {', '.join(_SPLITS)}"
+            )
+        return _SPLITS[word]
+
+
+def readable(stem: str) -> str:
+    """A file's name as words: "red_car-2" becomes "red car 2"."""
+    return tables.text(_WORD_BREAKS.sub(" ", stem)) or stem
+
+
+def _is_picture(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in PICTURES

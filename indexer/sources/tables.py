@@ -1,0 +1,146 @@
+"""Tables that describe pictures: which column means what, and what may be taken from a stranger's cell."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from explorer.errors import ManifestError
+
+Cell = str | int | float | bool | None
+
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "caption": ("caption", "text", "title", "description", "prompt", "alt"),
+    "tags": ("tags", "keywords"),
+    "group": ("group", "category"),
+    "family": ("family",),
+    "image_url": ("image_url", "url"),
+    "page_url": ("page_url", "source_url", "page", "link"),
+    "author": ("author", "artist", "creator", "photographer"),
+    "licence": ("licence", "license"),
+    "licence_url": ("licence_url", "license_url"),
+    "aesthetic": ("aesthetic",),
+    "punsafe": ("punsafe",),
+    "pwatermark": ("pwatermark",),
+}
+"""Meaning -> names of columns that carry it when a manifest says nothing; the first present counts, case ignored."""
+
+_CAPTION_OF = re.compile(r"(?:caption|text)_([a-z]{2,3})", re.IGNORECASE)
+_LONGEST = 4000
+_SPACES = re.compile(r"\s+")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def read_csv(path: Path, file_column: str) -> Iterator[dict[str, Cell]]:
+    """Rows of a CSV file with a head, cells as text, "" as None.
+
+    Raises:
+        ManifestError: it is not UTF-8, or not CSV, or has no column `file_column`.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            reader = csv.DictReader(handle)
+            _expect_column(path, file_column, reader.fieldnames or ())
+            for row in reader:
+                yield {name: value or None for name, value in row.items() if isinstance(name, str)}
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{path}: found a byte that is not UTF-8 at {error.start}; save it as UTF-8") from error
+    except csv.Error as error:
+        raise ManifestError(f"{path}: found a line that is not CSV ({error}); mend it or take it out") from error
+
+
+def read_jsonl(path: Path, file_column: str) -> Iterator[dict[str, Cell]]:
+    """Rows of a file of JSON objects, one a line; nested values become JSON text.
+
+    Raises:
+        ManifestError: a line is not a JSON object, or has no key `file_column`.
+    """
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ManifestError(f"{path}: line {number} is not JSON ({error}); mend it or take it out") from error
+        if not isinstance(row, dict):
+            raise ManifestError(f"{path}: line {number} is {type(row).__name__}; expected a JSON object")
+        _expect_column(path, file_column, row)
+        yield {name: _cell(value) for name, value in row.items()}
+
+
+def find_columns(names: Collection[str], chosen: Mapping[str, str]) -> dict[str, str]:
+    """Meaning -> column, from the manifest's `[columns]` first and by `ALIASES` for the rest."""
+    by_lower = {name.lower(): name for name in reversed(list(names))}
+    found = {}
+    for meaning, aliases in ALIASES.items():
+        wanted = (chosen[meaning],) if meaning in chosen else aliases
+        column = next((by_lower[alias.lower()] for alias in wanted if alias.lower() in by_lower), None)
+        if column is not None:
+            found[meaning] = column
+    return found
+
+
+def caption_columns(names: Collection[str]) -> dict[str, str]:
+    """Language -> column, for columns such as `caption_en`."""
+    return {match[1].lower(): name for name in names if (match := _CAPTION_OF.fullmatch(name))}
+
+
+def text(cell: Cell) -> str | None:
+    """A cell as one line of text that any file can hold, at most 4,000 characters; None where nothing is in it."""
+    if cell is None:
+        return None
+    words = _SPACES.sub(" ", _CONTROLS.sub(" ", str(cell)[: 2 * _LONGEST])).strip()
+    return words[:_LONGEST] or None
+
+
+def tag_list(cell: Cell) -> tuple[str, ...]:
+    """Tags out of a cell: a JSON list, or words between commas, semicolons or bars."""
+    words = str(cell or "")
+    try:
+        listed = json.loads(words) if words.startswith("[") else re.split(r"[,;|]", words)
+    except ValueError:
+        listed = re.split(r"[,;|]", words)
+    found = (text(each if isinstance(each, str) else json.dumps(each)) for each in listed)
+    return tuple(dict.fromkeys(tag for tag in found if tag))
+
+
+def web_link(cell: Cell) -> str | None:
+    """A cell as a link that a page may show: http or https with a host, else None."""
+    link = str(cell or "").strip()
+    if len(link) > _LONGEST or _CONTROLS.search(link) or _SPACES.search(link):
+        return None
+    try:
+        parts = urlsplit(link)
+        usable = parts.scheme.lower() in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return None
+    return link if usable else None
+
+
+def number(cell: Cell) -> float | None:
+    """A cell as a finite number, else None."""
+    try:
+        value = float(cell) if cell is not None else math.nan
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _expect_column(path: Path, column: str, names: Collection[str]) -> None:
+    if column not in names:
+        listed = ", ".join(str(name)[:40] for name in list(names)[:8]) or "nothing"
+        raise ManifestError(f"{path}: found the columns {listed}; expected one named {column}")
+
+
+def _cell(value: Any) -> Cell:  # noqa: ANN401 - whatever JSON holds
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool) else None
