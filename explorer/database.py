@@ -1,0 +1,91 @@
+"""One SQLite file for several threads and processes: a connection behind a lock, a transaction for every change.
+
+Source: sqlite.org/wal.html (readers and one writer at once), sqlite.org/pragma.html#pragma_user_version.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from explorer.errors import AtlasError
+
+_PATIENCE_SECONDS = 30.0
+
+
+class Database:
+    """A SQLite file of a known schema.
+
+    Args:
+        path: the file; it is made if there is none.
+        tables: the statements that make the tables, separated by semicolons.
+        schema: the number of that schema, kept in the file.
+
+    Raises:
+        AtlasError: the file cannot be opened, is no database, or is of another schema.
+    """
+
+    def __init__(self, path: Path, tables: str, schema: int) -> None:
+        self._lock = threading.RLock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                path, timeout=_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise AtlasError(f"{path} cannot be opened ({error}); name another folder for the workspace") from error
+        try:
+            self._connection.row_factory = sqlite3.Row
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._prepare(path, tables, schema)
+        except sqlite3.Error as error:
+            self.close()
+            raise AtlasError(f"{path} cannot be used ({error}); move it away to begin a new one") from error
+        except AtlasError:
+            self.close()
+            raise
+
+    @contextmanager
+    def change(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all that happens in the block, or nothing if it raises."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+
+    def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:  # noqa: ANN401 - bound values
+        """All rows that answer a question, its values bound."""
+        with self._lock:
+            return self._connection.execute(sql, values).fetchall()
+
+    def row(self, sql: str, *values: Any) -> sqlite3.Row | None:  # noqa: ANN401 - bound values
+        """The first row that answers a question, None if there is none."""
+        with self._lock:
+            found: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
+            return found
+
+    def close(self) -> None:
+        """Close the file; nothing can be asked afterwards."""
+        with self._lock:
+            self._connection.close()
+
+    def _prepare(self, path: Path, tables: str, schema: int) -> None:
+        with self.change() as connection:
+            found = connection.execute("PRAGMA user_version").fetchone()[0]
+            if found not in (0, schema):
+                raise AtlasError(
+                    f"{path} has schema {found}, this program reads {schema}; use the version that wrote it"
+                )
+            if found == 0:
+                for statement in tables.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {schema}")

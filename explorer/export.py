@@ -1,0 +1,207 @@
+"""Rows of an atlas as a file: links, licence, place and cluster of pictures, as CSV, JSON lines or Parquet.
+
+Parquet and JSON lines hold every value as it is. A spreadsheet may run a cell of a CSV as a formula, so there a text
+that could be one gets an apostrophe in front (OWASP, "CSV Injection"); `csv_text` takes it off again. Links other than
+http and https are left out everywhere.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from explorer.atlas import Atlas
+from explorer.errors import QueryError
+from explorer.layout import replacing
+from explorer.records import Record, Space
+from explorer.schema import is_link
+from explorer.spaces import SpaceData
+
+_BATCH = 4096
+_EXACT_FLOAT = 2**53
+_INT64 = range(-(2**63), 2**63)
+_FORMULA = re.compile(r"['\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff]*[=+\-@\t\r\n＝＋－＠]")
+
+_TEXTS = ("group", "split", "family", "image_url", "page_url", "author", "licence", "licence_url")
+_LINKS = ("image_url", "page_url", "licence_url")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What rows are made from."""
+
+    atlas: Atlas
+    data: SpaceData
+    labels: Mapping[int, str]
+    extra: tuple[str, ...]
+
+    def batches(self, ids: Sequence[int]) -> Iterator[list[Row]]:
+        for start in range(0, len(ids), _BATCH):
+            some = ids[start : start + _BATCH]
+            rows = self.atlas.rows(some).tolist()
+            yield [self._row(record, row) for record, row in zip(self.atlas.records(some), rows, strict=True)]
+
+    def _row(self, record: Record, row: int) -> Row:
+        values: Row = {"id": record.id, "key": record.key, "caption": record.caption}
+        values |= {"captions": dict(record.captions), "tags": list(record.tags)}
+        values |= {name: getattr(record, name) for name in _TEXTS}
+        values |= {name: None for name in _LINKS if values[name] is None or not is_link(values[name])}
+        values["split"] = record.split.value
+        values |= zip(_axes(self.data.name), self.data.points[row].tolist(), strict=True)
+        cluster = int(self.data.cluster[row])
+        values |= {"cluster": cluster if cluster >= 0 else None, "cluster_label": self.labels.get(cluster)}
+        return values | {f"extra.{name}": record.extra.get(name) for name in self.extra}
+
+
+def export(
+    atlas: Atlas, ids: Sequence[int], format: str, out: Path | str | BinaryIO, *, space: str = Space.CLIP
+) -> int:
+    """Write pictures of an atlas, one row each, in the order given.
+
+    Args:
+        atlas: where they are.
+        ids: which.
+        format: one of `FORMATS`.
+        out: a file that is replaced when all is written, or a handle to write to.
+        space: whose map and clusters the rows tell of.
+
+    Returns:
+        the number of rows.
+
+    Raises:
+        QueryError: the format, the space or an id is unknown, or the file cannot be written.
+    """
+    write = _WRITERS.get(format)
+    if write is None:
+        raise QueryError(f"found format {format[:40]!r}; expected one of {', '.join(FORMATS)}")
+    ids = [int(identity) for identity in ids]
+    data = atlas.space(space)
+    atlas.rows(ids)
+    labels = {cluster.cluster: cluster.label for cluster in atlas.clusters(space) if cluster.level == 0}
+    extra = _extra_types(atlas, ids)
+    source = _Source(atlas, data, labels, tuple(extra))
+    try:
+        with _target(out) as handle:
+            write(handle, _schema(space, extra), source.batches(ids))
+    except OSError as error:
+        raise QueryError(f"{out}: cannot be written ({error.strerror}); name another file") from error
+    return len(ids)
+
+
+def csv_cell(text: str) -> str:
+    """A text as a cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def csv_text(cell: str) -> str:
+    """The text that `csv_cell` was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:]) else cell
+
+
+def _target(out: Path | str | BinaryIO) -> AbstractContextManager[BinaryIO]:
+    return replacing(Path(out)) if isinstance(out, (str, Path)) else nullcontext(out)
+
+
+def _axes(space: str) -> tuple[str, ...]:
+    return tuple(f"{space}_{axis}" for axis in "xyz")
+
+
+def _schema(space: str, extra: Mapping[str, pa.DataType]) -> pa.Schema:
+    fixed = [pa.field("id", pa.int64()), pa.field("key", pa.string()), pa.field("caption", pa.string())]
+    fixed += [pa.field("captions", pa.map_(pa.string(), pa.string())), pa.field("tags", pa.list_(pa.string()))]
+    fixed += [pa.field(name, pa.string()) for name in _TEXTS]
+    fixed += [pa.field(name, pa.float32()) for name in _axes(space)]
+    fixed += [pa.field("cluster", pa.int32()), pa.field("cluster_label", pa.string())]
+    return pa.schema(fixed + [pa.field(f"extra.{name}", column) for name, column in extra.items()])
+
+
+def _extra_types(atlas: Atlas, ids: Sequence[int]) -> dict[str, pa.DataType]:
+    """The further columns of these very pictures: name -> a type that holds all its values exactly."""
+    seen: dict[str, set[str]] = {}
+    for start in range(0, len(ids), _BATCH):
+        for record in atlas.records(ids[start : start + _BATCH]):
+            for name, value in record.extra.items():
+                seen.setdefault(name, set()).add(_kind(value))
+    return {name: _column_type(kinds - {"nothing"}) for name, kinds in sorted(seen.items())}
+
+
+def _kind(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int):
+        return "whole" if abs(value) <= _EXACT_FLOAT else "long" if value in _INT64 else "text"
+    return "float" if isinstance(value, float) else "text"
+
+
+def _column_type(kinds: set[str]) -> pa.DataType:
+    if not kinds:
+        return pa.string()
+    if kinds <= {"whole", "long"}:
+        return pa.int64()
+    if kinds <= {"whole", "float"}:
+        return pa.float64()
+    return pa.bool_() if kinds == {"bool"} else pa.string()
+
+
+def _write_csv(handle: BinaryIO, schema: pa.Schema, batches: Iterator[list[Row]]) -> None:
+    text = io.TextIOWrapper(handle, encoding="utf-8", newline="", write_through=True)
+    writer = csv.writer(text)
+    writer.writerow(csv_cell(name) for name in schema.names)
+    for batch in batches:
+        writer.writerows([_cell(row[name]) for name in schema.names] for row in batch)
+    text.detach()
+
+
+def _cell(value: Any) -> Any:  # noqa: ANN401 - whatever a row holds
+    """Numbers stay numbers, so that -1.5 is one; every text is guarded."""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        value = "; ".join(value)
+    elif isinstance(value, (list, dict)):
+        value = _json(value)
+    return csv_cell(value) if isinstance(value, str) else value
+
+
+def _write_jsonl(handle: BinaryIO, schema: pa.Schema, batches: Iterator[list[Row]]) -> None:
+    for batch in batches:
+        for row in batch:
+            handle.write(_json({name: row[name] for name in schema.names}).encode() + b"\n")
+
+
+def _write_parquet(handle: BinaryIO, schema: pa.Schema, batches: Iterator[list[Row]]) -> None:
+    with pq.ParquetWriter(handle, schema, compression="zstd") as writer:
+        for batch in batches:
+            rows = [{field.name: _stored(row[field.name], field.type) for field in schema} for row in batch]
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+
+
+def _stored(value: Any, column: pa.DataType) -> Any:  # noqa: ANN401 - whatever a row holds
+    """A value as its column takes it: a map as pairs, and JSON where a column of texts holds something else too."""
+    if pa.types.is_map(column):
+        return list(value.items())
+    return value if value is None or isinstance(value, str) or column != pa.string() else _json(value)
+
+
+def _json(value: Any) -> str:  # noqa: ANN401 - whatever a row holds
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+_WRITERS: Mapping[str, Callable[[BinaryIO, pa.Schema, Iterator[list[Row]]], None]] = {
+    "csv": _write_csv,
+    "jsonl": _write_jsonl,
+    "parquet": _write_parquet,
+}
+FORMATS = tuple(_WRITERS)

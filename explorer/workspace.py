@@ -1,0 +1,312 @@
+"""What people make with an atlas: generated pictures, the jobs that make them, and selections.
+
+All lies in one SQLite file, so several threads may write and other processes read at the same time. A job's life is
+written down as numbered events, so that whoever knows its id can follow it from anywhere and at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from explorer.database import Database
+from explorer.errors import QueryError
+from explorer.records import Landing, Recipe, TrajectoryStep, to_json
+
+FILE = "workspace.sqlite"
+SCHEMA = 1
+MAX_SELECTION = 1_000_000
+
+_TABLES = """
+CREATE TABLE generations (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, created TEXT NOT NULL, png BLOB NOT NULL,
+    recipe TEXT NOT NULL, landing TEXT NOT NULL, trajectory TEXT NOT NULL
+);
+CREATE TABLE previews (
+    generation INTEGER NOT NULL REFERENCES generations, step INTEGER NOT NULL, webp BLOB NOT NULL,
+    PRIMARY KEY (generation, step)
+);
+CREATE TABLE jobs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, recipe TEXT NOT NULL,
+    created TEXT NOT NULL, generation INTEGER REFERENCES generations, error TEXT
+);
+CREATE TABLE events (
+    job TEXT NOT NULL REFERENCES jobs (id), seq INTEGER NOT NULL, kind TEXT NOT NULL, data TEXT NOT NULL,
+    PRIMARY KEY (job, seq)
+);
+CREATE TABLE selections (name TEXT PRIMARY KEY, created TEXT NOT NULL, ids TEXT NOT NULL)
+"""
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self not in (JobState.QUEUED, JobState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One wish for a picture.
+
+    Attributes:
+        id: a word that nobody can guess.
+        created: ISO 8601, UTC.
+        generation: the id of the picture, once there is one.
+        error: why there is none, in one line.
+    """
+
+    id: str
+    state: JobState
+    recipe: Recipe
+    created: str
+    generation: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a job; `seq` counts from 1."""
+
+    seq: int
+    kind: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A generated picture and what was found out about it.
+
+    Attributes:
+        landing: as `records.to_json` gives it.
+        trajectory: the same, one entry a step.
+    """
+
+    id: int
+    created: str
+    recipe: Recipe
+    landing: Mapping[str, Any]
+    trajectory: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Pictures of the corpus that somebody gathered under a name."""
+
+    name: str
+    created: str
+    ids: tuple[int, ...]
+
+
+class Workspace:
+    """A workspace, opened; every method may be called from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Workspace:
+        """Open the workspace of a folder; make it if there is none.
+
+        Raises:
+            AtlasError: it cannot be opened, or is of another schema.
+        """
+        return cls(Database(Path(folder) / FILE, _TABLES, SCHEMA))
+
+    def close(self) -> None:
+        """Close the file; nothing can be asked afterwards."""
+        self._database.close()
+
+    def add_job(self, recipe: Recipe) -> Job:
+        """Write down a new job, queued."""
+        job = Job(secrets.token_urlsafe(16), JobState.QUEUED, recipe, _now())
+        with self._database.change() as connection:
+            connection.execute(
+                "INSERT INTO jobs (id, state, recipe, created) VALUES (?, ?, ?, ?)",
+                (job.id, job.state, _dumps(asdict(recipe)), job.created),
+            )
+        return job
+
+    def job(self, identity: str) -> Job | None:
+        """One job, None if there is none of that id."""
+        row = self._database.row("SELECT * FROM jobs WHERE id = ?", identity)
+        return _job(row) if row else None
+
+    def jobs(self, limit: int = 50) -> list[Job]:
+        """The newest jobs, newest first."""
+        return [_job(row) for row in self._database.rows("SELECT * FROM jobs ORDER BY number DESC LIMIT ?", limit)]
+
+    def set_job(
+        self, identity: str, state: JobState, *, generation: int | None = None, error: str | None = None
+    ) -> bool:
+        """Change where a job stands; False, and no change, where it has ended or there is none."""
+        with self._database.change() as connection:
+            return _set_job(connection, identity, state, generation, error)
+
+    def end_job(
+        self,
+        identity: str,
+        state: JobState,
+        data: Mapping[str, Any],
+        *,
+        generation: int | None = None,
+        error: str | None = None,
+    ) -> Event | None:
+        """Write down a job's end, its state and its last event at once.
+
+        Returns:
+            the event, its kind the state; None where the job had ended before, which stands.
+        """
+        with self._database.change() as connection:
+            if not _set_job(connection, identity, state, generation, error):
+                return None
+            return _add_event(connection, identity, state, data)
+
+    def interrupt_unfinished(self, error: str) -> list[str]:
+        """End every job that waits or runs, because nobody runs it any more; return their ids, oldest first."""
+        states = (JobState.QUEUED, JobState.RUNNING)
+        with self._database.change() as connection:
+            rows = connection.execute("SELECT id FROM jobs WHERE state IN (?, ?) ORDER BY number", states).fetchall()
+            for row in rows:
+                _set_job(connection, row["id"], JobState.INTERRUPTED, None, error)
+                _add_event(connection, row["id"], JobState.INTERRUPTED, {"error": error})
+        return [row["id"] for row in rows]
+
+    def add_event(self, job: str, kind: str, data: Mapping[str, Any]) -> Event:
+        """Write down that something happened to a job."""
+        with self._database.change() as connection:
+            return _add_event(connection, job, kind, data)
+
+    def events(self, job: str, after: int = 0) -> list[Event]:
+        """What happened to a job after event number `after`, in order."""
+        sql = "SELECT seq, kind, data FROM events WHERE job = ? AND seq > ? ORDER BY seq"
+        return [Event(row["seq"], row["kind"], json.loads(row["data"])) for row in self._database.rows(sql, job, after)]
+
+    def add_generation(
+        self,
+        png: bytes,
+        recipe: Recipe,
+        landing: Landing,
+        trajectory: Sequence[TrajectoryStep],
+        previews: Sequence[bytes] = (),
+    ) -> int:
+        """Keep a generated picture with the pictures of its steps (WebP, the first is step 1); return its id."""
+        texts = (_dumps(asdict(recipe)), _dumps(to_json(landing)), _dumps([to_json(step) for step in trajectory]))
+        with self._database.change() as connection:
+            sql = "INSERT INTO generations (created, png, recipe, landing, trajectory) VALUES (?, ?, ?, ?, ?) RETURNING id"
+            identity = int(connection.execute(sql, (_now(), png, *texts)).fetchone()["id"])
+            steps = [(identity, step, preview) for step, preview in enumerate(previews, 1)]
+            connection.executemany("INSERT INTO previews VALUES (?, ?, ?)", steps)
+        return identity
+
+    def generation(self, identity: int) -> Generation:
+        """One generated picture; QueryError if there is none of that id."""
+        sql = "SELECT id, created, recipe, landing, trajectory FROM generations WHERE id = ?"
+        return _generation(self._found(identity, sql))
+
+    def generations(self, limit: int = 50) -> list[Generation]:
+        """The newest generated pictures, newest first."""
+        sql = "SELECT id, created, recipe, landing, trajectory FROM generations ORDER BY id DESC LIMIT ?"
+        return [_generation(row) for row in self._database.rows(sql, limit)]
+
+    def picture(self, identity: int) -> bytes:
+        """A generated picture itself, PNG; QueryError if there is none of that id."""
+        return bytes(self._found(identity, "SELECT png FROM generations WHERE id = ?")["png"])
+
+    def preview(self, identity: int, step: int) -> bytes | None:
+        """The picture of a step (1-based), WebP; None if it was not kept."""
+        row = self._database.row("SELECT webp FROM previews WHERE generation = ? AND step = ?", identity, step)
+        return bytes(row["webp"]) if row else None
+
+    def delete_generation(self, identity: int) -> bool:
+        """Delete a picture, its steps, and its job with all its events; False if there is none of that id."""
+        with self._database.change() as connection:
+            made = "(SELECT id FROM jobs WHERE generation = ?)"
+            connection.execute(f"DELETE FROM events WHERE job IN {made}", (identity,))
+            connection.execute("DELETE FROM jobs WHERE generation = ?", (identity,))
+            connection.execute("DELETE FROM previews WHERE generation = ?", (identity,))
+            return connection.execute("DELETE FROM generations WHERE id = ?", (identity,)).rowcount == 1
+
+    def save_selection(self, name: str, ids: Sequence[int]) -> Selection:
+        """Keep a selection; one of the same name is replaced.
+
+        Raises:
+            QueryError: the name is blank or long, or there are too many pictures.
+        """
+        if not 1 <= len(name.strip()) <= 200:
+            raise QueryError(f"found a name of {len(name.strip())} characters; expected 1 to 200")
+        if len(ids) > MAX_SELECTION:
+            raise QueryError(f"found {len(ids):,} pictures; a selection holds at most {MAX_SELECTION:,}")
+        selection = Selection(name.strip(), _now(), tuple(map(int, ids)))
+        with self._database.change() as connection:
+            values = (selection.name, selection.created, _dumps(selection.ids))
+            connection.execute("INSERT OR REPLACE INTO selections VALUES (?, ?, ?)", values)
+        return selection
+
+    def selections(self) -> list[Selection]:
+        """Every selection, by name."""
+        rows = self._database.rows("SELECT * FROM selections ORDER BY name")
+        return [Selection(row["name"], row["created"], tuple(json.loads(row["ids"]))) for row in rows]
+
+    def delete_selection(self, name: str) -> bool:
+        """Delete a selection; False if there is none of that name."""
+        with self._database.change() as connection:
+            return connection.execute("DELETE FROM selections WHERE name = ?", (name,)).rowcount == 1
+
+    def _found(self, identity: int, sql: str) -> sqlite3.Row:
+        row = self._database.row(sql, identity)
+        if row is None:
+            raise QueryError(f"found no generated picture {identity}; it was deleted, or is of another workspace")
+        return row
+
+
+def _set_job(
+    connection: sqlite3.Connection, identity: str, state: JobState, generation: int | None, error: str | None
+) -> bool:
+    """Change a job that has not ended; the end of a job is final, whoever else reports one."""
+    changed = connection.execute(
+        "UPDATE jobs SET state = ?, generation = ?, error = ? WHERE id = ? AND state IN (?, ?)",
+        (state, generation, error, identity, JobState.QUEUED, JobState.RUNNING),
+    )
+    return changed.rowcount == 1
+
+
+def _add_event(connection: sqlite3.Connection, job: str, kind: str, data: Mapping[str, Any]) -> Event:
+    last = connection.execute("SELECT coalesce(max(seq), 0) FROM events WHERE job = ?", (job,)).fetchone()[0]
+    event = Event(last + 1, str(kind), data)
+    connection.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (job, event.seq, event.kind, _dumps(data)))
+    return event
+
+
+def _job(row: sqlite3.Row) -> Job:
+    recipe = Recipe(**json.loads(row["recipe"]))
+    return Job(row["id"], JobState(row["state"]), recipe, row["created"], row["generation"], row["error"])
+
+
+def _generation(row: sqlite3.Row) -> Generation:
+    recipe = Recipe(**json.loads(row["recipe"]))
+    return Generation(row["id"], row["created"], recipe, json.loads(row["landing"]), json.loads(row["trajectory"]))
+
+
+def _dumps(value: Any) -> str:  # noqa: ANN401 - plain values
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
