@@ -30,6 +30,7 @@ class Database:
     """
 
     def __init__(self, path: Path, tables: str, schema: int) -> None:
+        self._path = path
         self._lock = threading.RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,24 +44,29 @@ class Database:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._prepare(path, tables, schema)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, AtlasError) as error:
             self.close()
+            if isinstance(error, AtlasError):
+                raise
             raise AtlasError(f"{path} cannot be used ({error}); move it away to begin a new one") from error
-        except AtlasError:
-            self.close()
-            raise
 
     @contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all that happens in the block, or nothing if it raises."""
+        """A transaction: all that happens in the block, or nothing if it raises.
+
+        Raises:
+            AtlasError: SQLite cannot write, as on a full disk.
+        """
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 self._connection.execute("COMMIT")
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
+            except sqlite3.Error as error:
+                raise AtlasError(f"{self._path} cannot be written ({error}); free the disk or name another") from error
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
 
     def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:  # noqa: ANN401 - bound values
         """All rows that answer a question, its values bound."""
@@ -82,9 +88,7 @@ class Database:
         with self.change() as connection:
             found = connection.execute("PRAGMA user_version").fetchone()[0]
             if found not in (0, schema):
-                raise AtlasError(
-                    f"{path} has schema {found}, this program reads {schema}; use the version that wrote it"
-                )
+                raise AtlasError(f"{path}: found schema {found}, expected {schema}; use the version that wrote it")
             if found == 0:
                 for statement in tables.split(";"):
                     connection.execute(statement)
