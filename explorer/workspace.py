@@ -209,9 +209,9 @@ class Workspace:
         """Keep a generated picture with the pictures of its steps (WebP, the first is step 1); return its id."""
         texts = (_dumps(asdict(recipe)), _dumps(to_json(landing)), _dumps([to_json(step) for step in trajectory]))
         with self._database.change() as connection:
-            columns = "(created, png, recipe, landing, trajectory)"
             added = connection.execute(
-                f"INSERT INTO generations {columns} VALUES (?, ?, ?, ?, ?)", (_now(), png, *texts)
+                "INSERT INTO generations (created, png, recipe, landing, trajectory) VALUES (?, ?, ?, ?, ?)",
+                (_now(), png, *texts),
             )
             identity = added.lastrowid or 0  # always a number after an INSERT
             steps = [(identity, step, preview) for step, preview in enumerate(previews, 1)]
