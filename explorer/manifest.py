@@ -47,10 +47,10 @@ KINDS: Mapping[str, Kind] = {
 }
 
 COLUMNS = (
-    *("file", "key", "split", "family", "tags", "group", "image_url", "page_url"),
+    *("file", "key", "split", "family", "caption", "tags", "group", "image_url", "page_url"),
     *("author", "licence", "licence_url", "aesthetic", "punsafe", "pwatermark"),
 )
-"""What a column of the source can be in the atlas; captions have a table of their own, by language."""
+"""What a column of the source can be in the atlas; captions of a known language have a table of their own."""
 
 SECTIONS: Mapping[str, Table] = {
     "": Table(

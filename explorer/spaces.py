@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from explorer.errors import AtlasError
 from explorer.layout import SPACE_ARRAYS, VersionPaths
 
 _RADIUS_PERCENTILE = 99
+_MAPPED = frozenset({"vectors", "points"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,9 +66,11 @@ def load_space(version: VersionPaths, name: str, meta: Mapping[str, Any]) -> Spa
     """
     arrays: dict[str, Any] = {}
     for array, (dtype, _) in SPACE_ARRAYS.items():
-        arrays[array] = np.load(
-            version.array(name, array), mmap_mode="r" if array in ("vectors", "points") else None, allow_pickle=False
-        )
+        try:
+            mode: Literal["r"] | None = "r" if array in _MAPPED else None
+            arrays[array] = np.load(version.array(name, array), mmap_mode=mode, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise AtlasError(f"{name}/{array}.npy is damaged ({error}); index the corpus again") from error
         if arrays[array].dtype != dtype:
             raise AtlasError(f"{name}/{array}.npy: expected {dtype}, found {arrays[array].dtype}; index again")
     try:

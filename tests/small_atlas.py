@@ -1,7 +1,7 @@
 """A small, valid atlas made without any model, in well under a second.
 
-Sixty pictures of colored shapes in six groups of ten; each pair of neighboring keys is a family, every tenth picture is
-held out with its family's split, and the vectors of a group lie around one direction, so that nearness is known.
+Sixty pictures of colored shapes in six groups of ten: pairs of them are a family, the last family of each group is held
+out, and the vectors of a group lie around one direction, so that nearness is known.
 """
 
 from __future__ import annotations
