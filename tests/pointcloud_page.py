@@ -1,6 +1,6 @@
 """A page with nothing but the map on it, over made-up arrays: what tests of the map component open in a browser.
 
-`python -m tests.pointcloud_page` serves it for a look by hand.
+`python tests/pointcloud_page.py` serves it for a look by hand.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dash import Dash, Input, html
 from flask import Flask, Response, abort, request
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from webapp.pointcloud import PointCloud
 from webapp.security import content_security_policy
@@ -41,12 +41,14 @@ class World:
         points: space -> float32 (n, 3), map units.
         clusters: int32 (n,), -1 = none, the same for both spaces.
         hits: paths asked for, in order.
+        broken: paths that answer 500.
     """
 
     ids: NDArray[np.int64]
     points: dict[str, NDArray[np.float32]]
     clusters: NDArray[np.int32]
     hits: list[str] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -74,7 +76,9 @@ class World:
                 rows = self.clusters == cluster
                 name = HOSTILE if cluster == 0 else f"{NAMES[cluster % len(NAMES)]} {cluster}"
                 place = np.median(points[rows], axis=0).tolist()
-                found.append({"cluster": cluster, "label": name, "point": place, "size": int(rows.sum()), "space": space})
+                found.append(
+                    {"cluster": cluster, "label": name, "point": place, "size": int(rows.sum()), "space": space}
+                )
         return found
 
 
@@ -119,6 +123,8 @@ def make_app(world: World, **props: object) -> Flask:
 
     @server.get("/api/v/v1/<path:name>")
     def array(name: str) -> Response:
+        if name in world.broken:
+            abort(500)
         if name not in arrays:
             abort(404)
         return Response(arrays[name], mimetype="application/octet-stream")
@@ -143,10 +149,17 @@ def _picture(found: int) -> bytes:
     return out.getvalue()
 
 
+class Quiet(WSGIRequestHandler):
+    """Answers without a line for each request."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""
+
+
 @contextmanager
 def serving(world: World, port: int = 0, **props: object) -> Iterator[str]:
     """Serve the page on loopback; yields its address."""
-    server = make_server("127.0.0.1", port, make_app(world, **props), threaded=True)
+    server = make_server("127.0.0.1", port, make_app(world, **props), threaded=True, request_handler=Quiet)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

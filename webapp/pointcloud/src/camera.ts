@@ -8,12 +8,14 @@ import { type Mover, type Stage, still } from './stage';
 const HOME = new Vector3(0.42, 0.3, 1).normalize();
 const NEAREST = 0.03;
 const FARTHEST = 9;
+const UNSEEN = 4e-4; // a turn of less than this, radians, moves nothing by a pixel
 const REST = 220; // ms without movement after which the camera rests
 
 export class Rig {
   private readonly controls: OrbitControls;
   private flight: Mover | null = null;
   private timer = 0;
+  private gliding = false;
   /** Nobody has taken the camera away from home: it follows the window's size. */
   private homely = true;
 
@@ -34,6 +36,7 @@ export class Rig {
     this.controls.mouseButtons = { LEFT: MOUSE.ROTATE, MIDDLE: MOUSE.DOLLY, RIGHT: MOUSE.PAN };
     this.controls.touches = { ONE: TOUCH.ROTATE, TWO: TOUCH.DOLLY_PAN };
     this.controls.addEventListener('change', this.changed);
+    this.controls.addEventListener('change', this.glide);
     this.controls.addEventListener('start', () => {
       this.homely = false;
       this.land();
@@ -169,16 +172,20 @@ export class Rig {
     this.controls.dispose();
   }
 
-  /** Let the damping of a drag run out. */
-  private glide(): void {
-    if (!this.controls.enableDamping) return;
+  /** Let the damping of a drag run out: a few frames past the last one that could be told from the one before. */
+  private readonly glide = (): void => {
+    if (!this.controls.enableDamping || this.gliding || this.flight) return;
+    this.gliding = true;
+    const before = new Vector3();
     let quiet = 0;
-    const glider: Mover = () => {
-      quiet = this.controls.update() ? 0 : quiet + 1;
-      return quiet < 4;
-    };
-    this.stage.move(glider);
-  }
+    this.stage.move(() => {
+      before.copy(this.stage.camera.position);
+      this.controls.update();
+      quiet = before.distanceTo(this.stage.camera.position) > UNSEEN * this.distance ? 0 : quiet + 1;
+      this.gliding = quiet < 3;
+      return this.gliding;
+    });
+  };
 
   private land(): void {
     if (this.flight) this.stage.halt(this.flight);

@@ -51,9 +51,10 @@ export class Cloud {
   allot(n: number, rest: readonly [number, number, number], presence: number): void {
     this.count = n;
     for (const name of ['tone', 'toneBefore']) {
-      const tones = new BufferAttribute(new Uint8Array(4 * n), 4, true);
+      const [r, g, b] = rest;
+      const same = new Uint32Array(n).fill(new Uint32Array(new Uint8Array([r, g, b, presence]).buffer)[0] ?? 0);
+      const tones = new BufferAttribute(new Uint8Array(same.buffer), 4, true);
       tones.setUsage(DynamicDrawUsage);
-      for (let at = 0; at < tones.array.length; at += 4) tones.array.set([...rest, presence], at);
       this.geometry.setAttribute(name, tones);
     }
     // The diameter shrinks with the cube root of the number, as the room for each point does.

@@ -11,7 +11,7 @@ export const THEMES: Readonly<Record<ThemeName, { ground: string; ink: string; r
 };
 
 /** How present a point is, 0-255: the alpha of its tone. The shaders read size and dimness from it. */
-export const PRESENCE = { dim: 40, soft: 120, normal: 200, strong: 255 } as const;
+export const PRESENCE = { dim: 58, soft: 120, normal: 200, strong: 255 } as const;
 
 /** viridis at eleven even stops (van der Walt and Smith, 2015; CC0). */
 const VIRIDIS: readonly Rgb[] = [

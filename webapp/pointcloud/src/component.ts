@@ -20,10 +20,10 @@ declare global {
 
 type Given = Partial<Inputs> & { readonly setProps?: SetProps };
 
-/** Leave out what the page left undefined, so that defaults hold. */
+/** Leave out what the page left undefined or null, so that defaults hold. */
 function complete(given: Given): Inputs {
   const { setProps: _, ...inputs } = given;
-  return { ...DEFAULTS, ...Object.fromEntries(Object.entries(inputs).filter(([, value]) => value !== undefined)) };
+  return { ...DEFAULTS, ...Object.fromEntries(Object.entries(inputs).filter(([, value]) => value != null)) };
 }
 
 /** Mount a map, or say why this browser cannot draw one. */

@@ -1,6 +1,6 @@
 /** The map as a whole: it loads, keeps its parts in step with the page's props, and tells the page what happens. */
 
-import { Rig, rounded } from './camera';
+import { Rig } from './camera';
 import { compose, save } from './capture';
 import { Cloud } from './cloud';
 import { PRESENCE, THEMES, rgb } from './colors';
@@ -12,20 +12,12 @@ import { Markers } from './markers';
 import { Notice } from './notice';
 import { Picker } from './picking';
 import { Pointer } from './pointer';
-import type { CommandName, FlyTo, Inputs, Meta, Outputs, SetProps, View } from './props';
+import { expose } from './probe';
+import type { CommandName, FlyTo, Inputs, SetProps } from './props';
 import { Scenery } from './scenery';
 import { Stage } from './stage';
 import { type Ids, Store } from './store';
-
-const HOVER_EVERY = 150; // ms between two words to the page about what is hovered
-
-/** A reach through to the page's tests, on the element itself. */
-export interface Probe {
-  /** Where a picture's point stands, CSS pixels of the viewport; null if this map has no such picture. */
-  project(id: number): { x: number; y: number; visible: boolean } | null;
-  /** Scene units. */
-  worldOf(id: number): readonly number[] | null;
-}
+import { Voice } from './voice';
 
 export class PointMap {
   private readonly stage: Stage;
@@ -42,19 +34,18 @@ export class PointMap {
   private scenery: Scenery | null = null;
   private store: Store | null = null;
   private ids: Ids | null = null;
-  private told: View;
-  private hoverTimer = 0;
-  private hovered: number | null = null;
-  private nonce = 0;
+  private readonly voice: Voice;
+  private readonly conceal: () => void;
   private waiting: FlyTo | null = null;
 
   /** Throws NoWebgl where there is no WebGL 2. */
   constructor(
-    private readonly host: HTMLElement & Partial<Probe>,
+    private readonly host: HTMLElement,
     private readonly notice: Notice,
     private props: Inputs,
-    private readonly tell: SetProps,
+    tell: SetProps,
   ) {
+    this.voice = new Voice(tell);
     this.stage = new Stage(host, () => this.resized(), (lost) => this.contextChanged(lost));
     this.labels = new Labels(host, this.stage);
     this.billboard = new Billboard(host, this.stage);
@@ -62,7 +53,10 @@ export class PointMap {
     this.keys = new KeyList(host);
     this.markers = new Markers(this.cloud);
     this.growth = new Growth(this.stage, () => this.scenery?.place());
-    this.rig = new Rig(this.stage, () => this.cameraMoved(), (view) => this.cameraRested(view));
+    this.rig = new Rig(this.stage, () => this.cameraMoved(), (view) => {
+      this.voice.view(view);
+      this.pointer.lookAgain();
+    });
     this.picker = new Picker(this.stage, this.cloud);
     this.pointer = new Pointer(host, this.stage, this.rig, this.picker, {
       hovered: (row, x, y) => this.hover(row, x, y),
@@ -74,12 +68,11 @@ export class PointMap {
       this.billboard.follow();
       this.labels.follow(this.billboard.visible()?.box);
     });
-    host.project = (id) => this.project(id);
-    host.worldOf = (id) => this.worldOf(id);
+    this.conceal = expose(host, this.stage, this.cloud, () => this.ids);
     this.dress();
     this.stage.inset(props.insets);
     if (props.view) this.rig.place(props.view);
-    this.told = rounded(this.rig.view());
+    this.voice.heard(this.rig.view());
     void this.load();
   }
 
@@ -91,7 +84,7 @@ export class PointMap {
     if (changed('theme')) this.dress();
     if (changed('texts')) this.card.speak(next.texts);
     if (changed('insets')) this.stage.inset(next.insets);
-    if (changed('view') && next.view && !sameView(next.view, this.told)) this.rig.fly(next.view);
+    if (changed('view') && next.view && !this.voice.knows(next.view)) this.rig.fly(next.view);
     if (next.meta?.version !== before.meta?.version || changed('api')) void this.load();
     if (this.scenery) this.restage(this.scenery, changed);
     if (changed('flyTo') && next.flyTo && next.flyTo.nonce !== before.flyTo?.nonce) this.fly(next.flyTo);
@@ -99,7 +92,7 @@ export class PointMap {
   }
 
   dispose(): void {
-    window.clearTimeout(this.hoverTimer);
+    this.voice.dispose();
     this.store?.dispose();
     this.pointer.dispose();
     this.rig.dispose();
@@ -111,8 +104,7 @@ export class PointMap {
     this.markers.dispose();
     this.cloud.dispose();
     this.stage.dispose();
-    delete this.host.project;
-    delete this.host.worldOf;
+    this.conceal();
   }
 
   private restage(scenery: Scenery, changed: (...names: (keyof Inputs)[]) => boolean): void {
@@ -155,8 +147,7 @@ export class PointMap {
       this.host.dataset['ready'] = 'true';
       this.host.dataset['points'] = String(meta.n);
       this.host.dataset['space'] = space;
-      const ms = Math.round(performance.now() - begun);
-      this.tell({ ready: { points: meta.n, ms, bytes: store.bytes } });
+      this.voice.ready(meta.n, performance.now() - begun, store.bytes);
     } catch (error) {
       if (this.store === store) this.failed(error);
     }
@@ -213,26 +204,22 @@ export class PointMap {
     const id = row < 0 ? null : (this.ids?.list[row] ?? null);
     this.stage.canvas.style.cursor = id === null ? '' : 'pointer';
     this.card.show(id, x, y, this.store);
-    if (id === this.hovered) return;
-    this.hovered = id;
-    if (this.hoverTimer) return;
-    this.hoverTimer = window.setTimeout(() => {
-      this.hoverTimer = 0;
-      this.tell({ hovered: this.hovered });
-    }, HOVER_EVERY);
+    this.voice.hovered(id);
   }
 
   private click(row: number): void {
     const id = this.ids?.list[row];
-    if (id !== undefined) this.tell({ clicked: { id, nonce: this.next() } });
+    if (id !== undefined) this.voice.clicked(id);
   }
 
   private answer(what: Action): void {
     if (what === 'help') this.keys.toggle(this.props.texts);
-    else if (what === 'reset') this.fly({ target: 'reset', nonce: this.next() });
+    else if (what === 'reset') this.fly({ target: 'reset', nonce: this.voice.nonce() });
     else if (what === 'fly') {
-      this.fly({ target: this.props.selected === null ? 'landing' : 'selection', nonce: this.next() });
-    } else this.tell({ command: { name: what as CommandName, nonce: this.next() } });
+      this.fly({ target: this.props.selected === null ? 'landing' : 'selection', nonce: this.voice.nonce() });
+    } else {
+      this.voice.command(what as CommandName);
+    }
   }
 
   private savePng(): void {
@@ -262,14 +249,6 @@ export class PointMap {
     const { distance } = this.rig;
     this.cloud.uniforms.fog.value.set(Math.max(0.25, distance - 0.75), distance + 1.5);
     this.card.hide();
-    this.pointer.moved();
-  }
-
-  private cameraRested(view: View): void {
-    const short = rounded(view);
-    if (sameView(short, this.told)) return;
-    this.told = short;
-    this.tell({ view: short });
   }
 
   private contextChanged(lost: boolean): void {
@@ -284,33 +263,4 @@ export class PointMap {
     const detail = error instanceof Error ? error.message : String(error);
     this.notice.problem(texts['failed'] ?? '', detail, texts['retry'] ?? '', () => void this.load());
   }
-
-  private project(id: number): { x: number; y: number; visible: boolean } | null {
-    const row = this.ids?.row(id) ?? -1;
-    if (row < 0) return null;
-    const seen = this.cloud.at(row).project(this.stage.camera);
-    const box = this.stage.canvas.getBoundingClientRect();
-    return {
-      x: box.left + ((seen.x + 1) / 2) * this.stage.width,
-      y: box.top + ((1 - seen.y) / 2) * this.stage.height,
-      visible: Math.abs(seen.x) < 1 && Math.abs(seen.y) < 1 && Math.abs(seen.z) < 1,
-    };
-  }
-
-  private worldOf(id: number): readonly number[] | null {
-    const row = this.ids?.row(id) ?? -1;
-    return row < 0 ? null : this.cloud.at(row).toArray();
-  }
-
-  private next(): number {
-    this.nonce = Math.max(Date.now(), this.nonce + 1);
-    return this.nonce;
-  }
 }
-
-function sameView(a: View, b: View): boolean {
-  const apart = (p: readonly number[], q: readonly number[]): boolean => p.some((x, i) => Math.abs(x - (q[i] ?? 0)) > 1e-3);
-  return !apart(a.position, b.position) && !apart(a.target, b.target);
-}
-
-export type { Meta, Outputs };

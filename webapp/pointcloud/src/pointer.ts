@@ -6,7 +6,7 @@ import type { Picker } from './picking';
 import type { Stage } from './stage';
 
 const SLOP = 5; // CSS pixels that a click may wander
-const STEP = 0.12; // radians a key press turns
+const STEP = 0.08; // radians a key press turns
 const REACH = { mouse: 5, touch: 14, key: 90 }; // CSS pixels
 
 export interface Heard {
@@ -38,8 +38,8 @@ export class Pointer {
     host.addEventListener('keydown', this.onKey);
   }
 
-  /** The camera moved: what was under the pointer is not there any more. */
-  moved(): void {
+  /** The camera rests after having moved: something else may be under the pointer. */
+  lookAgain(): void {
     if (this.last && !this.pressed) void this.look();
   }
 

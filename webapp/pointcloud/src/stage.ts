@@ -50,7 +50,9 @@ export class Stage {
 
   /** Ask for a frame; many asks before it make one. */
   invalidate(): void {
-    if (!this.request) this.request = requestAnimationFrame(this.frame);
+    if (this.request) return;
+    this.host.dataset['moving'] = 'true';
+    this.request = requestAnimationFrame(this.frame);
   }
 
   /** Let something move until it says that it is done. */
@@ -112,6 +114,7 @@ export class Stage {
     this.canvas.removeEventListener('webglcontextlost', this.onLost);
     this.canvas.removeEventListener('webglcontextrestored', this.onRestored);
     this.renderer.dispose();
+    this.renderer.forceContextLoss(); // browsers keep few contexts, and free them late
     this.canvas.remove();
   }
 
@@ -121,6 +124,7 @@ export class Stage {
     for (const mover of [...this.movers]) if (!mover(now)) this.movers.delete(mover);
     this.draw();
     if (this.movers.size) this.invalidate();
+    else if (!this.request) this.host.dataset['moving'] = 'false';
   };
 
   private resize(): void {

@@ -1,0 +1,34 @@
+/** Two questions that tests ask the element itself: where a picture stands on screen, and where in the scene. */
+
+import type { Cloud } from './cloud';
+import type { Stage } from './stage';
+import type { Ids } from './store';
+
+export interface Probe {
+  /** CSS pixels of the viewport; null if this map has no such picture. */
+  project(id: number): { x: number; y: number; visible: boolean } | null;
+  /** Scene units; null if this map has no such picture. */
+  worldOf(id: number): readonly number[] | null;
+}
+
+/** Put the probe on the element; returns what takes it away again. */
+export function expose(
+  host: HTMLElement & Partial<Probe>, stage: Stage, cloud: Cloud, ids: () => Ids | null,
+): () => void {
+  const row = (id: number): number => ids()?.row(id) ?? -1;
+  host.project = (id) => {
+    if (row(id) < 0) return null;
+    const seen = cloud.at(row(id)).project(stage.camera);
+    const box = stage.canvas.getBoundingClientRect();
+    return {
+      x: box.left + ((seen.x + 1) / 2) * stage.width,
+      y: box.top + ((1 - seen.y) / 2) * stage.height,
+      visible: Math.abs(seen.x) < 1 && Math.abs(seen.y) < 1 && Math.abs(seen.z) < 1,
+    };
+  };
+  host.worldOf = (id) => (row(id) < 0 ? null : cloud.at(row(id)).toArray());
+  return () => {
+    delete host.project;
+    delete host.worldOf;
+  };
+}
