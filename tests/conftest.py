@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-import tiny_models
-from small_atlas import SmallAtlas
+# As the command line has it: beside another busy process, threads that spin while they wait stall each other.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import live  # noqa: E402
+import pytest  # noqa: E402
+import tiny_models  # noqa: E402
+from small_atlas import SmallAtlas  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +58,16 @@ def tiny_turbo_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return tiny_models.build_pipeline(
             folder, seed=1, scheduler="EulerDiscreteScheduler", timestep_spacing="trailing"
         )
+
+
+@pytest.fixture(scope="session")
+def tiny_atlas(tmp_path_factory: pytest.TempPathFactory, tiny_clip_dir: Path, tiny_pipeline_dir: Path) -> Path:
+    """A small atlas whose models are the tiny ones, so that words and pictures can be asked for and generated."""
+    return live.tiny_atlas(tmp_path_factory.mktemp("atlas") / "tiny", tiny_clip_dir, tiny_pipeline_dir)
+
+
+@pytest.fixture(scope="session")
+def served(tiny_atlas: Path) -> Iterator[live.Live]:
+    """The tiny atlas in the real app, served on a real port; tests share it and leave no job running."""
+    with live.live(tiny_atlas) as running:
+        yield running

@@ -140,13 +140,17 @@ def native_side(vae: Any, unet: dict[str, Any] | None) -> int:  # noqa: ANN401 -
 
 
 def _load(found: Files) -> Any:  # noqa: ANN401 - diffusers is imported lazily
+    import torch
     from diffusers import AutoencoderKL
 
+    # Weights may be kept in half precision, which not every device can multiply.
+    options: dict[str, Any] = {"torch_dtype": torch.float32}
     if found.file is not None:
-        return AutoencoderKL.from_single_file(str(found.file), config=str(found.config), subfolder=found.vae_folder)
+        options |= {"config": str(found.config), "subfolder": found.vae_folder}
+        return AutoencoderKL.from_single_file(str(found.file), **options)
     folder = found.folder / found.vae_folder
     kind = read_json(folder / "config.json").get("_class_name")
     if kind != "AutoencoderKL":
         raise ModelError(f"model {found.name}: its VAE is {kind or 'missing'}; expected diffusers' AutoencoderKL")
     hub.safetensors_in(folder, found.name)
-    return AutoencoderKL.from_pretrained(str(folder), use_safetensors=True)
+    return AutoencoderKL.from_pretrained(str(folder), use_safetensors=True, **options)

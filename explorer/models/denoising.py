@@ -1,0 +1,140 @@
+"""From noise to a picture, one step at a time, with what the model takes the picture to be at each step.
+
+diffusers' own pipeline does the same loop, but keeps the predicted clean latent to itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from explorer.errors import ModelError
+from explorer.records import Recipe
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Denoised:
+    """One step of the way.
+
+    Attributes:
+        step: 1-based.
+        steps: in all; some schedulers take more than the recipe asks for.
+        timestep: of the scheduler, falling from its training length to 0.
+        clean: float32 (1, channels, h, w), the latent that the model expects at the end, shifted and scaled; at the
+            last step the latent that it came to.
+    """
+
+    step: int
+    steps: int
+    timestep: float
+    clean: torch.Tensor
+
+
+def denoise(pipeline: Any, recipe: Recipe, device: torch.device) -> Iterator[Denoised]:  # noqa: ANN401
+    """Yield every step of a Stable Diffusion pipeline's way from noise.
+
+    The noise is drawn on the CPU, so that a seed means one picture on every device.
+
+    Args:
+        pipeline: diffusers' StableDiffusionPipeline; its scheduler is not touched, so that two runs cannot disturb
+            each other.
+        recipe: complete, with width and height.
+        device: where the pipeline is.
+    """
+    import torch
+
+    scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
+    scheduler.set_timesteps(recipe.steps, device=device)
+    noise = torch.Generator("cpu").manual_seed(recipe.seed)
+    extra = pipeline.prepare_extra_step_kwargs(noise, 0.0)
+    with torch.inference_mode():
+        predict = _Guided(pipeline, recipe, device)
+        latents = torch.randn(_shape(pipeline, recipe), generator=noise).to(device) * scheduler.init_noise_sigma
+    steps = len(scheduler.timesteps)
+    for index, timestep in enumerate(scheduler.timesteps):
+        with torch.inference_mode():
+            seen = scheduler.scale_model_input(latents, timestep)
+            output = predict(seen, timestep)
+            stepped = scheduler.step(output, timestep, latents, **extra)
+            clean = getattr(stepped, "pred_original_sample", None)
+            if clean is None:
+                clean = predicted_clean(scheduler, seen, output, timestep)
+            latents = stepped.prev_sample
+            clean = latents if index + 1 == steps else clean
+        yield Denoised(index + 1, steps, float(timestep), clean.float())
+
+
+def predicted_clean(scheduler: Any, seen: torch.Tensor, output: torch.Tensor, timestep: Any) -> torch.Tensor:  # noqa: ANN401
+    """What the model takes the clean latent to be, where the scheduler's step does not say.
+
+    The model sees x = alpha x0 + sigma e with alpha^2 + sigma^2 = 1, whatever scale the scheduler counts in. With its
+    output o: x0 = (x - sigma o) / alpha for `epsilon`, alpha x - sigma o for `v_prediction`, o for `sample`.
+    Source: Salimans and Ho 2022, "Progressive distillation" (arXiv 2202.00512), appendix D.
+
+    Args:
+        scheduler: a diffusers scheduler, its step for this output just taken.
+        seen: the latent as the model saw it.
+        output: the model's answer.
+        timestep: it was asked at.
+    """
+    sigmas = getattr(scheduler, "sigmas", None)
+    if sigmas is not None and getattr(scheduler, "step_index", None):
+        ratio = sigmas[scheduler.step_index - 1].to(seen)  # sigma / alpha
+        alpha = (1 + ratio**2) ** -0.5
+        sigma = ratio * alpha
+    else:
+        alpha, sigma = _signal(scheduler, timestep)
+    kind = scheduler.config.prediction_type
+    if kind == "epsilon":
+        output = (seen - sigma * output) / alpha
+    elif kind == "v_prediction":
+        output = alpha * seen - sigma * output
+    return output
+
+
+def _signal(scheduler: Any, timestep: Any) -> tuple[float, float]:  # noqa: ANN401
+    kept = getattr(scheduler, "alphas_cumprod", None)
+    if kept is None:
+        raise ModelError(f"scheduler {type(scheduler).__name__}: expected one that Stable Diffusion is sampled with")
+    power = float(kept[int(timestep)])
+    return power**0.5, (1 - power) ** 0.5
+
+
+class _Guided:
+    """The U-Net with the prompt bound, and classifier-free guidance where the recipe asks for it."""
+
+    def __init__(self, pipeline: Any, recipe: Recipe, device: torch.device) -> None:  # noqa: ANN401
+        import torch
+
+        self._unet = pipeline.unet
+        self._guidance = recipe.guidance
+        # A U-Net with a guidance embedding was distilled from a guided one, and is told the scale in place of it.
+        width = self._unet.config.time_cond_proj_dim
+        self._twice = recipe.guidance > 1 and width is None
+        words, no_words = pipeline.encode_prompt(
+            recipe.prompt, device, 1, self._twice, negative_prompt=recipe.negative or None
+        )
+        self._words = torch.cat([no_words, words]) if self._twice else words
+        self._scale = None
+        if width is not None:
+            self._scale = pipeline.get_guidance_scale_embedding(torch.tensor([recipe.guidance - 1]), width).to(device)
+
+    def __call__(self, seen: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        batch = seen.expand(len(self._words), -1, -1, -1)
+        output: torch.Tensor = self._unet(
+            batch, timestep, encoder_hidden_states=self._words, timestep_cond=self._scale, return_dict=False
+        )[0]
+        if not self._twice:
+            return output
+        without, with_words = output.chunk(2)
+        return without + self._guidance * (with_words - without)
+
+
+def _shape(pipeline: Any, recipe: Recipe) -> tuple[int, int, int, int]:  # noqa: ANN401
+    factor = 2 ** (len(pipeline.vae.config.block_out_channels) - 1)
+    assert recipe.height and recipe.width
+    return 1, pipeline.unet.config.in_channels, recipe.height // factor, recipe.width // factor
