@@ -1,0 +1,45 @@
+"""How an end point gets at what it serves."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Query, Request
+
+from explorer.records import Space
+from webapp.api.responses import not_found
+from webapp.site import Site
+
+MAX_ID = 2**63 - 1
+
+
+def _site(request: Request) -> Site:
+    site: Site = request.app.state.site
+    return site
+
+
+def _served(request: Request, version: str) -> Site:
+    """The site, where the address names the version that it serves."""
+    site = _site(request)
+    if version != site.atlas.version:
+        raise not_found("this version of the atlas")
+    return site
+
+
+def _space(site: Annotated[Site, Depends(_served)], space: str = Space.CLIP) -> str:
+    if space not in site.atlas.spaces:
+        raise not_found("this space")
+    return space
+
+
+AnySite = Annotated[Site, Depends(_site)]
+"""The site; for addresses without a version."""
+
+Served = Annotated[Site, Depends(_served)]
+"""The site; 404 for every version but the one that is served."""
+
+KnownSpace = Annotated[str, Depends(_space)]
+"""A space that the address names, `clip` where it names none; 404 where this atlas has none such."""
+
+PathId = Annotated[int, Path(ge=0, le=MAX_ID)]
+QueryId = Annotated[int | None, Query(ge=0, le=MAX_ID)]

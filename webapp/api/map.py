@@ -1,0 +1,105 @@
+"""What the map draws: arrays, thumbnails, records; whatever an address names is looked up, never a path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from explorer.errors import QueryError
+from explorer.records import Record, to_json
+from webapp import queries
+from webapp.api.access import KnownSpace, PathId, QueryId, Served
+from webapp.api.responses import A_DAY, REVALIDATE, kept, not_found, packed
+from webapp.arrays import MapArrays, Packed
+from webapp.documents import dumps
+from webapp.foreign import web_address
+from webapp.queries import Question
+from webapp.site import Site
+
+router = APIRouter(prefix="/api/v/{version}")
+
+ATLAS_ARRAYS: Mapping[str, Callable[[MapArrays], Packed]] = {"ids": MapArrays.ids, "split": MapArrays.splits}
+SPACE_ARRAYS: Mapping[str, Callable[[MapArrays, str], Packed]] = {
+    "points": MapArrays.points,
+    "cluster": MapArrays.clusters,
+}
+
+
+@router.get("/{array}.bin")
+def atlas_array(request: Request, site: Served, array: str) -> Response:
+    """An array of the whole atlas: int64 ids, or uint8 splits (0 train, 1 heldout)."""
+    if array not in ATLAS_ARRAYS:
+        raise not_found("this array")
+    return packed(request, ATLAS_ARRAYS[array](site.arrays))
+
+
+@router.get("/{space}/similarity.bin")
+def similarity(
+    request: Request,
+    site: Served,
+    space: KnownSpace,
+    text: str | None = None,
+    id: QueryId = None,  # noqa: A002 - the address's word
+    job: str | None = None,
+) -> Response:
+    """The cosine of every picture to words, to a picture of the atlas, or to one that a job made."""
+    vector = queries.vector(site, space, Question(text, id, job))
+    if vector is None:
+        raise not_found("this picture")
+    return packed(request, site.arrays.similarity(space, vector), A_DAY)
+
+
+@router.get("/{space}/{array}.bin")
+def space_array(request: Request, site: Served, space: KnownSpace, array: str) -> Response:
+    """An array of one space: int16 points, or int32 clusters."""
+    if array not in SPACE_ARRAYS:
+        raise not_found("this array")
+    return packed(request, SPACE_ARRAYS[array](site.arrays, space))
+
+
+@router.get("/thumbnail/{id}.webp")
+def thumbnail(request: Request, site: Served, id: PathId) -> Response:  # noqa: A002 - the address's word
+    """A picture, at most 256 pixels."""
+    try:
+        found = site.atlas.thumbnail(id)
+    except QueryError as error:
+        raise not_found(f"picture {id}") from error
+    return kept(request, found, "image/webp", A_DAY)
+
+
+@router.get("/record/{id}.json")
+def record(request: Request, site: Served, id: PathId) -> Response:  # noqa: A002 - the address's word
+    """What is known of a picture, and where it stands."""
+    try:
+        found = card(site, site.atlas.record(id))
+    except QueryError as error:
+        raise not_found(f"picture {id}") from error
+    return kept(request, dumps(found).encode(), "application/json", REVALIDATE)
+
+
+def card(site: Site, record: Record) -> dict[str, Any]:
+    """All that a hover or a card shows of a picture, as a JSON object; links that are not http or https are null."""
+    links = {name: web_address(getattr(record, name)) for name in ("image_url", "page_url", "licence_url")}
+    row = site.atlas.row(record.id)
+    return {
+        **to_json(record),
+        **links,
+        "caption": record.caption,
+        "thumbnail": f"/api/v/{site.atlas.version}/thumbnail/{record.id}.webp",
+        "spaces": {space: _place(site, space, row) for space in site.atlas.spaces},
+    }
+
+
+def _place(site: Site, space: str, row: int) -> dict[str, Any]:
+    """Where a picture stands on one map; a cluster's label is null where it stands in none."""
+    data = site.atlas.space(space)
+    cluster = int(data.cluster[row])
+    labels = {found.cluster: found.label for found in site.atlas.clusters(space) if found.level == 0}
+    return {
+        "point": data.points[row].tolist(),
+        "cluster": cluster if cluster >= 0 else None,
+        "label": labels.get(cluster),
+    }

@@ -1,0 +1,108 @@
+"""The Dash app on its FastAPI server; importing builds nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import dash
+from anyio import to_thread
+from dash.backends._fastapi import FastAPIDashServer
+from dash.exceptions import DependencyException
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import Response
+from starlette.types import ASGIApp
+
+from webapp import callbacks, layout
+from webapp.api import exports, jobs, map
+from webapp.api.responses import install_error_answers
+from webapp.security import Guard, security_headers
+from webapp.site import Site
+from webapp.strings import Words
+
+
+class GuardedServer(FastAPI):
+    """FastAPI without its documentation pages; all that comes in or goes out passes the guard, its own errors too.
+
+    Attributes:
+        headers: what every answer carries.
+    """
+
+    headers: Mapping[str, str] = security_headers()
+
+    def __init__(self) -> None:
+        super().__init__(docs_url=None, redoc_url=None, openapi_url=None)
+        install_error_answers(self)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put the guard around all else; called at the first request."""
+        return Guard(super().build_middleware_stack(), self.headers)
+
+
+class Backend(FastAPIDashServer):
+    """Dash's FastAPI backend, closed down to what this app uses.
+
+    Four things differ: no documentation pages; no route that answers every unknown path with the page; no websocket;
+    a callback runs in a thread, so that one that searches does not hold up the streams of the others.
+    """
+
+    websocket_capability = False
+
+    @staticmethod
+    def create_app(name: str = "__main__", config: dict[str, Any] | None = None) -> GuardedServer:
+        """Make the server."""
+        del name, config
+        return GuardedServer()
+
+    def _setup_catchall(self) -> None:
+        """Leave unknown paths to FastAPI, which answers 404."""
+
+    def serve_component_suites(self, *args: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - as Dash calls it
+        """Serve a component's script; what is not registered is not there."""
+        try:
+            return super().serve_component_suites(*args, **kwargs)
+        except DependencyException as error:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "this script is not here") from error
+
+    def serve_callback(self, dash_app: dash.Dash) -> Callable[[Request], Awaitable[Response]]:
+        """Make the end point of the callbacks; what names no callback is refused before Dash looks into it."""
+        dispatch = super().serve_callback(dash_app)
+
+        async def in_thread(request: Request) -> Response:
+            body = self.request_adapter().get_json()
+            output = body.get("output") if isinstance(body, dict) else None
+            if not isinstance(output, str) or output not in dash_app.callback_map:
+                raise HTTPException(HTTPStatus.BAD_REQUEST, "this is no callback of the page; reload it")
+            return await to_thread.run_sync(functools.partial(_complete, dispatch, request))
+
+        return in_thread
+
+
+def _complete(dispatch: Callable[[Request], Any], request: Request) -> Response:
+    return asyncio.run(dispatch(request))
+
+
+def create_app(site: Site) -> dash.Dash:
+    """Build the page and its end points on what is open already; nothing is loaded, nothing runs yet."""
+    app = dash.Dash(
+        "webapp",
+        backend=Backend,
+        title=Words()("frame.title"),
+        update_title="",
+        assets_folder=str(Path(__file__).parent / "assets"),
+        pages_folder="",
+        use_pages=False,
+        serve_locally=True,
+        add_log_handler=False,  # it would write to standard output, which belongs to --json
+    )
+    app.server.state.site = site
+    for part in (map, jobs, exports):
+        app.server.include_router(part.router)
+    app.layout = layout.layout(site)
+    callbacks.register(app, site)
+    app.server.headers = security_headers(app.csp_hashes())
+    return app

@@ -1,0 +1,173 @@
+"""The console script `latent-explorer`: every verb of the three packages."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import importlib.resources
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+import explorer.cli
+import indexer.cli
+from explorer import manifest
+from explorer.errors import ExplorerError, UsageError
+from explorer.layout import AtlasPaths
+from explorer.library import Atlas
+from explorer.progress import Progress
+from indexer.build import index
+from webapp import server
+from webapp.app import create_app
+from webapp.console import Bars, write_json
+from webapp.site import GeneratorOptions, open_site
+
+APPLICATION = "latent-explorer"
+
+
+class VerbParser(argparse.ArgumentParser):
+    """A verb's parser; each has `--json`, verbs of verbs too."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - argparse's own
+        super().__init__(**settings)
+        self.add_argument(
+            "--json",
+            action="store_true",
+            default=argparse.SUPPRESS,  # else the inner parser of a verb's verb would unset the outer's
+            help="print one JSON object on standard output, and nothing else there",
+        )
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        APPLICATION, description="Browse, generate, trace and export in a map of pictures."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version(APPLICATION)}")
+    verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=VerbParser)
+    add_verbs(verbs)
+    indexer.cli.add_verbs(verbs)
+    explorer.cli.add_verbs(verbs)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    Returns:
+        the exit code: 0 done; 1 the input or the atlas is at fault. Wrong usage leaves by argparse's SystemExit(2).
+    """
+    # Beside another busy process, OpenMP's spinning threads make a step of a model many times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    args.json = getattr(args, "json", False)
+    args.progress = Bars()
+    args.output = sys.stdout
+    try:
+        # What a library prints on its own must not stand beside the one JSON object.
+        with contextlib.redirect_stdout(sys.stderr) if args.json else contextlib.nullcontext():
+            document = args.run(args)
+    except UsageError as error:
+        parser.error(str(error))
+    except ExplorerError as error:
+        sys.stderr.write(f"{APPLICATION}: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{APPLICATION}: stopped\n")
+        return 130  # what a shell says of a process that Ctrl-C ended
+    if document is None:
+        return 0
+    report(args, document)
+    return 0 if document.get("ok", True) else 1
+
+
+def report(args: argparse.Namespace, document: Mapping[str, Any]) -> None:
+    """Print a verb's result, for programs or for people."""
+    if args.json:
+        write_json(document, args.output)
+    else:
+        args.output.write(args.show(document).rstrip("\n") + "\n")
+        args.output.flush()
+
+
+def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps this class to itself
+    """Add `demo` and `serve`."""
+    demo = verbs.add_parser("demo", help="build the embedded default's atlas if there is none, then serve it")
+    demo.add_argument("--atlas", type=Path, metavar="DIR", help="where it is, or will be (default: in your user data)")
+    demo.add_argument("--no-serve", action="store_true", help="build it and stop")
+    _add_serving(demo)
+    demo.set_defaults(run=run_demo, show=_opened)
+
+    any_atlas = verbs.add_parser("serve", help="open an atlas in the browser")
+    any_atlas.add_argument("atlas", type=Path, metavar="ATLAS")
+    _add_serving(any_atlas)
+    any_atlas.set_defaults(run=run_serve, show=_opened)
+
+
+def _add_serving(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--workspace", type=Path, metavar="DIR", help="where jobs and pictures are kept")
+    parser.add_argument("--generator", metavar="REF", help="a generator to use in place of the manifest's")
+    parser.add_argument("--lora", metavar="FILE", help="a LoRA to add to the generator, safetensors")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="default: auto")
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
+    parser.add_argument("--port", type=_port, metavar="N", help="default: 8050, or the next free one")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"found {text!r}; expected a whole number from 0 to 65535")
+    return int(text)
+
+
+def run_demo(args: argparse.Namespace) -> dict[str, Any] | None:
+    """Build the embedded default's atlas where there is none, then serve it."""
+    path: Path = args.atlas or Path(platformdirs.user_data_path(APPLICATION)) / "demo"
+    if not AtlasPaths(path).current.exists():
+        args.progress.note(f"Building the demo's atlas in {path} (about three minutes)")
+        build_demo(path, args.progress)
+    if args.no_serve:
+        return {"atlas": str(path), "version": Atlas.open(path).version, "url": None}
+    return serve(args, path)
+
+
+def build_demo(path: Path, progress: Progress) -> None:
+    """Index the corpus that comes with the package."""
+    resource = importlib.resources.files("data_manifests") / "openmoji.toml"
+    with importlib.resources.as_file(resource) as file:
+        index(path, manifest.load(file), progress=progress)
+
+
+def run_serve(args: argparse.Namespace) -> None:
+    """Serve any atlas."""
+    serve(args, args.atlas)
+
+
+def serve(args: argparse.Namespace, path: Path) -> None:
+    """Open an atlas, take an address, and serve until Ctrl-C."""
+    options = GeneratorOptions(args.generator, args.lora, args.device)
+    atlas = Atlas.open(path, workspace=args.workspace)
+    listening = server.listen(args.host, args.port)
+    address = server.url(listening, args.host)
+    with server.sole_owner(atlas.workspace_dir, address):
+        site = open_site(atlas, options)
+        with site.studio:
+            app = create_app(site)
+            ready = functools.partial(_announce, args, {"atlas": str(path), "version": atlas.version, "url": address})
+            server.run(app.server, listening, ready=ready, stopping=site.studio.close)
+
+
+def _announce(args: argparse.Namespace, document: Mapping[str, Any]) -> None:
+    if args.json:
+        report(args, document)
+    args.progress.note(f"{document['url']} shows {document['atlas']}; Ctrl-C ends it")
+
+
+def _opened(document: Mapping[str, Any]) -> str:
+    return f"{document['atlas']} is ready (version {document['version']})"

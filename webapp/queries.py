@@ -1,0 +1,71 @@
+"""A question as an address names it, and the vector that stands for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explorer import search
+from explorer.errors import QueryError
+from explorer.pictures import open_picture
+from explorer.records import Space
+from webapp.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Exactly one of: words, a picture of the atlas, the picture that a job made.
+
+    Raises:
+        QueryError: none of them, or several.
+    """
+
+    text: str | None = None
+    id: int | None = None
+    job: str | None = None
+
+    def __post_init__(self) -> None:
+        named = [field.name for field in fields(self) if getattr(self, field.name) is not None]
+        if len(named) != 1:
+            raise QueryError(f"found {' and '.join(named) or 'no question'}; expected exactly one of text, id and job")
+
+
+def vector(site: Site, space: str, question: Question) -> npt.NDArray[np.floating[Any]] | None:
+    """The vector (d,) of a question in one space; None where its picture is not here, or not any more.
+
+    Raises:
+        QueryError: words in a space that has none, or too many of them.
+        ModelError: the model that it needs does not load.
+    """
+    if question.id is not None:
+        return _of_picture(site, space, question.id)
+    if question.job is not None:
+        return _of_job(site, space, question.job)
+    return _of_words(site, space, question.text or "")
+
+
+def _of_picture(site: Site, space: str, identity: int) -> npt.NDArray[np.floating[Any]] | None:
+    try:
+        row = site.atlas.row(identity)
+    except QueryError:
+        return None
+    return site.atlas.space(space).vectors[row].astype(np.float32)
+
+
+def _of_job(site: Site, space: str, name: str) -> npt.NDArray[np.floating[Any]] | None:
+    job = site.studio.workspace.job(name)
+    if job is None or job.generation is None:
+        return None
+    picture = open_picture(site.studio.workspace.picture(job.generation))
+    return search.picture_vectors(site.atlas, site.models, space, [picture])[0]
+
+
+def _of_words(site: Site, space: str, text: str) -> npt.NDArray[np.floating[Any]]:
+    if space != Space.CLIP:
+        raise QueryError(f"the space {space} knows no words; ask clip, or ask by a picture")
+    if not text.strip() or len(text) > search.MAX_TEXT:
+        raise QueryError(f"found a text of {len(text.strip()):,} characters; expected 1 to {search.MAX_TEXT:,}")
+    return site.models.clip().embed_texts([text])[0]

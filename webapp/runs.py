@@ -1,0 +1,81 @@
+"""One job while it runs: from its recipe to the picture in the workspace, every step said as it happens."""
+
+from __future__ import annotations
+
+import logging
+from threading import Event
+
+from explorer.errors import Cancelled, ExplorerError
+from explorer.generate import Generation, Generator, StepImage, png_bytes
+from explorer.pictures import thumbnail_webp
+from explorer.records import to_json
+from explorer.workspace import Job, JobState
+from webapp.events import Journal
+from webapp.loading import first_line
+
+STOPPED = "the server stopped before the picture was finished; generate it again with the same recipe"
+
+log = logging.getLogger(__name__)
+
+
+class Run:
+    """The running job.
+
+    Attributes:
+        job: what is run.
+        stop: set to let it end at its next step.
+    """
+
+    def __init__(self, job: Job, journal: Journal) -> None:
+        self.job = job
+        self.stop = Event()
+        self._journal = journal
+        self._previews: list[bytes] = []
+
+    def preview(self, step: int) -> bytes | None:
+        """The picture after a step (1-based) as WebP; None before that step is done."""
+        previews = self._previews
+        return previews[step - 1] if 0 < step <= len(previews) else None
+
+    def perform(self, generator: Generator) -> None:
+        """Run to the end, whatever that is; only a workspace that cannot be written to raises."""
+        recipe = generator.complete(self.job.recipe)
+        try:
+            self._journal.say(self.job.id, "running", {"recipe": to_json(recipe), "steps": recipe.steps})
+            self._keep(generator.generate(recipe, on_step=self._step, cancelled=self.stop.is_set))
+        except Cancelled:
+            self._stopped()
+        except ExplorerError as error:
+            self.fail(str(error))
+        except Exception as error:
+            # Whatever torch or a driver throws ends this job and not the worker, for others wait.
+            log.exception("job %s failed", self.job.id)
+            self.fail(f"{type(error).__name__}: {first_line(error)}")
+
+    def fail(self, reason: str) -> None:
+        """End the job with a reason."""
+        self._journal.end(self.job.id, JobState.FAILED, {"error": reason})
+
+    def _stopped(self) -> None:
+        if self._journal.bell.closed:
+            self._journal.end(self.job.id, JobState.INTERRUPTED, {"error": STOPPED})
+        else:
+            self._journal.end(self.job.id, JobState.CANCELLED, {"step": len(self._previews)})
+
+    def _step(self, image: StepImage) -> None:
+        self._previews.append(thumbnail_webp(image.preview))
+        preview = f"/api/jobs/{self.job.id}/steps/{len(self._previews)}.webp"
+        data = {**to_json(image.trajectory), "steps": image.steps, "preview": preview}
+        self._journal.say(self.job.id, "step", data)
+
+    def _keep(self, made: Generation) -> None:
+        identity = self._journal.workspace.add_generation(
+            png_bytes(made), made.recipe, made.landing, made.steps, self._previews
+        )
+        data = {
+            "landing": to_json(made.landing),
+            "recipe": to_json(made.recipe),
+            "image": f"/api/jobs/{self.job.id}/image.png",
+            "generation": identity,
+        }
+        self._journal.end(self.job.id, JobState.DONE, data, generation=identity)

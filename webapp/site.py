@@ -1,0 +1,71 @@
+"""What the page and its end points stand on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from explorer.generate import Generator, named_by
+from explorer.library import Atlas
+from explorer.models.loader import Models
+from explorer.workspace import Workspace
+from webapp.arrays import MapArrays
+from webapp.jobs import CAPACITY, Studio
+from webapp.loading import Part
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorOptions:
+    """Which generator runs, and on what.
+
+    Attributes:
+        reference: a model reference; None for the one that the manifest names.
+        lora: a LoRA's file.
+        device: one of auto, cpu, cuda, mps.
+    """
+
+    reference: str | None = None
+    lora: str | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One atlas version as it is served.
+
+    Attributes:
+        atlas: the open version.
+        models: its models, loaded when first needed.
+        studio: the owner of the generator.
+        arrays: the atlas's arrays, packed for the map.
+    """
+
+    atlas: Atlas
+    models: Models
+    studio: Studio
+    arrays: MapArrays
+
+
+def open_site(atlas: Atlas, options: GeneratorOptions, *, capacity: int = CAPACITY) -> Site:
+    """Put together what serves an atlas; entering its studio starts to load the models.
+
+    Args:
+        atlas: what is served.
+        options: the generator.
+        capacity: how many jobs may wait for it.
+    """
+    models = Models(atlas, options.device)
+    studio = Studio(Workspace.open(atlas.workspace_dir), _parts(atlas, models, options), capacity=capacity)
+    return Site(atlas, models, studio, MapArrays(atlas))
+
+
+def _parts(atlas: Atlas, models: Models, options: GeneratorOptions) -> Iterator[Part]:
+    """The models in the order in which a visitor needs them: words to search with, then the generator."""
+    clip = (atlas.meta["models"].get("clip") or {}).get("reference")
+    if clip:
+        yield Part("clip", clip, models.clip)
+    generator = options.reference or named_by(atlas)
+    if generator:
+        load = functools.partial(Generator.load, generator, atlas, lora=options.lora, device=options.device)
+        yield Part("generator", generator, load)
