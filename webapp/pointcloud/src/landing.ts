@@ -2,30 +2,46 @@
 
 import { Vector3 } from 'three';
 import type { Box } from './labels';
-import { type Mover, type Stage, tween } from './stage';
+import { type Mover, type Stage, still } from './stage';
 
-/** Grows a path step by step, so that the eye can follow it. */
+const CATCH_UP = 220; // ms in which the drawn path makes up for two thirds of what it lacks
+const SLOWEST = 1 / 450; // steps a ms, so that the last bit of the way does not crawl
+
+/**
+ * Grows a path step by step, so that the eye can follow it. It runs after its goal instead of starting anew with
+ * every step: steps may come faster than any movement between two of them would take.
+ */
 export class Growth {
   /** The step that the drawn path has reached; a fraction stands between two. */
   reached = 0;
   private steps = 0;
-  private mover: Mover | null = null;
+  private before = 0;
+  private readonly mover: Mover = (now) => this.advance(now);
 
   constructor(private readonly stage: Stage, private readonly redraw: () => void) {}
 
   /** Tell how many steps there are now; fewer than before begin a new path. */
   to(steps: number): void {
     if (steps === this.steps) return;
-    if (this.mover) this.stage.halt(this.mover);
     if (steps < this.steps) this.reached = 0;
     this.steps = steps;
-    const from = this.reached;
-    const goal = Math.max(0, steps - 1);
-    const ms = Math.min(900, 160 + 90 * (goal - from));
-    this.mover = tween(this.stage, goal > from ? ms : 0, (part) => {
-      this.reached = from + (goal - from) * part;
-      this.redraw();
-    });
+    if (still()) this.reached = this.goal;
+    this.before = this.before || performance.now();
+    this.stage.move(this.mover);
+  }
+
+  private get goal(): number {
+    return Math.max(0, this.steps - 1);
+  }
+
+  private advance(now: number): boolean {
+    const ms = Math.max(0, now - this.before);
+    const lack = this.goal - this.reached;
+    this.reached = Math.min(this.goal, this.reached + Math.max(lack * (1 - Math.exp(-ms / CATCH_UP)), ms * SLOWEST));
+    this.redraw();
+    const arrived = this.reached === this.goal;
+    this.before = arrived ? 0 : now;
+    return !arrived;
   }
 }
 

@@ -1,0 +1,119 @@
+/** What the page's buttons, its map and its search line do: nearly all of it is a change of the address. */
+'use strict';
+
+(() => {
+  const explorer = ((window.dash_clientside ??= {}).explorer ??= {});
+  const setProps = (id, props) => window.dash_clientside.set_props(id, props);
+
+  /** Whether the next selection is one to fly to: one from a list or a link, not a click in the map itself. */
+  let flying = true;
+  /** The list that the keys `[` and `]` walk along, and where they are in it. */
+  let walk = { ids: [], at: -1 };
+
+  function fly(target, more = {}) {
+    setProps('map', { flyTo: { target, ...more, nonce: `${target}-${performance.now()}` } });
+  }
+
+  function open(id) {
+    if (explorer.parts().id === String(id)) fly('selection');
+    flying = true;
+    explorer.go({ id });
+  }
+
+  const DEEDS = {
+    open,
+    like: (id) => explorer.go({ like: id, q: null }),
+    landing: () => fly('landing'),
+    cluster: (cluster) => fly('cluster', { cluster: Number(cluster) }),
+    job: (job) => { flying = true; explorer.go({ job, id: null }); },
+    prompt: (text) => setProps('prompt', { value: text }),
+    'let-go': () => explorer.go({ id: null }),
+    sheet: (name) => show(name),
+  };
+
+  /** The button of a list that was clicked does its deed. Buttons that only came into the page have no clicks yet. */
+  function act() {
+    const context = window.dash_clientside.callback_context;
+    const id = context.triggered_id;
+    if (id && context.triggered[0].value) DEEDS[id.do](id.to);
+  }
+
+  /** A click in the map selects; the camera stays where the visitor has it. */
+  function clicked(point) {
+    if (point?.id == null) return;
+    flying = false;
+    explorer.go({ id: point.id });
+    show('here');
+  }
+
+  /** Keys that the map hands on. */
+  function commanded(command, neighbors, found) {
+    if (!command) return;
+    if (command.name === 'search') document.getElementById('search')?.focus();
+    else if (command.name === 'clear') clear();
+    else step(command.name === 'next' ? 1 : -1, found?.length ? found : neighbors);
+  }
+
+  /** Let go of the selection first, of the search then. */
+  function clear() {
+    if (explorer.parts().id) explorer.go({ id: null });
+    else explorer.go({ q: null, like: null, split: null });
+  }
+
+  function step(by, ids) {
+    const here = Number(explorer.parts().id);
+    if (walk.ids[walk.at] !== here || !walk.ids.length) walk = { ids: ids ?? [], at: by > 0 ? -1 : 0 };
+    if (!walk.ids.length) return;
+    walk.at = (walk.at + by + walk.ids.length) % walk.ids.length;
+    open(walk.ids[walk.at]);
+  }
+
+  /** Enter in the search line; an empty line ends the search. */
+  function search(submitted, text) {
+    if (!submitted) return;
+    const words = (text ?? '').trim();
+    explorer.go({ q: words || null, like: null, split: words ? explorer.parts().split : null });
+    if (words) show('found');
+  }
+
+  /** The cross in the search line. */
+  function unsearch(clicks) {
+    if (!clicks) return;
+    explorer.go({ q: null, like: null, split: null });
+    document.getElementById('search')?.focus();
+  }
+
+  /** A switch was moved; that a switch follows the address is no move. */
+  function choose(space, color, split, config) {
+    const now = explorer.parts();
+    const rest = { space: config.spaces[0], color: 'cluster', split: 'train' };
+    const moved = { 'space-control': { space }, 'color-control': { color }, 'found-split': { split } };
+    const changes = {};
+    for (const { prop_id: name } of window.dash_clientside.callback_context.triggered) {
+      Object.assign(changes, moved[name.split('.')[0]]);
+    }
+    for (const [part, value] of Object.entries(changes)) {
+      if (value === (now[part] ?? rest[part])) delete changes[part];
+      else if (value === rest[part]) changes[part] = null;
+    }
+    if (Object.keys(changes).length) explorer.go(changes);
+  }
+
+  /** The picture that the map rings, and whether the camera goes there. */
+  function selected(picture) {
+    const flight = picture != null && flying;
+    flying = false;
+    const nonce = `picture-${picture}-${performance.now()}`;
+    return [picture, flight ? { target: 'selection', nonce } : window.dash_clientside.no_update];
+  }
+
+  /** On a small screen, slide a panel's sheet up; elsewhere every panel is in its place already. */
+  function show(name) {
+    document.getElementById('shell').dataset.sheet = name;
+    for (const tab of document.querySelectorAll('#sheets button')) {
+      tab.setAttribute('aria-current', String(tab.id.includes(`"to":"${name}"`)));
+    }
+  }
+
+  Object.assign(explorer, { act, clicked, commanded, search, unsearch, choose, selected, show, fly });
+})();

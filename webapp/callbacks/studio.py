@@ -1,0 +1,146 @@
+"""The studio: a prompt becomes a job, the job's events become what is seen, and the browser remembers its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dash import ClientsideFunction, Dash, Input, Output, State, ctx, no_update
+
+from explorer.errors import ExplorerError
+from explorer.records import Recipe
+from webapp import ids
+from webapp.layout import context_of
+from webapp.panels import parts, studio
+from webapp.panels.studio import Tile
+from webapp.site import Site
+
+
+def register(app: Dash, site: Site) -> None:
+    """Wire the form to the queue, and the queue to the page."""
+    _submit(app, site)
+    _take_over(app, site)
+    _history(app, site)
+    _live(app)
+    app.clientside_callback(
+        ClientsideFunction("explorer", "dice"),
+        Output(ids.SEED, "value"),
+        Input(ids.DICE, "n_clicks"),
+        prevent_initial_call=True,
+    )
+
+
+def _submit(app: Dash, site: Site) -> None:
+    context = context_of(site)
+
+    @app.callback(
+        Output(ids.SUBMITTED, "data"),
+        Output(ids.STUDIO_ERROR, "children"),
+        Input(ids.GENERATE, "n_clicks"),
+        State(ids.PROMPT, "value"),
+        State(ids.SEED, "value"),
+        State(ids.STEPS, "value"),
+        State(ids.GUIDANCE, "value"),
+        prevent_initial_call=True,
+        running=[(Output(ids.GENERATE, "loading"), True, False)],
+    )
+    def submit(_: int, prompt: str | None, seed: Any, steps: Any, guidance: Any) -> tuple[Any, Any]:  # noqa: ANN401
+        title = context.words("error.title")
+        if not (prompt or "").strip():
+            return no_update, parts.alarm(title, context.words("studio.error.prompt"))
+        try:
+            ticket = site.studio.submit(Recipe(str(prompt).strip(), "", int(seed), int(steps), float(guidance)))
+        except (TypeError, ValueError):
+            return no_update, parts.alarm(title, context.words("studio.error.number"))
+        except ExplorerError as error:
+            return no_update, parts.alarm(title, str(error))
+        return {"job": ticket.job}, None
+
+
+def _take_over(app: Dash, site: Site) -> None:
+    """Put a caption, or a finished picture's recipe, into the form."""
+
+    @app.callback(
+        Output(ids.PROMPT, "value"),
+        Input(ids.every("try"), "n_clicks"),
+        prevent_initial_call=True,
+    )
+    def try_caption(_: Sequence[int]) -> Any:  # noqa: ANN401 - text or no update
+        clicked = ctx.triggered_id if ctx.triggered and ctx.triggered[0]["value"] else None
+        return site.atlas.record(int(clicked["to"])).caption if clicked else no_update
+
+    @app.callback(
+        Output(ids.PROMPT, "value", allow_duplicate=True),
+        Output(ids.SEED, "value", allow_duplicate=True),
+        Output(ids.STEPS, "value"),
+        Output(ids.GUIDANCE, "value"),
+        Input(ids.every("recipe"), "n_clicks"),
+        prevent_initial_call=True,
+    )
+    def take_recipe(_: Sequence[int]) -> Any:  # noqa: ANN401 - four values or no update
+        clicked = ctx.triggered_id if ctx.triggered and ctx.triggered[0]["value"] else None
+        job = site.studio.workspace.job(str(clicked["to"])) if clicked else None
+        if job is None:
+            return (no_update,) * 4
+        return job.recipe.prompt, job.recipe.seed, job.recipe.steps, job.recipe.guidance
+
+
+def _history(app: Dash, site: Site) -> None:
+    """Remember this browser's jobs, and go on with one that is not finished."""
+    context = context_of(site)
+    app.clientside_callback(
+        ClientsideFunction("explorer", "submitted"),
+        Output(ids.HISTORY, "data"),
+        Input(ids.SUBMITTED, "data"),
+        State(ids.HISTORY, "data"),
+        prevent_initial_call=True,
+    )
+    app.clientside_callback(
+        ClientsideFunction("explorer", "reattach"),
+        Input(ids.HISTORY, "modified_timestamp"),
+        State(ids.HISTORY, "data"),
+    )
+
+    @app.callback(
+        Output(ids.HISTORY_TILES, "children"),
+        Input(ids.HISTORY, "data"),
+        Input(ids.DONE, "data"),
+    )
+    def tiles(jobs: list[str] | None, _: str | None) -> Any:  # noqa: ANN401 - as Dash has them
+        found = [job for job in map(site.studio.workspace.job, jobs or []) if job is not None]
+        kept = [job for job in found if job.generation is not None or not job.state.ended]
+        return studio.tiles(context, [Tile(job.id, job.recipe.prompt, job.generation is not None) for job in kept])
+
+
+def _live(app: Dash) -> None:
+    """Follow the job in the address; all of it happens in the browser."""
+    app.clientside_callback(ClientsideFunction("explorer", "follow"), Input(ids.JOB, "data"))
+    app.clientside_callback(
+        ClientsideFunction("explorer", "cancel"), Input(ids.CANCEL, "n_clicks"), prevent_initial_call=True
+    )
+    app.clientside_callback(
+        ClientsideFunction("explorer", "shown"),
+        Output(ids.LIVE_WORDS, "children"),
+        Output(ids.LIVE_BAR, "value"),
+        Output(ids.LIVE_PREVIEW, "src"),
+        Output(ids.LIVE_NEAREST, "src"),
+        Output(ids.LIVE_BOX, "className"),
+        Output(ids.CANCEL, "disabled"),
+        Input(ids.LIVE, "data"),
+        Input(ids.SPACE, "data"),
+        State(ids.LIVE_TABLE, "data"),
+        State(ids.CONFIG, "data"),
+    )
+    app.clientside_callback(
+        ClientsideFunction("explorer", "models"),
+        Output(ids.MODELS_WORDS, "children"),
+        Output(ids.STEPS, "value", allow_duplicate=True),
+        Output(ids.GUIDANCE, "value", allow_duplicate=True),
+        Input(ids.MODELS, "data"),
+        State(ids.LIVE_TABLE, "data"),
+        State(ids.CONFIG, "data"),
+        State(ids.STEPS, "value"),
+        State(ids.GUIDANCE, "value"),
+        prevent_initial_call=True,
+    )
+    app.clientside_callback(ClientsideFunction("explorer", "waitForModels"), Input(ids.CONFIG, "data"))

@@ -1,0 +1,45 @@
+"""Landings as the workspace keeps them, read back: takedowns since then are left out of their neighbors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from explorer.library import Atlas
+from explorer.records import Hit, Landing, Recipe, SpaceLanding, Split, Verdict, VerdictName
+from webapp.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A picture that was generated here."""
+
+    job: str
+    recipe: Recipe
+    landing: Landing
+
+
+def made(site: Site, job: str) -> Made | None:
+    """Return what a job made, None where it made nothing (yet, or any more)."""
+    workspace = site.studio.workspace
+    found = workspace.job(job)
+    if found is None or found.generation is None:
+        return None
+    generation = workspace.generation(found.generation)
+    return Made(job, generation.recipe, landing_of(site.atlas, generation.landing))
+
+
+def landing_of(atlas: Atlas, kept: Mapping[str, Any]) -> Landing:
+    """Return a landing from its JSON; it may come from another version of the atlas, whose ids still hold."""
+    hidden = set(atlas.ids[atlas.denied].tolist())
+    spaces = {
+        name: SpaceLanding(**{**space, "hits": tuple(_hit(hit) for hit in space["hits"] if hit["id"] not in hidden)})
+        for name, space in kept["spaces"].items()
+    }
+    verdict = Verdict(VerdictName(kept["verdict"]["name"]), kept["verdict"]["rule"])
+    return Landing(spaces, verdict, tuple(kept.get("notes", ())))
+
+
+def _hit(kept: Mapping[str, Any]) -> Hit:
+    return Hit(**{**kept, "split": Split(kept["split"]), "point": tuple(kept["point"])})

@@ -1,0 +1,187 @@
+"""The page: a map that fills the window, and what floats above it."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+
+from explorer.models.loader import demo_note
+from explorer.records import Relation
+from webapp import figures, foreign, ids
+from webapp.panels import about, clusters, found, frame, here, nearest, studio
+from webapp.panels.about import Facts
+from webapp.panels.parts import Context
+from webapp.pointcloud import PointCloud
+from webapp.site import Site
+from webapp.strings import Words
+
+TITLE = Words()("frame.title")
+
+EXAMPLES = 6
+EXAMPLE_LENGTH = 28
+"""Captions longer than this make no chip, characters."""
+
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK SC", sans-serif'
+
+
+DARK = ["#f2f4f8", "#c9cfd9", "#a9b1be", "#77808f", "#343a46", "#262c37", "#1c212b", "#14181f", "#0f1217", "#0b0d12"]
+"""Mantine's ten shades of its dark scheme, from words to ground; `assets/page.css` has the same."""
+
+
+def layout(site: Site) -> dmc.MantineProvider:
+    """Return the page as it stands before anybody has touched it."""
+    return dmc.MantineProvider(
+        html.Div(
+            [*_stores(site), *_visible(site)], id=ids.SHELL, className="shell", **{"data-sheet": "none"}
+        ),
+        id=ids.PROVIDER,
+        forceColorScheme="dark",
+        theme={
+            "fontFamily": FONT,
+            "primaryColor": "accent",
+            "colors": {"accent": _shades(figures.ACCENT["dark"]), "dark": DARK},
+            "primaryShade": {"light": 7, "dark": 5},
+            "autoContrast": True,
+            "fontSizes": {"xs": "12px", "sm": "14px", "md": "16px", "lg": "20px", "xl": "28px"},
+            "defaultRadius": "md",
+            "respectReducedMotion": True,
+        },
+    )
+
+
+def context_of(site: Site) -> Context:
+    """Return what the panels need to speak about this site."""
+    return Context(site.atlas.version, relation_of(site), Words())
+
+
+def relation_of(site: Site) -> Relation:
+    """Return how the corpus stands to the generator in use; what the manifest says holds for those it names."""
+    training = site.atlas.manifest.training
+    in_use = generator_of(site)
+    return training.relation if in_use is None or in_use in training.generators else Relation.UNKNOWN
+
+
+def generator_of(site: Site) -> str | None:
+    """Return the reference of the generator in use, None where nothing can be generated."""
+    return next((part["reference"] for part in site.studio.state()["models"] if part["name"] == "generator"), None)
+
+
+def examples_of(site: Site) -> list[str]:
+    """Return prompts to try: short captions of training pictures, one of each of the largest clusters."""
+    found: dict[str, None] = {}
+    by_size = sorted(site.atlas.clusters(site.atlas.spaces[0]), key=lambda cluster: -cluster.size)
+    exemplars = [cluster.exemplars for cluster in by_size]
+    for identity in itertools.chain.from_iterable(itertools.zip_longest(*exemplars)):
+        if identity is None:
+            continue
+        caption = foreign.marked(site.atlas.record(identity).caption).strip()
+        if 0 < len(caption) <= EXAMPLE_LENGTH:
+            found[caption] = None
+        if len(found) == EXAMPLES:
+            break
+    return list(found)
+
+
+def _stores(site: Site) -> list[Any]:
+    proposed = studio.Defaults(**site.studio.defaults())
+    config = {
+        "version": site.atlas.version,
+        "spaces": list(site.atlas.spaces),
+        "steps": proposed.steps,
+        "guidance": proposed.guidance,
+    }
+    return [
+        dcc.Location(id=ids.ADDRESS, refresh=False),
+        dcc.Store(id=ids.CONFIG, data=config),
+        dcc.Store(id=ids.LIVE_TABLE, data={**Words().group("live"), "empty": Words()("studio.empty")}),
+        *(dcc.Store(id=name) for name in (ids.SPACE, ids.COLOR, ids.PICTURE, ids.QUERY, ids.JOB)),
+        dcc.Store(id=ids.THEME, storage_type="local"),
+        dcc.Store(id=ids.HISTORY, storage_type="local", data=[]),
+        dcc.Store(id=ids.MODELS),
+    ]
+
+
+def _map(site: Site) -> html.Main:
+    words = Words()
+    manifest = site.atlas.manifest
+    names = [
+        label
+        for space in site.atlas.spaces
+        for label in figures.labels(
+            site.atlas.clusters(space), figures.centers(site.atlas.space(space).points, site.atlas.space(space).cluster)
+        )
+    ]
+    return html.Main(
+        PointCloud(
+            id=ids.MAP,
+            meta=site.arrays.meta(),
+            space=site.atlas.spaces[0],
+            labels=names,
+            palette={theme: list(colors) for theme, colors in figures.PALETTE.items()},
+            accent=dict(figures.ACCENT),
+            attribution=foreign.marked(manifest.attribution or manifest.title),
+            texts=words.group("map"),
+            ariaLabel=words("map.label"),
+        ),
+        className="ground",
+    )
+
+
+def _visible(site: Site) -> list[Any]:
+    """Return what is seen, in the order of the Tab key; the style sheet puts each part in its place."""
+    context = context_of(site)
+    heldout = bool((~site.atlas.train).any())
+    facts = _facts(site)
+    return [
+        frame.top_bar(context, site.atlas.spaces, len(site.atlas)),
+        html.Div([_studio(site, context), clusters.panel(context)], className="column left"),
+        _map(site),
+        html.Div(
+            [
+                html.Div([], id=ids.LEGEND, className="legend"),
+                found.panel(context, heldout),
+                about.credit(facts.manifest),
+            ],
+            className="foot",
+        ),
+        html.Div([here.panel(context), nearest.panel(context)], className="column right"),
+        frame.sheets(context.words),
+        about.modal(context, facts),
+    ]
+
+
+def _studio(site: Site, context: Context) -> html.Details:
+    defaults = studio.Defaults(**site.studio.defaults()) if generator_of(site) else None
+    return studio.panel(context, defaults, examples_of(site))
+
+
+def _facts(site: Site) -> Facts:
+    atlas = site.atlas
+    named = {name: model.get("reference") for name, model in atlas.meta["models"].items() if model}
+    named["generator"] = generator_of(site)
+    models = {name: reference for name, reference in named.items() if reference}
+    return Facts(
+        manifest=atlas.manifest,
+        created=str(atlas.meta.get("created", "")),
+        images=len(atlas),
+        heldout=int((~atlas.train).sum()),
+        outcomes=atlas.meta.get("outcomes", {}),
+        clusters={space: len(atlas.clusters(space)) for space in atlas.spaces},
+        models=models,
+        demo="demo" in models.values(),
+        note=demo_note(models.values(), atlas.manifest.kind),
+    )
+
+
+def _shades(accent: str) -> list[str]:
+    """Return Mantine's ten shades of a color, light to dark, the color itself the sixth."""
+    channels = [int(accent[i : i + 2], 16) for i in (1, 3, 5)]
+
+    def mixed(goal: int, part: float) -> str:
+        return "#" + "".join(f"{round(channel + (goal - channel) * part):02x}" for channel in channels)
+
+    lighter = [mixed(255, part) for part in (0.92, 0.76, 0.58, 0.38, 0.18)]
+    return [*lighter, accent, *(mixed(0, part) for part in (0.1, 0.24, 0.38, 0.52))]

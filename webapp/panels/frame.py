@@ -1,0 +1,148 @@
+"""What stands around the panels: the top bar, the legend, the sheets of a small screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import html
+
+from webapp import figures, foreign, ids
+from webapp.panels.parts import Context
+from webapp.strings import Words, number
+
+SHEET_PANELS = (ids.FOUND, ids.STUDIO, ids.HERE, ids.CLUSTERS)
+"""What slides over one another where there is no room for columns, in the order of the tabs."""
+
+
+def top_bar(context: Context, spaces: Sequence[str], count: int) -> html.Header:
+    """Return brand, search line, map switch, colors, and the menu of what few need."""
+    return html.Header(
+        [
+            html.A(
+                [html.Span(className="brand-mark", **{"aria-hidden": "true"}), context.words("frame.title")],
+                href="/",
+                className="brand",
+            ),
+            _search_line(context.words, count),
+            html.Div(
+                [_space_switch(context.words, spaces), _color_select(context.words), _menu(context.words)],
+                className="top-tools",
+            ),
+        ],
+        className="top",
+    )
+
+
+def _search_line(words: Words, count: int) -> html.Div:
+    clear = dmc.ActionIcon(
+        html.Span("×", **{"aria-hidden": "true"}),
+        id=ids.SEARCH_CLEAR,
+        n_clicks=0,
+        size="md",
+        variant="transparent",
+        color="gray",
+        **{"aria-label": words("search.clear")},
+    )
+    line = dmc.TextInput(
+        id=ids.SEARCH,
+        placeholder=words("search.placeholder", count=number(count)),
+        rightSection=clear,
+        size="sm",
+        radius="xl",
+        className="search-line",
+        autoComplete="off",
+        attributes={"input": {"maxLength": 500, "enterKeyHint": "search"}},
+        **{"aria-label": words("search.label")},
+    )
+    return html.Div(line, role="search", className="search")
+
+
+def _space_switch(words: Words, spaces: Sequence[str]) -> dmc.SegmentedControl:
+    return dmc.SegmentedControl(
+        id=ids.SPACE_CONTROL,
+        data=[{"value": space, "label": words(f"frame.space.{space}")} for space in spaces],
+        value=spaces[0],
+        size="xs",
+        radius="xl",
+        className="space-switch",
+        attributes={"root": {"title": words("frame.space.hint")}},
+        **{"aria-label": words("frame.space")},
+    )
+
+
+def _color_select(words: Words) -> dmc.Select:
+    kinds = ("cluster", "split", "similarity")
+    return dmc.Select(
+        id=ids.COLOR_CONTROL,
+        data=[{"value": kind, "label": words(f"frame.color.{kind}")} for kind in kinds],
+        value="cluster",
+        size="xs",
+        radius="xl",
+        allowDeselect=False,
+        className="color-select",
+        comboboxProps={"shadow": "md"},
+        leftSection=html.Span(className="color-ring", **{"aria-hidden": "true"}),
+        **{"aria-label": words("frame.color")},
+    )
+
+
+def _menu(words: Words) -> dmc.Menu:
+    entries = (
+        (ids.ABOUT_BUTTON, "frame.about"),
+        (ids.THEME_BUTTON, "frame.theme"),
+        (ids.HIDE, "frame.panels"),
+        (ids.RESET_BUTTON, "frame.reset"),
+        (ids.SAVE_BUTTON, "frame.save"),
+        (ids.KEYS_BUTTON, "frame.keys"),
+    )
+    target = dmc.Button(words("frame.more"), variant="default", size="xs", radius="xl", className="more")
+    return dmc.Menu(
+        [
+            dmc.MenuTarget(target),
+            # mounted from the start: a callback's inputs must be in the page
+            dmc.MenuDropdown([dmc.MenuItem(words(key), id=name, n_clicks=0) for name, key in entries]),
+        ],
+        position="bottom-end",
+        shadow="md",
+        keepMounted=True,
+    )
+
+
+def legend(context: Context, color: str, query: str | None = None) -> list[Any]:
+    """Return what the colors of the map mean; `query` names what similarity is measured to."""
+    words = context.words
+    if color == "split":
+        train = words("legend.train") if context.relation.is_training else words("legend.corpus")
+        return [_key(0, train), _key(1, words("legend.heldout"))]
+    if color == "similarity" and query is None:
+        return [html.Span(words("legend.similarity.none"), className="legend-words")]
+    if color == "similarity":
+        high = words("legend.similarity.high", query=foreign.quoted(query or "", 24))
+        return [
+            html.Span(words("legend.similarity.low"), className="legend-words"),
+            html.Span(className="ramp", **{"aria-hidden": "true"}),
+            html.Span(high, className="legend-words"),
+        ]
+    return []
+
+
+def _key(slot: int, words: str) -> html.Span:
+    dot = html.Span(className=f"dot dot-{slot % len(figures.PALETTE['dark'])}", **{"aria-hidden": "true"})
+    return html.Span([dot, words], className="legend-key")
+
+
+def sheets(words: Words) -> html.Nav:
+    """Return the tabs of a small screen, one a panel."""
+    titles = {
+        ids.FOUND: words("found.sheet"),
+        ids.STUDIO: words("studio.title"),
+        ids.HERE: words("here.title"),
+        ids.CLUSTERS: words("clusters.title"),
+    }
+    tabs = [
+        html.Button(titles[name], id=ids.act(ids.SHEETS, "sheet", name), n_clicks=0, type="button")
+        for name in SHEET_PANELS
+    ]
+    return html.Nav(tabs, id=ids.SHEETS, className="sheets", **{"aria-label": words("frame.sheets")})

@@ -1,0 +1,81 @@
+"""The pictures nearest to the one in view: cards with their words, and what such a list may mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dash import html
+
+from explorer.records import Hit, Relation
+from webapp import foreign, ids
+from webapp.panels import parts
+from webapp.panels.parts import Context
+
+THUMBNAIL = 64
+"""Side of a card's thumbnail, CSS pixels."""
+
+
+def panel(context: Context) -> html.Details:
+    """Return the panel, saying what would fill it."""
+    title = html.Span(context.words.ruled("nearest.title", context.relation), id=ids.NEAREST_TITLE)
+    body = html.Div(parts.empty(context.words("nearest.empty")), id=ids.NEAREST_BODY)
+    return parts.panel(ids.NEAREST, title, body)
+
+
+def pending(context: Context) -> html.P:
+    """Return what is said while a picture is being generated."""
+    return parts.empty(context.words("nearest.pending"))
+
+
+def cards(context: Context, hits: Sequence[Hit], space: str, via: str | None = None) -> list[Any]:
+    """Return one card a hit, and below them what a list of neighbors is and is not.
+
+    Args:
+        via: how a generated picture's vector came about; `picture` is said where the latent could not be used.
+    """
+    return [html.Ol([_card(context, hit) for hit in hits], className="cards"), _caveats(context, space, via)]
+
+
+def _card(context: Context, hit: Hit) -> html.Li:
+    words = context.words
+    attempt = html.Button(
+        words("nearest.try"),
+        id=ids.act(ids.NEAREST, "try", hit.id),
+        n_clicks=0,
+        type="button",
+        className="text-button",
+        title=words("nearest.try.hint"),
+    )
+    facts = [
+        parts.split_badge(context, hit.split),
+        foreign.words(hit.licence, 24, className="licence") if hit.licence else None,
+        parts.source_link(context, hit.page_url, hit.image_url),
+        attempt,
+    ]
+    return html.Li(
+        [
+            parts.picture_button(context, ids.NEAREST, hit.id, hit.caption, THUMBNAIL),
+            html.Div(
+                [
+                    foreign.words(hit.caption, 160, className="caption"),
+                    parts.nearness(context, hit),
+                    html.P([fact for fact in facts if fact is not None], className="facts"),
+                ],
+                className="card-words",
+            ),
+        ],
+        className="card",
+    )
+
+
+def _caveats(context: Context, space: str, via: str | None) -> html.Div:
+    words = context.words
+    said = [
+        words("nearest.resemblance"),
+        words("nearest.vectors", space=words(f"frame.space.{space}")),
+        words("nearest.all") if context.relation is Relation.ALL else words("nearest.sample"),
+    ]
+    if via == "picture" and space == "vae":
+        said.append(words("nearest.via.picture"))
+    return html.Div([html.P(sentence) for sentence in said], className="caveats")

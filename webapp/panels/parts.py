@@ -1,0 +1,141 @@
+"""What several panels are made of: the panel's frame, a picture that can be clicked, badges, links, exports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import dash_mantine_components as dmc
+from dash import html
+
+from explorer.export import FORMATS
+from explorer.records import Hit, Relation, Split
+from webapp import foreign, ids
+from webapp.strings import Words, share
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every panel needs to speak and to link.
+
+    Attributes:
+        version: of the atlas; it stands in every link to its data.
+        relation: of the corpus to the generator in use.
+    """
+
+    version: str
+    relation: Relation
+    words: Words
+
+    def thumbnail(self, picture: int) -> str:
+        """Return the address of a picture's thumbnail."""
+        return f"/api/v/{self.version}/thumbnail/{picture}.webp"
+
+    def export(self, kind: str, **choice: object) -> str:
+        """Return the address of an export of a choice of pictures."""
+        return f"/api/v/{self.version}/export?{urlencode({'format': kind, **choice})}"
+
+
+def panel(name: str, title: Any, children: Any, **attributes: Any) -> html.Details:  # noqa: ANN401 - as Dash has them
+    """Return a floating panel that its title puts away."""
+    summary = html.Summary(html.H2(title, className="panel-title"), className="panel-head")
+    return html.Details(
+        [summary, html.Div(children, className="panel-body")],
+        id=name,
+        open=True,
+        className=f"panel panel-{name}",
+        **attributes,
+    )
+
+
+def empty(words: str) -> html.P:
+    """Return what an empty panel says: what would fill it."""
+    return html.P(words, className="empty")
+
+
+def alarm(title: str, detail: str) -> html.Div:
+    """Return an error: what happened and what to do, as text that can be selected and copied."""
+    return html.Div([html.Strong(title), html.P(detail)], className="alarm", role="alert")
+
+
+def button(children: Any, name: Any, **attributes: Any) -> html.Button:  # noqa: ANN401 - as Dash has them
+    """Return a quiet button of the page."""
+    return html.Button(children, id=name, n_clicks=0, type="button", className="button", **attributes)
+
+
+def picture_button(context: Context, panel_name: str, picture: int, caption: str, size: int) -> html.Button:
+    """Return a thumbnail that flies to its picture; `size` is its side on the screen, at least a fingertip."""
+    name = context.words("nearest.open", caption=foreign.shortened(foreign.marked(caption), 120))
+    image = html.Img(src=context.thumbnail(picture), alt="", width=size, height=size, **{"data-picture": str(picture)})
+    return html.Button(
+        image,
+        id=ids.act(panel_name, "open", picture),
+        n_clicks=0,
+        title=name,
+        className="picture-button",
+        type="button",
+        **{"aria-label": name},
+    )
+
+
+def split_badge(context: Context, split: Split) -> html.Span:
+    """Return the split of a picture in the words that the relation allows."""
+    words = context.words
+    if split is Split.HELDOUT:
+        return html.Span(words("split.heldout"), title=words("split.heldout.hint"), className="badge badge-heldout")
+    return html.Span(words.ruled("split.train", context.relation), className="badge")
+
+
+def source_link(context: Context, *urls: str | None) -> html.A | None:
+    """Return a link to the first of `urls` that is a web address, with the real host as its words."""
+    address = next(filter(None, map(foreign.web_address, urls)), None)
+    if address is None:
+        return None
+    host = foreign.host(address)
+    title = context.words("here.source.title", host=host)
+    return foreign.link(address, context.words("here.source.open", host=host), title=title, className="source")
+
+
+def nearness(context: Context, hit: Hit) -> html.P:
+    """Return a similarity and what it means; the exact values are its title."""
+    words = context.words
+    similarity = f"{hit.similarity:.2f}"
+    if hit.percentile is None:
+        said = words("found.fits", similarity=similarity)
+        exact = words("nearest.exact.text", similarity=hit.similarity)
+    else:
+        said = words.ruled(
+            "nearest.percentile", context.relation, similarity=similarity, share=share(hit.percentile)
+        )
+        exact = words("nearest.exact", similarity=hit.similarity, percentile=hit.percentile)
+    return html.P(said, title=exact, className="nearness")
+
+
+def export_menu(context: Context, label: str, name: str, **choice: object) -> dmc.Menu:
+    """Return a menu of links that save a choice of pictures in each format."""
+    items: Sequence[Any] = [
+        html.A(
+            context.words(f"export.{kind}"),
+            href=context.export(kind, **choice),
+            download=f"{name}.{kind}",
+            className="menu-link",
+            role="menuitem",
+        )
+        for kind in FORMATS
+    ]
+    target = dmc.Button(
+        context.words("export.label"),
+        variant="subtle",
+        size="compact-xs",
+        color="gray",
+        className="export",
+        **{"aria-label": label},
+    )
+    return dmc.Menu(
+        [dmc.MenuTarget(target), dmc.MenuDropdown(items)],
+        position="bottom-end",
+        withinPortal=True,
+        shadow="md",
+    )

@@ -1,0 +1,190 @@
+"""The studio: prompt, recipe, the running job, and what was made in this browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+
+from webapp import foreign, ids
+from webapp.panels import parts
+from webapp.panels.parts import Context
+from webapp.strings import Words
+
+TILE = 48
+"""Side of a picture of the history, CSS pixels."""
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What the studio proposes for the generator in use.
+
+    Attributes:
+        steps: denoising steps.
+        guidance: classifier-free guidance scale.
+        seed: where the dice start.
+    """
+
+    steps: int = 25
+    guidance: float = 4.0
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A job of this browser; `done` where its picture is in the workspace."""
+
+    job: str
+    prompt: str
+    done: bool
+
+
+def panel(context: Context, defaults: Defaults | None, examples: Sequence[str]) -> html.Details:
+    """Return the panel, ready for a first prompt.
+
+    Args:
+        defaults: None where nothing can be generated.
+    """
+    words = context.words
+    missing = defaults is None
+    return parts.panel(
+        ids.STUDIO,
+        words("studio.title"),
+        [
+            _prompt(words),
+            _examples(words, examples),
+            _recipe(words, defaults or Defaults()),
+            _run(words, missing),
+            html.Div(parts.empty(words("studio.none")) if missing else None, id=ids.STUDIO_ERROR),
+            html.P(id=ids.MODELS_WORDS, className="fine", role="status"),
+            _live(words),
+            html.H3(words("studio.history"), className="small-title"),
+            html.Div(parts.empty(words("studio.history.empty")), id=ids.HISTORY_TILES),
+            dcc.Store(id=ids.SUBMITTED),
+            dcc.Store(id=ids.LIVE),
+            dcc.Store(id=ids.DONE),
+        ],
+    )
+
+
+def _prompt(words: Words) -> dmc.Textarea:
+    return dmc.Textarea(
+        id=ids.PROMPT,
+        label=words("studio.prompt"),
+        placeholder=words("studio.prompt.placeholder"),
+        autosize=True,
+        minRows=2,
+        maxRows=5,
+        size="sm",
+        attributes={"input": {"maxLength": 2000}},
+    )
+
+
+def _examples(words: Words, examples: Sequence[str]) -> html.Div:
+    chips = [
+        html.Button(
+            foreign.words(text, 40),
+            id=ids.act(ids.STUDIO, "prompt", text),
+            n_clicks=0,
+            type="button",
+            className="chip",
+        )
+        for text in examples
+    ]
+    return html.Div(chips, className="chips", role="group", **{"aria-label": words("studio.examples")})
+
+
+def _recipe(words: Words, defaults: Defaults) -> html.Div:
+    dice = dmc.ActionIcon(
+        html.Span("⚄", **{"aria-hidden": "true"}),
+        id=ids.DICE,
+        n_clicks=0,
+        variant="default",
+        size="input-sm",
+        attributes={"root": {"title": words("studio.dice")}},
+        **{"aria-label": words("studio.dice")},
+    )
+    seed = dmc.NumberInput(
+        id=ids.SEED,
+        label=words("studio.seed"),
+        value=defaults.seed,
+        min=0,
+        max=2**32 - 1,
+        allowDecimal=False,
+        hideControls=True,
+        size="sm",
+    )
+    steps = dmc.NumberInput(
+        id=ids.STEPS,
+        label=words("studio.steps"),
+        value=defaults.steps,
+        min=1,
+        max=150,
+        allowDecimal=False,
+        size="sm",
+    )
+    guidance = dmc.NumberInput(
+        id=ids.GUIDANCE,
+        label=words("studio.guidance"),
+        value=defaults.guidance,
+        min=0,
+        max=30,
+        step=0.5,
+        size="sm",
+    )
+    return html.Div([html.Div([seed, dice], className="seed"), steps, guidance], className="recipe")
+
+
+def _run(words: Words, disabled: bool) -> html.Div:
+    generate = dmc.Button(
+        words("studio.generate"), id=ids.GENERATE, n_clicks=0, size="sm", disabled=disabled, className="generate"
+    )
+    cancel = dmc.Button(
+        words("studio.cancel"), id=ids.CANCEL, n_clicks=0, size="sm", variant="default", disabled=True, className="cancel"
+    )
+    return html.Div([generate, cancel], className="run")
+
+
+def _live(words: Words) -> html.Div:
+    """Return what scripts fill while a job runs."""
+    preview = html.Img(id=ids.LIVE_PREVIEW, src="", alt=words("studio.preview"), className="live-preview")
+    nearest = html.Img(id=ids.LIVE_NEAREST, src="", alt=words("live.nearest"))
+    bar = dmc.Progress(id=ids.LIVE_BAR, value=0, size="sm", className="live-bar", **{"aria-label": words("studio.title")})
+    said = html.P(words("studio.empty"), id=ids.LIVE_WORDS, className="live-words", role="status")
+    return html.Div(
+        [
+            preview,
+            html.Div(
+                [said, bar, html.Div([nearest, html.Span(words("live.nearest"))], className="live-nearest")],
+                className="live-beside",
+            ),
+        ],
+        id=ids.LIVE_BOX,
+        className="live live-idle",
+    )
+
+
+def tiles(context: Context, made: Sequence[Tile]) -> Any:  # noqa: ANN401 - as Dash has them
+    """Return the history, newest first, or the words for an empty one."""
+    if not made:
+        return parts.empty(context.words("studio.history.empty"))
+    return html.Div([_tile(context, tile) for tile in made], className="tiles")
+
+
+def _tile(context: Context, tile: Tile) -> html.Button:
+    key = "studio.history.open" if tile.done else "studio.history.running"
+    name = context.words(key, prompt=foreign.quoted(tile.prompt, 120))
+    address = f"/api/jobs/{tile.job}/image.png"
+    face = html.Img(src=address, alt="", width=TILE, height=TILE) if tile.done else html.Span(className="tile-running")
+    return html.Button(
+        face,
+        id=ids.act(ids.STUDIO, "job", tile.job),
+        n_clicks=0,
+        type="button",
+        title=name,
+        className="picture-button tile",
+        **{"aria-label": name},
+    )
