@@ -23,6 +23,8 @@ from webapp.site import GeneratorOptions, Site, open_site
 PATIENCE = 120.0
 """Seconds that a test waits for models that another process may be slowing down."""
 
+ON_CPU = GeneratorOptions(device="cpu")
+
 
 @dataclass(frozen=True)
 class Live:
@@ -87,9 +89,11 @@ def tiny_atlas(root: Path, clip: Path, pipeline: Path) -> Path:
 
 
 @contextmanager
-def live(atlas: Path, *, workspace: Path | None = None, capacity: int = CAPACITY) -> Iterator[Live]:
+def live(
+    atlas: Path, *, workspace: Path | None = None, capacity: int = CAPACITY, options: GeneratorOptions = ON_CPU
+) -> Iterator[Live]:
     """Serve an atlas on a free port until the block ends."""
-    site = open_site(Atlas.open(atlas, workspace=workspace), GeneratorOptions(device="cpu"), capacity=capacity)
+    site = open_site(Atlas.open(atlas, workspace=workspace), options, capacity=capacity)
     listening = server.listen("127.0.0.1", 0)
     url = server.url(listening, "127.0.0.1")
     ready = threading.Event()
@@ -97,11 +101,11 @@ def live(atlas: Path, *, workspace: Path | None = None, capacity: int = CAPACITY
         running = server.Server(create_app(site).server, ready.set, site.studio.close)
         thread = threading.Thread(target=running.run, args=([listening],))
         thread.start()
-        try:
-            assert ready.wait(PATIENCE)
-            with httpx.Client(base_url=url, timeout=30.0) as client:
+        with httpx.Client(base_url=url, timeout=30.0) as client:
+            try:
+                assert ready.wait(PATIENCE)
                 yield Live(url, site, client)
-        finally:
-            running.should_exit = True
-            thread.join(PATIENCE)
-            assert not thread.is_alive(), "the server did not end"
+            finally:
+                running.should_exit = True
+                thread.join(PATIENCE)
+                assert not thread.is_alive(), "the server did not end"

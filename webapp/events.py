@@ -41,7 +41,7 @@ class Bell:
                     loop.call_soon_threadsafe(event.set)
 
     def close(self) -> None:
-        """Let every stream end, since the server stops."""
+        """Let every stream say what there is to say, and end, since the server stops."""
         self.closed = True
         self.ring()
 
@@ -84,13 +84,14 @@ class Journal:
         with self.bell.listening() as rung:
             while True:
                 rung.clear()  # before looking, so that a ring while looking is not lost
-                if self.bell.closed:
-                    return
+                closed = self.bell.closed
                 for event in await to_thread.run_sync(self.workspace.events, job, after):
                     yield event
                     after = event.seq
                     if event.kind in TERMINAL:
                         return
+                if closed:
+                    return
                 try:
                     await asyncio.wait_for(rung.wait(), HEARTBEAT_SECONDS)
                 except TimeoutError:

@@ -72,6 +72,7 @@ class Studio:
         self._capacity = capacity
         self._waiting: deque[Job] = deque()
         self._run: Run | None = None
+        self._closing = False
         self._changed = Condition()
         self._worker = Thread(target=self._work, name="studio", daemon=True)
 
@@ -85,14 +86,15 @@ class Studio:
         self.close()
 
     def close(self) -> None:
-        """End the streams, stop the running job at its next step, and mark every unfinished one."""
+        """Stop the running job at its next step, mark every unfinished one, and end the streams."""
         with self._changed:
-            self.journal.bell.close()
+            self._closing = True
             if self._run:
-                self._run.stop.set()
+                self._run.interrupt()
             self._changed.notify()
         self._worker.join(STOP_SECONDS)
         self.workspace.interrupt_unfinished(STOPPED)
+        self.journal.bell.close()
 
     def submit(self, recipe: Recipe) -> Ticket:
         """Take a recipe in.
@@ -124,7 +126,7 @@ class Studio:
         """
         with self._changed:
             if self._run and self._run.job.id == job:
-                self._run.stop.set()
+                self._run.cancel()
             for waiting in [found for found in self._waiting if found.id == job]:
                 self._waiting.remove(waiting)
                 self.journal.end(job, JobState.CANCELLED, {"step": 0})
@@ -173,7 +175,7 @@ class Studio:
     def _work(self) -> None:
         """Load the models, then run one job after the other until the studio closes."""
         for state in self._loader.run():
-            if self.journal.bell.closed:
+            if self._closing:
                 return
             if state.phase is Phase.LOADING:
                 with self._changed:
@@ -198,8 +200,8 @@ class Studio:
     def _next(self) -> Run | None:
         """Wait for a job and let it run; None when the studio closes."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self.journal.bell.closed)
-            if self.journal.bell.closed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            if self._closing:
                 return None
             self._run = Run(self._waiting.popleft(), self.journal)
             self.workspace.set_job(self._run.job.id, JobState.RUNNING)

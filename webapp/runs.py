@@ -19,18 +19,23 @@ log = logging.getLogger(__name__)
 
 
 class Run:
-    """The running job.
-
-    Attributes:
-        job: what is run.
-        stop: set to let it end at its next step.
-    """
+    """The running job; `job` is what is run."""
 
     def __init__(self, job: Job, journal: Journal) -> None:
         self.job = job
-        self.stop = Event()
         self._journal = journal
         self._previews: list[bytes] = []
+        self._stop = Event()
+        self._server_stops = False
+
+    def cancel(self) -> None:
+        """Let it end at its next step, because its visitor does not want it any more."""
+        self._stop.set()
+
+    def interrupt(self) -> None:
+        """Let it end at its next step, because the server stops."""
+        self._server_stops = True
+        self._stop.set()
 
     def preview(self, step: int) -> bytes | None:
         """The picture after a step (1-based) as WebP; None before that step is done."""
@@ -42,7 +47,7 @@ class Run:
         recipe = generator.complete(self.job.recipe)
         try:
             self._journal.say(self.job.id, "running", {"recipe": to_json(recipe), "steps": recipe.steps})
-            self._keep(generator.generate(recipe, on_step=self._step, cancelled=self.stop.is_set))
+            self._keep(generator.generate(recipe, on_step=self._step, cancelled=self._stop.is_set))
         except Cancelled:
             self._stopped()
         except ExplorerError as error:
@@ -57,7 +62,7 @@ class Run:
         self._journal.end(self.job.id, JobState.FAILED, {"error": reason})
 
     def _stopped(self) -> None:
-        if self._journal.bell.closed:
+        if self._server_stops:
             self._journal.end(self.job.id, JobState.INTERRUPTED, {"error": STOPPED})
         else:
             self._journal.end(self.job.id, JobState.CANCELLED, {"step": len(self._previews)})
