@@ -50,7 +50,7 @@ class SmallAtlas:
         version = paths.version(self.version)
         records = [self.change(_record(row)) for row in range(len(COLORS) * PER_GROUP)]
         layout.write_table(version.records, layout.records_table(records))
-        layout.write_thumbnails(version, ((record.id, _webp(row)) for row, record in enumerate(records)))
+        layout.write_thumbnails(version, ((record.id, _webp(row, self.seed)) for row, record in enumerate(records)))
         clusters = []
         for space, dim in self.dims.items():
             clusters += self._write_space(version, space, dim, records)
@@ -70,15 +70,17 @@ class SmallAtlas:
         vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
         angle = 2 * math.pi * np.arange(len(COLORS)) / len(COLORS)
         centers = 8 * np.stack([np.cos(angle), np.sin(angle), np.sin(2 * angle) / 2], axis=1)
+        lone = np.arange(len(records)) % PER_GROUP == (7 + self.seed) % PER_GROUP
         arrays = _neighbors(vectors, records) | {
             "vectors": vectors,
-            "mean": np.zeros(dim, np.float32),
+            "mean": (np.zeros(dim) if space == "clip" else rng.normal(size=dim)).astype(np.float32),
             "points": (centers[group] + rng.normal(scale=0.7, size=(len(records), 3))).astype(np.float32),
-            "cluster": np.where(np.arange(len(records)) % PER_GROUP == 7, -1, group).astype(np.int32),
+            "cluster": np.where(lone, -1, group).astype(np.int32),
         }
         for name, array in arrays.items():
             layout.write_array(version.array(space, name), array)
-        return [_cluster(space, number, records) for number in range(len(COLORS))]
+        members = [np.flatnonzero(arrays["cluster"] == number) for number in range(len(COLORS))]
+        return [_cluster(space, number, rows, records) for number, rows in enumerate(members)]
 
 
 def _record(row: int) -> Record:
@@ -106,10 +108,10 @@ def _record(row: int) -> Record:
     )
 
 
-def _webp(row: int) -> bytes:
+def _webp(row: int, seed: int) -> bytes:
     image = Image.new("RGB", (64, 64), "white")
     draw = ImageDraw.Draw(image)
-    draw.regular_polygon((32, 32, 24), row % PER_GROUP + 3, rotation=7 * row, fill=COLORS[row // PER_GROUP])
+    draw.regular_polygon((32, 32, 24), row % PER_GROUP + 3, rotation=7 * row + seed, fill=COLORS[row // PER_GROUP])
     data = io.BytesIO()
     image.save(data, "WEBP", quality=80)
     return data.getvalue()
@@ -130,8 +132,7 @@ def _neighbors(vectors: npt.NDArray[np.float16], records: list[Record]) -> dict[
     }
 
 
-def _cluster(space: str, number: int, records: list[Record]) -> dict[str, Any]:
-    members = [row for row in range(number * PER_GROUP, (number + 1) * PER_GROUP) if row % PER_GROUP != 7]
+def _cluster(space: str, number: int, members: npt.NDArray[np.int64], records: list[Record]) -> dict[str, Any]:
     return {
         "space": space,
         "level": 0,
