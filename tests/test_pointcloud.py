@@ -443,7 +443,7 @@ def test_without_webgl2_the_map_says_so(browser: Browser, world: World, address:
     )
     page.goto(address)
     page.wait_for_selector("#map[data-ready=unsupported]")
-    assert TEXTS["noWebgl"] in page.locator("#map").inner_text()
+    page.locator(".pointcloud-notice").get_by_text(TEXTS["noWebgl"]).wait_for()
     assert watched.complaints == []
     context.close()
 

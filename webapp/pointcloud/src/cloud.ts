@@ -50,6 +50,12 @@ export class Cloud {
   /** Make room for n points in the rest's color. */
   allot(n: number, rest: readonly [number, number, number], presence: number): void {
     this.count = n;
+    this.geometry.dispose();
+    this.geometry.deleteAttribute('position');
+    this.geometry.deleteAttribute('goal');
+    this.attributes.clear();
+    this.from = null;
+    this.to = null;
     for (const name of ['tone', 'toneBefore']) {
       const [r, g, b] = rest;
       const same = new Uint32Array(n).fill(new Uint32Array(new Uint8Array([r, g, b, presence]).buffer)[0] ?? 0);

@@ -133,13 +133,17 @@ export class PointMap {
     this.notice.progress(texts, 0, meta.n);
     try {
       const unit = about.scale / about.radius;
-      const [ids, array] = await Promise.all([store.ids(), store.points(space, (rows, part) => {
+      const array = await store.points(space, (rows, part) => {
+        if (this.store !== store) return;
         this.cloud.reveal({ array: part, unit }, rows);
         this.notice.progress(texts, rows / meta.n, meta.n);
         this.stage.invalidate();
-      })]);
+      });
       if (this.store !== store) return;
       this.cloud.reveal({ array, unit }, meta.n);
+      // Only now: the cloud can be seen without them.
+      const ids = await store.ids();
+      if (this.store !== store) return;
       this.ids = ids;
       this.settle(store, ids, space);
       this.notice.hide();
