@@ -17,6 +17,7 @@ from explorer.errors import Cancelled, QueryError
 from explorer.models.generator import GeneratorModel
 from explorer.models.loader import Models, shared
 from explorer.placement import place_vectors
+from explorer.progress import SILENT, Progress
 from explorer.provenance import locate
 from explorer.records import Landing, Recipe, Space, TrajectoryStep
 from explorer.search import picture_vectors
@@ -143,6 +144,7 @@ class Generator:
         *,
         on_step: Callable[[StepImage], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
+        progress: Progress = SILENT,
     ) -> Generation:
         """Generate a picture and locate it.
 
@@ -150,6 +152,7 @@ class Generator:
             recipe: what to generate; completed by `complete`.
             on_step: called after every step.
             cancelled: asked between steps.
+            progress: counts the steps.
 
         Raises:
             QueryError: the recipe is out of bounds.
@@ -160,7 +163,7 @@ class Generator:
         _go_on(cancelled)
         way: list[StepImage] = []
         latent: dict[str, npt.NDArray[np.float32]] = {}
-        for denoised in self._model.denoise(recipe):
+        for denoised in progress.track(self._model.denoise(recipe), stage="generate", total=recipe.steps):
             latent = self._latent_vectors(denoised)
             way.append(self._seen(denoised, latent))
             if on_step:

@@ -1,0 +1,279 @@
+"""The verbs that ask an atlas: search, generate, locate, clusters, export, status, verify.
+
+Each verb parses its words, calls the library, and returns a document; libraries load when a verb runs, so that help
+and wrong usage answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from explorer import lines
+from explorer.errors import PictureError, QueryError, UsageError
+from explorer.models.device import DEVICES
+from explorer.records import Space, Split, to_json
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from explorer.atlas import Atlas
+    from explorer.models.loader import Models
+
+Document = dict[str, Any]
+
+SPLITS = (*(split.value for split in Split), "all")
+FORMATS = ("csv", "jsonl", "parquet")
+EXPORTED = 100
+"""How many pictures `export --search` takes where nothing is said."""
+
+
+def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps this class to itself
+    """Add this package's verbs to the command line."""
+    _search_words(_verb(verbs, "search", "find the nearest pictures", run_search, lines.found))
+    _generate_words(
+        _verb(verbs, "generate", "generate a picture and see where it lands", run_generate, lines.generated)
+    )
+
+    locate = _verb(verbs, "locate", "see where any picture lands", run_locate, lines.landed)
+    locate.add_argument("image", type=Path, metavar="IMAGE", help="JPEG, PNG, WebP or GIF")
+    _add_k(locate)
+    _add_split(locate)
+    _add_device(locate)
+
+    clusters = _verb(verbs, "clusters", "list the clusters", run_clusters, lines.clusters)
+    _add_space(clusters)
+    _export_words(_verb(verbs, "export", "write pictures' links, licences and places", run_export, lines.exported))
+    _verb(verbs, "status", "say what is there", run_status, lines.state)
+    _verb(verbs, "verify", "recompute every checksum and count", run_verify, lines.verified)
+
+
+def run_search(args: argparse.Namespace) -> Document:
+    """Find the pictures nearest to words, to a picture, or to one of the atlas."""
+    if args.text is not None and args.space != Space.CLIP:
+        raise UsageError(f"--text cannot be asked in the space {args.space}, which knows no words; use --space clip")
+    from explorer import search
+
+    atlas, split = _open(args), _split(args)
+    if args.id is not None:
+        hits = search.search_id(atlas, args.id, args.space, args.k, split)
+        return {"hits": [to_json(hit) for hit in hits], "notes": []}
+    notes, models = _notes(args, atlas, args.space), _models(args, atlas)
+    if args.text is not None:
+        hits = search.search_text(atlas, models, args.text, args.k, split)
+    else:
+        hits = search.search_image(atlas, models, _picture(args.image), args.space, args.k, split)
+    return {"hits": [to_json(hit) for hit in hits], "notes": notes}
+
+
+def run_generate(args: argparse.Namespace) -> Document:
+    """Generate a picture, locate it, and leave picture, steps and report in a folder."""
+    from explorer.generate import Generator, check_recipe, named_by
+    from explorer.records import Recipe
+    from explorer.report import check_free, write_report
+
+    wished = {name: getattr(args, name) for name in ("steps", "guidance") if getattr(args, name) is not None}
+    check_recipe(Recipe(args.prompt, args.negative, args.seed, **wished))  # before a model is loaded
+    check_free(args.out)
+    atlas = _open(args)
+    notes = _notes(args, atlas, *atlas.spaces, generator=args.generator or named_by(atlas))
+    generator = Generator.load(args.generator, atlas, lora=args.lora, device=args.device)
+    recipe = generator.recipe(args.prompt, negative=args.negative, seed=args.seed, **wished)
+    made = generator.generate(recipe, progress=args.progress)
+    return write_report(args.out, made, atlas) | {"notes": notes}
+
+
+def run_locate(args: argparse.Namespace) -> Document:
+    """See where a picture lands."""
+    from explorer.provenance import locate
+
+    atlas, picture = _open(args), _picture(args.image)
+    notes = _notes(args, atlas, *atlas.spaces)
+    landing = locate(atlas, _models(args, atlas), picture, k=args.k, split=_split(args))
+    return {"landing": to_json(landing), "notes": notes}
+
+
+def run_clusters(args: argparse.Namespace) -> Document:
+    """List the clusters of a space."""
+    found = _open(args).clusters(args.space)
+    return {"space": args.space, "clusters": [to_json(cluster) for cluster in found]}
+
+
+def run_export(args: argparse.Namespace) -> Document:
+    """Write rows of the atlas to a file."""
+    from explorer.export import export
+    from explorer.search import search_text
+
+    atlas = _open(args)
+    notes: list[str] = []
+    if args.cluster is not None:
+        ids = cluster_ids(atlas, args.space, args.cluster)
+    elif args.ids is not None:
+        ids = read_ids(args.ids)
+    else:
+        notes = _notes(args, atlas, Space.CLIP)
+        ids = [hit.id for hit in search_text(atlas, _models(args, atlas), args.search, args.k, _split(args))]
+    rows = export(atlas, ids, args.format, args.out, space=args.space)
+    return {"rows": rows, "path": str(args.out.absolute()), "notes": notes}
+
+
+def run_status(args: argparse.Namespace) -> Document:
+    """Say what is in an atlas."""
+    atlas = _open(args)
+    shown = atlas.allowed(None)
+    return {
+        "version": atlas.version,
+        "title": atlas.manifest.title,
+        "created": atlas.meta["created"],
+        "images": int(shown.sum()),
+        "heldout": int((shown & ~atlas.train).sum()),
+        "outcomes": atlas.meta["outcomes"],
+        "spaces": atlas.meta["spaces"],
+        "clusters": {name: len(atlas.clusters(name)) for name in atlas.spaces},
+        "models": atlas.meta["models"],
+    }
+
+
+def run_verify(args: argparse.Namespace) -> Document:
+    """Hold every file of an atlas against what was published; not `ok` exits with 1."""
+    from explorer.verify import verify
+
+    problems = verify(args.atlas)
+    return {"ok": not problems, "problems": problems}
+
+
+def cluster_ids(atlas: Atlas, space: str, cluster: int) -> list[int]:
+    """The ids of a cluster's pictures, those taken down left out.
+
+    Raises:
+        QueryError: the space has no such cluster.
+    """
+    known = {each.cluster for each in atlas.clusters(space) if each.level == 0}
+    if cluster not in known:
+        raise QueryError(f"cluster {cluster}: {space} has {len(known)} clusters; `clusters` lists them")
+    members = (atlas.space(space).cluster == cluster) & atlas.allowed(None)
+    return [int(identity) for identity in atlas.ids[members]]
+
+
+def read_ids(file: Path) -> list[int]:
+    """Read ids, one a line; empty lines count for nothing.
+
+    Raises:
+        QueryError: the file cannot be read, or a line is no id.
+    """
+    try:
+        texts = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeError) as error:
+        raise QueryError(f"{file}: cannot be read as text ({error}); expected one id a line") from error
+    ids = []
+    for number, text in enumerate(texts, start=1):
+        if text.strip():
+            try:
+                ids.append(int(text))
+            except ValueError as error:
+                raise QueryError(f"{file}, line {number}: expected an id, found {text.strip()[:40]!r}") from error
+    return ids
+
+
+def _verb(
+    verbs: Any,  # noqa: ANN401 - argparse keeps this class to itself
+    name: str,
+    purpose: str,
+    run: Callable[[argparse.Namespace], Document],
+    show: Callable[[Document], str],
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=purpose, description=purpose.capitalize() + ".")
+    parser.add_argument("atlas", type=Path, metavar="ATLAS", help="the atlas's directory")
+    parser.set_defaults(run=run, show=show)
+    return parser
+
+
+def _search_words(parser: argparse.ArgumentParser) -> None:
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--text", metavar="T", help="words")
+    asked.add_argument("--image", type=Path, metavar="FILE", help="a picture: JPEG, PNG, WebP or GIF")
+    asked.add_argument("--id", type=int, metavar="N", help="a picture of the atlas; it is left out of the answer")
+    _add_space(parser)
+    _add_k(parser)
+    _add_split(parser)
+    _add_device(parser)
+
+
+def _generate_words(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--prompt", required=True, metavar="T", help="what to generate")
+    parser.add_argument("--negative", default="", metavar="T", help="what to keep out of it")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="default: 0")
+    parser.add_argument("--steps", type=int, metavar="N", help="default: the generator's own")
+    parser.add_argument("--guidance", type=float, metavar="G", help="default: the generator's own")
+    parser.add_argument("--generator", metavar="REF", help="another generator than the manifest's: a hub id or a path")
+    parser.add_argument("--lora", metavar="FILE", help="a LoRA's .safetensors file to put on the generator")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")
+    _add_device(parser)
+
+
+def _export_words(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--cluster", type=int, metavar="N", help="a cluster of the space")
+    which.add_argument("--ids", type=Path, metavar="FILE", help="ids, one a line")
+    which.add_argument("--search", metavar="T", help="the pictures nearest to words")
+    parser.add_argument("--format", required=True, choices=FORMATS, help="of the file")
+    parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="the file to write")
+    _add_space(parser)
+    _add_k(parser, EXPORTED)
+    _add_split(parser)
+    _add_device(parser)
+
+
+def _add_space(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--space", default=Space.CLIP.value, metavar="SPACE", help="clip (the default) or vae")
+
+
+def _add_k(parser: argparse.ArgumentParser, default: int = 12) -> None:
+    parser.add_argument("-k", type=int, default=default, metavar="K", help=f"how many (default: {default})")
+
+
+def _add_split(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--split", choices=SPLITS, default=Split.TRAIN.value, help="default: train")
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: auto")
+
+
+def _open(args: argparse.Namespace) -> Atlas:
+    from explorer.atlas import Atlas
+
+    return Atlas.open(args.atlas)
+
+
+def _picture(file: Path) -> Image.Image:
+    from explorer.pictures import open_picture
+
+    try:
+        return open_picture(file)
+    except PictureError as error:
+        raise PictureError(error.reason, f"{file}: {error}") from error
+
+
+def _models(args: argparse.Namespace, atlas: Atlas) -> Models:
+    from explorer.models.loader import Models
+
+    return Models(atlas, args.device)
+
+
+def _split(args: argparse.Namespace) -> Split | None:
+    return None if args.split == "all" else Split(args.split)
+
+
+def _notes(args: argparse.Namespace, atlas: Atlas, *spaces: str, generator: str | None = None) -> list[str]:
+    """Say on standard error what has to be known of the models in use; return it for the document."""
+    from explorer.models.loader import demo_note
+
+    models = atlas.meta["models"]
+    references = [(models.get(space) or {}).get("reference") for space in spaces]
+    note = demo_note([*references, generator], atlas.manifest.kind)
+    if note:
+        args.progress.note(note)
+    return [note] if note else []

@@ -1,0 +1,113 @@
+"""The command line's documents as lines for people.
+
+Captions, labels and links come from strangers: no control character of theirs reaches the terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+RESEMBLANCE = "A neighbor is a resemblance, not a cause; the lists come from the vectors, never from the map."
+
+Document = Mapping[str, Any]
+
+
+def found(document: Document) -> str:
+    """What `search` found."""
+    return "\n".join([*_hits(document["hits"]), "", RESEMBLANCE]) if document["hits"] else "Nothing found."
+
+
+def landed(document: Document) -> str:
+    """Where `locate` put a picture."""
+    return "\n".join(_landing(document["landing"]))
+
+
+def generated(document: Document) -> str:
+    """What `generate` made, and where it landed."""
+    recipe = document["recipe"]
+    head = [
+        f"{document['image']}",
+        f"{recipe['generator']}, seed {recipe['seed']}, {recipe['steps']} steps, guidance {recipe['guidance']:g}",
+        "",
+    ]
+    return "\n".join([*head, *_landing(document["landing"])])
+
+
+def clusters(document: Document) -> str:
+    """The clusters of a space."""
+    rows = [(each["cluster"], each["size"], plain(each["label"])) for each in document["clusters"]]
+    return "\n".join(_table(("cluster", "size", "label"), rows)) if rows else "This map has no clusters."
+
+
+def exported(document: Document) -> str:
+    """What `export` wrote."""
+    return f"{document['rows']:,} rows in {document['path']}"
+
+
+def state(document: Document) -> str:
+    """What there is in an atlas."""
+    lines = [
+        f"{plain(document['title'])}: {document['images']:,} pictures, {document['heldout']:,} of them held out",
+        f"version   {document['version']}, made {document['created']}",
+    ]
+    for name, space in document["spaces"].items():
+        lines.append(f"{name:<9} {space['dim']} dimensions, {document['clusters'][name]} clusters")
+    for role, model in document["models"].items():
+        lines.append(f"{role + ' is':<9} {(model or {}).get('reference') or 'none'}")
+    lines += [f"{plain(name):<9} {count:,}" for name, count in document["outcomes"].items()]
+    return "\n".join(lines)
+
+
+def verified(document: Document) -> str:
+    """Whether an atlas is whole."""
+    return "\n".join(document["problems"]) or "Every file is as it was published."
+
+
+def plain(text: str) -> str:
+    """A stranger's text on one line; what would steer the terminal is shown as a mark."""
+    return "".join(each if each.isprintable() else "\ufffd" for each in " ".join(text.split()))
+
+
+def _landing(landing: Document) -> Iterator[str]:
+    for name, space in landing["spaces"].items():
+        place = ", ".join(f"{value:.2f}" for value in space["point"])
+        yield f"{name}: lands at ({place}), {space['distance']:.2f} from the nearest point of the map"
+        yield from _hits(space["hits"])
+        yield ""
+    yield f"{landing['verdict']['name']}: {landing['verdict']['rule']}."
+    yield from landing["notes"]
+    yield RESEMBLANCE
+
+
+def _hits(hits: Sequence[Document]) -> Iterator[str]:
+    rows = [
+        (
+            hit["id"],
+            f"{hit['similarity']:.3f}",
+            "" if hit["percentile"] is None else f"{hit['percentile']:.1f}",
+            hit["split"],
+            "" if hit["cluster"] is None else hit["cluster"],
+            plain(hit["caption"]),
+            plain(hit["page_url"] or hit["image_url"] or ""),
+        )
+        for hit in hits
+    ]
+    return _table(("id", "similarity", "percentile", "split", "cluster", "caption", "source"), rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    """Columns of numbers to the right, of words to the left; the last is never padded."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    words = [any(isinstance(row[at], str) and not _is_number(row[at]) for row in rows) for at in range(len(head))]
+    for line in (head, *cells):
+        padded = [
+            cell if at + 1 == len(head) else cell.ljust(widths[at]) if words[at] else cell.rjust(widths[at])
+            for at, cell in enumerate(line)
+        ]
+        yield "  ".join(padded).rstrip()
+
+
+def _is_number(cell: object) -> bool:
+    return str(cell).replace(".", "", 1).replace("-", "", 1).isdigit() or cell == ""
