@@ -101,7 +101,7 @@ def make_app(world: World, **props: object) -> Flask:
     server = Flask(__name__)
     app = Dash(__name__, server=server, serve_locally=True, update_title="", title="map")
     given = {"meta": world.meta, "labels": world.labels(), "attribution": "Made-up pictures, CC BY-SA 4.0", **props}
-    app.layout = html.Div(PointCloud(id="map", **given), style={"position": "fixed", "inset": 0})
+    app.layout = html.Div(PointCloud(id="map", **given), id="frame", style={"position": "fixed", "inset": 0})
     outputs = ("clicked", "hovered", "view", "ready", "command")
     app.clientside_callback(HEAR, *(Input("map", name) for name in outputs))
     policy = content_security_policy(f"'{found.strip(chr(39))}'" for found in app.csp_hashes())

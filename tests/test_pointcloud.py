@@ -225,6 +225,34 @@ def test_a_point_is_found_under_the_pointer(scene: MapPage) -> None:
     assert scene.heard("clicked")["id"] == wanted
 
 
+def test_a_tap_selects(browser: Browser, world: World, address: str) -> None:
+    """A finger is wider than a pointer: a tap beside a point still finds it."""
+    for scene in opened(browser, world, address, has_touch=True):
+        wanted = scene.clear_id()
+        x, y = scene.place(wanted)
+        scene.page.touchscreen.tap(x + 7, y + 3)
+        scene.until("() => window.heard.clicked")
+        assert scene.heard("clicked")["id"] == wanted
+
+
+def test_the_keyboard_alone_selects(scene: MapPage) -> None:
+    """Enter takes the point nearest to the middle of what is free."""
+    wanted = scene.clear_id()
+    scene.set(selected=wanted, flyTo={"target": "selection", "nonce": 1})
+    scene.page.focus("#map")
+    scene.page.keyboard.press("Enter")
+    scene.until("() => window.heard.clicked")
+    assert scene.heard("clicked")["id"] == wanted
+
+
+def test_the_map_can_be_taken_away(scene: MapPage) -> None:
+    """Taken out of the page in the middle of a flight, it leaves nothing running behind."""
+    scene.page.evaluate("window.dash_clientside.set_props('map', {space: 'vae', flyTo: {target: 'reset', nonce: 9}})")
+    scene.page.evaluate("window.dash_clientside.set_props('frame', {children: []})")
+    scene.page.locator("#map").wait_for(state="detached")
+    scene.page.wait_for_timeout(1200)
+
+
 def test_a_strangers_words_stay_words(scene: MapPage) -> None:
     """A label that looks like HTML is shown letter by letter."""
     labels = scene.page.locator(".pointcloud-labels > span")
