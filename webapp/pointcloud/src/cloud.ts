@@ -64,7 +64,7 @@ export class Cloud {
       this.geometry.setAttribute(name, tones);
     }
     // The diameter shrinks with the cube root of the number, as the room for each point does.
-    this.uniforms.pointSize.value = Math.min(0.026, Math.max(0.0022, 0.022 * Math.cbrt(4000 / Math.max(1, n))));
+    this.uniforms.pointSize.value = Math.min(0.04, Math.max(0.0022, 0.022 * Math.cbrt(4000 / Math.max(1, n))));
     this.geometry.setDrawRange(0, 0);
   }
 
