@@ -163,7 +163,7 @@ class Generator:
         _go_on(cancelled)
         way: list[StepImage] = []
         latent: dict[str, npt.NDArray[np.float32]] = {}
-        for denoised in progress.track(self._model.denoise(recipe), stage="generate", total=recipe.steps):
+        for denoised in progress.track(self._model.denoise(recipe), stage="generate"):
             latent = self._latent_vectors(denoised)
             way.append(self._seen(denoised, latent))
             if on_step:

@@ -27,7 +27,7 @@ from explorer.atlas import Atlas
 from explorer.errors import Cancelled, ModelError, QueryError
 from explorer.generate import OTHER_VAE, Generator, StepImage, check_recipe, png_bytes
 from explorer.models.clip import ClipModel
-from explorer.models.denoising import denoise
+from explorer.models.denoising import Denoising
 from explorer.models.generator import GeneratorModel
 from explorer.models.vae import VaeModel
 from explorer.records import Recipe, to_json
@@ -134,7 +134,7 @@ def test_the_clean_latent_of_every_scheduler(tiny_pipeline_dir: Path, name: str,
         prepare_extra_step_kwargs=lambda noise, _: {"generator": noise} if "Ancestral" in name else {},
     )  # fmt: skip
     recipe = Recipe("a cat", steps=4, guidance=0, width=SIDE, height=SIDE)  # 999, 666, 333, 0: all whole timesteps
-    way = list(denoise(pipeline, recipe, torch.device("cpu")))
+    way = list(Denoising(pipeline, recipe, torch.device("cpu")))
     assert len(way) >= 4
     for each in way[:-1]:  # the last is where the scheduler's own arithmetic came to
         torch.testing.assert_close(each.clean, clean, rtol=0, atol=0.02)

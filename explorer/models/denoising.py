@@ -34,38 +34,51 @@ class Denoised:
     clean: torch.Tensor
 
 
-def denoise(pipeline: Any, recipe: Recipe, device: torch.device) -> Iterator[Denoised]:  # noqa: ANN401
-    """Yield every step of a Stable Diffusion pipeline's way from noise.
+class Denoising:
+    """A Stable Diffusion pipeline's way from noise; iterate over it once for the steps, its length is their number.
 
     The noise is drawn on the CPU, so that a seed means one picture on every device.
-
-    Args:
-        pipeline: diffusers' StableDiffusionPipeline; its scheduler is not touched, so that two runs cannot disturb
-            each other.
-        recipe: complete, with width and height.
-        device: where the pipeline is.
     """
-    import torch
 
-    scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
-    scheduler.set_timesteps(recipe.steps, device=device)
-    noise = torch.Generator("cpu").manual_seed(recipe.seed)
-    extra = pipeline.prepare_extra_step_kwargs(noise, 0.0)
-    with torch.inference_mode():
-        predict = _Guided(pipeline, recipe, device)
-        latents = torch.randn(_shape(pipeline, recipe), generator=noise).to(device) * scheduler.init_noise_sigma
-    steps = len(scheduler.timesteps)
-    for index, timestep in enumerate(scheduler.timesteps):
+    def __init__(self, pipeline: Any, recipe: Recipe, device: torch.device) -> None:  # noqa: ANN401
+        """Read the words and draw the noise.
+
+        Args:
+            pipeline: diffusers' StableDiffusionPipeline; its scheduler is not touched, so that two runs cannot disturb
+                each other.
+            recipe: complete, with width and height.
+            device: where the pipeline is.
+        """
+        import torch
+
+        self._scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
+        self._scheduler.set_timesteps(recipe.steps, device=device)
+        noise = torch.Generator("cpu").manual_seed(recipe.seed)
+        self._extra = pipeline.prepare_extra_step_kwargs(noise, 0.0)
         with torch.inference_mode():
-            seen = scheduler.scale_model_input(latents, timestep)
-            output = predict(seen, timestep)
-            stepped = scheduler.step(output, timestep, latents, **extra)
-            clean = getattr(stepped, "pred_original_sample", None)
-            if clean is None:
-                clean = predicted_clean(scheduler, seen, output, timestep)
-            latents = stepped.prev_sample
-            clean = latents if index + 1 == steps else clean
-        yield Denoised(index + 1, steps, float(timestep), clean.float())
+            self._predict = _Guided(pipeline, recipe, device)
+            self._latents = torch.randn(_shape(pipeline, recipe), generator=noise).to(device)
+            self._latents *= self._scheduler.init_noise_sigma
+
+    def __len__(self) -> int:
+        return len(self._scheduler.timesteps)
+
+    def __iter__(self) -> Iterator[Denoised]:
+        for number, timestep in enumerate(self._scheduler.timesteps, start=1):
+            clean = self._step(timestep)
+            yield Denoised(number, len(self), float(timestep), self._latents if number == len(self) else clean)
+
+    def _step(self, timestep: torch.Tensor) -> torch.Tensor:
+        """Take one step; return what the model takes the clean latent to be."""
+        import torch
+
+        with torch.inference_mode():
+            seen = self._scheduler.scale_model_input(self._latents, timestep)
+            output = self._predict(seen, timestep)
+            stepped = self._scheduler.step(output, timestep, self._latents, **self._extra)
+            self._latents = stepped.prev_sample
+            clean: torch.Tensor | None = getattr(stepped, "pred_original_sample", None)
+            return predicted_clean(self._scheduler, seen, output, timestep) if clean is None else clean
 
 
 def predicted_clean(scheduler: Any, seen: torch.Tensor, output: torch.Tensor, timestep: Any) -> torch.Tensor:  # noqa: ANN401
