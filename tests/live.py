@@ -14,7 +14,7 @@ import httpx
 import tiny_models
 from small_atlas import SmallAtlas
 
-from explorer.library import Atlas
+from explorer.atlas import Atlas
 from webapp import server
 from webapp.app import create_app
 from webapp.jobs import CAPACITY

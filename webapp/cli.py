@@ -1,4 +1,7 @@
-"""The console script `latent-explorer`: every verb of the three packages."""
+"""The console script `latent-explorer`: every verb of the three packages.
+
+Libraries load when a verb runs, so that help and wrong usage answer at once.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +14,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
 import explorer.cli
 import indexer.cli
-from explorer import manifest
 from explorer.errors import ExplorerError, UsageError
-from explorer.layout import AtlasPaths
-from explorer.library import Atlas
+from explorer.models.device import DEVICES
 from explorer.progress import Progress
-from indexer.build import index
-from webapp import server
-from webapp.app import create_app
 from webapp.console import Bars, write_json
-from webapp.site import GeneratorOptions, open_site
+
+if TYPE_CHECKING:
+    from explorer.atlas import Atlas
 
 APPLICATION = "latent-explorer"
 
@@ -115,7 +115,7 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workspace", type=Path, metavar="DIR", help="where jobs and pictures are kept")
     parser.add_argument("--generator", metavar="REF", help="a generator to use in place of the manifest's")
     parser.add_argument("--lora", metavar="FILE", help="a LoRA to add to the generator, safetensors")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="default: auto")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: auto")
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
     parser.add_argument("--port", type=_port, metavar="N", help="default: 8050, or the next free one")
 
@@ -128,17 +128,26 @@ def _port(text: str) -> int:
 
 def run_demo(args: argparse.Namespace) -> dict[str, Any] | None:
     """Build the embedded default's atlas where there is none, then serve it."""
+    from explorer.atlas import Atlas
+    from explorer.layout import AtlasPaths
+    from webapp.server import check_host
+
+    check_host(args.host)  # before the build, not after it
     path: Path = args.atlas or Path(platformdirs.user_data_path(APPLICATION)) / "demo"
     if not AtlasPaths(path).current.exists():
         args.progress.note(f"Building the demo's atlas in {path} (about three minutes)")
         build_demo(path, args.progress)
     if args.no_serve:
         return {"atlas": str(path), "version": Atlas.open(path).version, "url": None}
-    return serve(args, path)
+    serve(args, path)
+    return None
 
 
 def build_demo(path: Path, progress: Progress) -> None:
     """Index the corpus that comes with the package."""
+    from explorer import manifest
+    from indexer.build import index
+
     resource = importlib.resources.files("data_manifests") / "openmoji.toml"
     with importlib.resources.as_file(resource) as file:
         index(path, manifest.load(file), progress=progress)
@@ -151,9 +160,15 @@ def run_serve(args: argparse.Namespace) -> None:
 
 def serve(args: argparse.Namespace, path: Path) -> None:
     """Open an atlas, take an address, and serve until Ctrl-C."""
+    from explorer.atlas import Atlas
+    from webapp import server
+    from webapp.app import create_app
+    from webapp.site import GeneratorOptions, open_site
+
     options = GeneratorOptions(args.generator, args.lora, args.device)
     atlas = Atlas.open(path, workspace=args.workspace)
     listening = server.listen(args.host, args.port)
+    _say_what_the_demo_knows(args, atlas)
     address = server.url(listening, args.host)
     with server.sole_owner(atlas.workspace_dir, address):
         site = open_site(atlas, options)
@@ -161,6 +176,15 @@ def serve(args: argparse.Namespace, path: Path) -> None:
             app = create_app(site)
             ready = functools.partial(_announce, args, {"atlas": str(path), "version": atlas.version, "url": address})
             server.run(app.server, listening, ready=ready, stopping=site.studio.close)
+
+
+def _say_what_the_demo_knows(args: argparse.Namespace, atlas: Atlas) -> None:
+    from explorer.models.loader import demo_note
+
+    named = {name: (model or {}).get("reference") for name, model in atlas.meta["models"].items()}
+    note = demo_note({**named, "generator": args.generator or named.get("generator")}.values(), atlas.manifest.kind)
+    if note:
+        args.progress.note(note)
 
 
 def _announce(args: argparse.Namespace, document: Mapping[str, Any]) -> None:

@@ -66,7 +66,7 @@ class Bars:
 
     def note(self, message: str) -> None:
         """Say one line, above the bars."""
-        self._console.print(message, markup=False)
+        self._console.print(message, markup=False, soft_wrap=True)
 
     def _forget_finished(self) -> None:
         """Leave what is on the screen there, and start below it the next time."""

@@ -69,11 +69,7 @@ def listen(host: str, port: int | None) -> socket.socket:
     Raises:
         ExplorerError: the host is not loopback, or the port is taken.
     """
-    if not is_loopback_name(host.strip("[]")):
-        raise ExplorerError(
-            f"--host {host}: this version serves this machine alone; expected 127.0.0.1, ::1 or localhost "
-            "(from elsewhere, open a tunnel: ssh -L 8050:localhost:8050)"
-        )
+    check_host(host)
     ports = range(DEFAULT_PORT, DEFAULT_PORT + TRIED_PORTS) if port is None else (port,)
     for candidate in ports:
         try:
@@ -84,6 +80,19 @@ def listen(host: str, port: int | None) -> socket.socket:
     if port is None:
         raise ExplorerError(f"ports {ports[0]} to {ports[-1]} are all taken; name a free one: --port N")
     raise ExplorerError(f"port {port} is taken by another program; name another: --port N, or leave --port out")
+
+
+def check_host(host: str) -> None:
+    """Refuse every address that others than this machine can reach.
+
+    Raises:
+        ExplorerError: the host is not loopback.
+    """
+    if not is_loopback_name(host.strip("[]")):
+        raise ExplorerError(
+            f"--host {host}: this version serves this machine alone; expected 127.0.0.1, ::1 or localhost "
+            "(from elsewhere, open a tunnel: ssh -L 8050:localhost:8050)"
+        )
 
 
 def url(listening: socket.socket, host: str) -> str:

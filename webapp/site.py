@@ -6,8 +6,8 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from explorer.atlas import Atlas
 from explorer.generate import Generator, named_by
-from explorer.library import Atlas
 from explorer.models.loader import Models
 from explorer.workspace import Workspace
 from webapp.arrays import MapArrays
