@@ -370,6 +370,7 @@ def test_colors_by_split_and_by_similarity(scene: MapPage) -> None:
     by_split = scene.shot("by-split")
     scene.set(colorBy="similarity", similarityUrl="/api/v/v1/clip/similarity.bin")
     by_similarity = scene.shot("by-similarity")
+    scene.set(highlighted=scene.world.ids[:5].tolist())
     for a, b in ((by_cluster, by_split), (by_split, by_similarity)):
         assert (np.abs(a - b).max(axis=2) > 30).sum() > 5_000
     assert scene.world.hits.count("/api/v/v1/clip/similarity.bin") == 1

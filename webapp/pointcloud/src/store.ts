@@ -38,6 +38,7 @@ export class Store {
   /** Bytes moved so far. */
   bytes = 0;
   private readonly kept = new Map<string, Promise<ArrayBuffer>>();
+  private compared: { readonly url: string; readonly values: Promise<Float32Array> } | null = null;
   private readonly stop = new AbortController();
 
   constructor(private readonly api: string, readonly meta: Meta) {}
@@ -65,9 +66,13 @@ export class Store {
     return new Uint8Array(await this.once('split.bin', 1));
   }
 
-  /** float32 (n,), cosine. Not kept: every query has its own. */
-  async similarity(url: string): Promise<Float32Array> {
-    return new Float32Array(await this.fetch(url, 4 * this.meta.n));
+  /** float32 (n,), cosine. Every query has its own, so only the last one's is kept. */
+  similarity(url: string): Promise<Float32Array> {
+    if (this.compared?.url === url) return this.compared.values;
+    const values = this.fetch(url, 4 * this.meta.n).then((buffer) => new Float32Array(buffer));
+    this.compared = { url, values };
+    values.catch(() => (this.compared = null));
+    return values;
   }
 
   thumbnail(id: number): string {
