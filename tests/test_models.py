@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from explorer.errors import ModelError
 from explorer.models import loader
 from explorer.models.clip import ClipModel
 from explorer.models.device import pick
+from explorer.models.generator import GeneratorModel
 from explorer.models.vae import VaeModel
 
 
@@ -163,6 +165,65 @@ def test_a_hub_model_without_the_hub_is_one_line(reference: str, monkeypatch: py
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match=r"the hub cannot be reached .*; go online once, or name a folder"):
         ClipModel.load(reference, "cpu")
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Path], None]:
+    """Put a folder into an empty hub cache, as a download would leave it, with the hub out of reach."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+    def put(repository: str, folder: Path) -> None:
+        place = tmp_path / "hub" / f"models--{repository.replace('/', '--')}"
+        shutil.copytree(folder, place / "snapshots" / COMMIT)
+        (place / "refs").mkdir()
+        (place / "refs/main").write_text(COMMIT)
+
+    return put
+
+
+def test_a_hub_id_needs_nothing_but_the_download(
+    cached: Callable[[str, Path], None], tiny_pipeline_dir: Path, vae: VaeModel, pictures: list[Image.Image]
+) -> None:
+    """A pipeline that the hub's cache holds is loaded by its id, with the commit as its revision."""
+    cached("someone/tiny-diffusion", tiny_pipeline_dir)
+    found = VaeModel.load("someone/tiny-diffusion", "cpu")
+    assert (found.fingerprint, found.revision, found.side) == (vae.fingerprint, COMMIT, SIDE)
+    np.testing.assert_array_equal(found.pooled(pictures), vae.pooled(pictures))
+    whole = GeneratorModel.load("hf-hub:someone/tiny-diffusion", device="cpu")
+    assert (whole.revision, whole.vae.fingerprint) == (COMMIT, vae.fingerprint)
+
+
+def test_a_clip_from_the_hub_by_id_and_by_tag(
+    cached: Callable[[str, Path], None],
+    clip: ClipModel,
+    tiny_clip_dir: Path,
+    tmp_path: Path,
+    pictures: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """hf-hub:org/name and ARCH/TAG give the vectors of the same weights in a folder; a tag brings its preprocessing."""
+    import open_clip
+    from open_clip.pretrained import _PRETRAINED
+
+    cached("someone/tiny-clip", tiny_clip_dir)
+    settings = json.loads((tiny_clip_dir / "open_clip_config.json").read_text())
+    (tmp_path / "Tiny-32.json").write_text(json.dumps(settings["model_cfg"]))
+    open_clip.add_model_config(tmp_path / "Tiny-32.json")
+    tags = {
+        "plain": {"hf_hub": "someone/tiny-clip/"},
+        "half": {"hf_hub": "someone/tiny-clip/", "mean": (0.5, 0.5, 0.5)},
+    }
+    monkeypatch.setitem(_PRETRAINED, "Tiny-32", tags)
+    for reference in ("hf-hub:someone/tiny-clip", "Tiny-32/plain"):
+        found = ClipModel.load(reference, "cpu")
+        assert (found.fingerprint, found.revision) == (clip.fingerprint, COMMIT)
+        np.testing.assert_array_equal(found.embed_pictures(pictures), clip.embed_pictures(pictures))
+        np.testing.assert_array_equal(found.embed_texts(["a cat"]), clip.embed_texts(["a cat"]))
+    assert ClipModel.load("Tiny-32/half", "cpu").mean == (0.5, 0.5, 0.5)
 
 
 def test_an_unknown_architecture_names_its_neighbors() -> None:
