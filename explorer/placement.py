@@ -30,6 +30,8 @@ Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.integer[Any]]
 Mask = npt.NDArray[np.bool_]
 
+REVISION = 1
+"""Raised when the same neighbors would be placed elsewhere; part of a map's key."""
 ITERATIONS = 30
 LEARNING_RATE = 0.25
 REPELLING = 64

@@ -1,0 +1,114 @@
+"""The verbs that make atlases: `index` and `manifest check`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from explorer import manifest as manifests
+from explorer.errors import ManifestError, UsageError
+from explorer.manifest import Manifest
+from explorer.models.device import DEVICES
+
+_OWN_HEAD = """\
+# Written by `latent-explorer index` for a folder of pictures. Change what you like and run the same command again:
+# captions and other columns come from metadata.csv or metadata.jsonl in the folder, see data_manifests/folder.toml.
+"""
+
+
+def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps this class to itself
+    """Add `index` and `manifest`."""
+    index = verbs.add_parser("index", help="build an atlas, or bring it up to date")
+    index.add_argument("atlas", type=Path, metavar="ATLAS", help="the atlas's directory")
+    index.add_argument("folder", type=Path, metavar="FOLDER", nargs="?", help="a folder of pictures")
+    index.add_argument("--manifest", type=Path, metavar="FILE", help="what to index, in place of FOLDER")
+    index.add_argument("--limit", type=_count, metavar="N", help="at most so many pictures, the first ones")
+    index.add_argument("--sample", type=_count, metavar="N", help="so many pictures, drawn by chance")
+    index.add_argument("--seed", type=int, default=0, metavar="S", help="of all chance: sample and map (default: 0)")
+    index.add_argument("--rebuild", action="store_true", help="do everything anew, what is done too")
+    index.add_argument("--device", choices=DEVICES, default="auto", help="what runs the models (default: auto)")
+    index.set_defaults(run=run_index, show=show_index)
+
+    manifest = verbs.add_parser("manifest", help="what can be done with a manifest by itself")
+    actions = manifest.add_subparsers(metavar="ACTION", required=True)
+    check = actions.add_parser("check", help="hold a manifest against its schema")
+    check.add_argument("file", type=Path, metavar="FILE", help="a manifest, TOML")
+    check.set_defaults(run=run_check, show=show_check)
+
+
+def run_index(args: argparse.Namespace) -> dict[str, Any]:
+    """Build, publish, and say what there is."""
+    if (args.manifest is None) == (args.folder is None):
+        raise UsageError("index needs either FOLDER or --manifest FILE")
+    manifest = manifests.load(args.manifest) if args.folder is None else own_manifest(args.atlas, args.folder)
+
+    # umap alone takes seconds to import, which the other verbs need not wait for
+    from indexer.build import index
+    from indexer.corpus import Selection
+    from indexer.plan import BuildOptions
+    from indexer.project import MapOptions
+    from indexer.spaces import SpaceOptions
+
+    options = BuildOptions(
+        selection=Selection(args.limit, args.sample, args.seed),
+        spaces=SpaceOptions(map=MapOptions(seed=args.seed)),
+        device=args.device,
+    )
+    result = index(args.atlas, manifest, options, rebuild=args.rebuild, progress=args.progress)
+    for note in result.notes:
+        args.progress.note(note)
+    return {"atlas": str(args.atlas), **asdict(result)}
+
+
+def show_index(document: Mapping[str, Any]) -> str:
+    """The result in words."""
+    outcomes = dict(document["outcomes"])
+    images = outcomes.pop("indexed")
+    rejected = sum(outcomes.values())
+    reasons = ", ".join(f"{outcome.removeprefix('rejected:')} {count:,}" for outcome, count in outcomes.items())
+    done = "indexed" if document["is_new"] else "nothing has changed"
+    lines = [f"{document['atlas']}: {done}, {images:,} pictures in {document['seconds']:.1f} s"]
+    lines += [f"rejected {rejected:,}: {reasons}"] if rejected else []
+    return "\n".join([*lines, f"version {document['version']}"])
+
+
+def run_check(args: argparse.Namespace) -> dict[str, Any]:
+    """Hold a manifest against its schema."""
+    problems = manifests.check(args.file)
+    return {"ok": not problems, "problems": problems}
+
+
+def show_check(document: Mapping[str, Any]) -> str:
+    """The result in words."""
+    return "\n".join(document["problems"]) or "the manifest is right"
+
+
+def own_manifest(atlas: Path, folder: Path) -> Manifest:
+    """The manifest of a folder, beside the atlas: written the first time, then read, so that its owner may change it.
+
+    Raises:
+        ManifestError: there is no such folder, or the manifest there is of another one.
+    """
+    if not folder.is_dir():
+        raise ManifestError(f"found no folder {folder}; name the folder that holds the pictures")
+    path = atlas.resolve().with_name(f"{atlas.resolve().name}.manifest.toml")
+    if not path.exists():
+        manifest = Manifest(kind="folder", base=path.parent, path=str(folder.resolve()), title=folder.resolve().name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(_OWN_HEAD + manifests.dumps(manifest), encoding="utf-8")
+    manifest = manifests.load(path)
+    if manifest.kind != "folder" or manifest.resolve(manifest.path or ".").resolve() != folder.resolve():
+        raise ManifestError(
+            f"{path}: it is about {manifest.path or manifest.kind}, not about {folder}; remove it, or name it with "
+            "--manifest"
+        )
+    return manifest
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}; expected a whole number from 1")
+    return int(text)

@@ -1,0 +1,82 @@
+"""What became of a corpus's rows: the encoded ones, in order, and the rejected ones with their reasons."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from explorer.errors import BuildError
+from explorer.records import Record, Space, Split
+from indexer.encode import Outcome, Shard
+from indexer.labels import PictureText
+from indexer.sources.base import SourceRow
+from indexer.spaces import Pictures
+
+INDEXED = "indexed"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Every row of the corpus, as its shards left it.
+
+    Attributes:
+        rows: n rows, the encoded ones; their place is the row number in every array of the version.
+        outcomes: n, of the same rows.
+        rejected: of the others.
+        shards: where vectors and thumbnails lie, in the order of the rows.
+    """
+
+    rows: tuple[SourceRow, ...]
+    outcomes: tuple[Outcome, ...]
+    rejected: tuple[Outcome, ...]
+    shards: tuple[Shard, ...]
+
+    @classmethod
+    def of(cls, rows: Sequence[SourceRow], shards: Sequence[Shard]) -> Encoded:
+        """Bring rows and outcomes together.
+
+        Raises:
+            BuildError: no row of the split `train` is left to make a map of.
+        """
+        outcomes = [outcome for shard in shards for outcome in shard.outcomes]
+        both = list(zip(rows, outcomes, strict=True))
+        kept = [(row, outcome) for row, outcome in both if outcome.reason is None]
+        rejected = tuple(outcome for outcome in outcomes if outcome.reason is not None)
+        if not kept:
+            first = f"{rejected[0].key}: {rejected[0].detail}"
+            raise BuildError(f"all {len(rejected)} pictures were rejected (the first is {first}); mend some of them")
+        if not any(row.split is Split.TRAIN for row, _ in kept):
+            raise BuildError(f"all {len(kept)} pictures are held out; leave some in `train`, which makes the map")
+        return cls(tuple(row for row, _ in kept), tuple(outcome for _, outcome in kept), rejected, tuple(shards))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Outcome -> rows; they add up to the rows of the corpus."""
+        reasons = Counter(f"rejected:{outcome.reason}" for outcome in self.rejected)
+        return {INDEXED: len(self.rows), **dict(sorted(reasons.items()))}
+
+    def raw(self, space: Space) -> npt.NDArray[np.float32]:
+        """What the model of a space gave, float32 (n, d)."""
+        return np.concatenate([shard.vectors(space) for shard in self.shards if shard.thumbnails.lengths])
+
+    def pictures(self, key: str) -> Pictures:
+        """What the stages of a space need to know; `key` is a digest of all that the vectors depend on."""
+        codes: dict[str, int] = {}
+        names = [f"family {row.family}" if row.family is not None else f"key {row.key}" for row in self.rows]
+        return Pictures(
+            key=key,
+            train=np.array([row.split is Split.TRAIN for row in self.rows]),
+            families=np.array([codes.setdefault(name, len(codes)) for name in names], dtype=np.int32),
+            texts=[_text(row) for row in self.rows],
+        )
+
+
+def _text(row: SourceRow) -> PictureText:
+    """English caption and tags where there are some: labels of one language read better than a mixture."""
+    language = "en" if "en" in row.captions else next(iter(row.captions), "en")
+    caption = Record(id=0, key=row.key, split=row.split, captions=row.captions).caption
+    return PictureText.of(caption, row.tags.get(language, ()))

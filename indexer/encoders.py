@@ -1,0 +1,166 @@
+"""The models that an atlas is made with, as the build sees them: a space, and vectors for pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from explorer.errors import ModelError
+from explorer.layout import write_atomic
+from explorer.manifest import Manifest
+from explorer.models.clip import ClipModel
+from explorer.models.references import Kind, ModelReference, Role, parse
+from explorer.models.vae import VaeModel
+from explorer.pictures import square
+from explorer.records import Space
+
+
+class Encoder(Protocol):
+    """One space's model."""
+
+    @property
+    def space(self) -> Space:
+        """The space that it spans."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """What `atlas.json` says of it; its fingerprint stands for its weights."""
+        ...
+
+    def prepare(self, picture: Image.Image) -> Image.Image:
+        """All of a picture that `encode` looks at, small enough to keep many."""
+        ...
+
+    def encode(self, pictures: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
+        """Vectors of prepared pictures, float32 (n, d), of any length."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClipEncoder:
+    """open_clip's embedding of pictures."""
+
+    model: ClipModel
+    space: Space = Space.CLIP
+
+    def describe(self) -> dict[str, Any]:
+        """See `Encoder`."""
+        return self.model.describe()
+
+    def prepare(self, picture: Image.Image) -> Image.Image:
+        """See `Encoder`."""
+        return square(picture, self.model.side)
+
+    def encode(self, pictures: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
+        """See `Encoder`."""
+        return self.model.embed_pictures(pictures)
+
+
+@dataclass(frozen=True, slots=True)
+class VaeEncoder:
+    """The pooled latents of a generator's VAE."""
+
+    model: VaeModel
+    space: Space = Space.VAE
+
+    def describe(self) -> dict[str, Any]:
+        """See `Encoder`."""
+        return self.model.describe()
+
+    def prepare(self, picture: Image.Image) -> Image.Image:
+        """See `Encoder`."""
+        return square(picture, self.model.side)
+
+    def encode(self, pictures: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
+        """See `Encoder`."""
+        return self.model.pooled(pictures)
+
+
+class ModelSet:
+    """The encoders of a manifest, loaded only when a picture has to be encoded.
+
+    A build that changes nothing needs to know which weights it would use, and no more. So what was last loaded is
+    remembered beside the build, with the names, sizes and times of the files that it came from.
+    """
+
+    def __init__(self, manifest: Manifest, device: str, memory: Path, given: Sequence[Encoder] | None = None) -> None:
+        """Prepare to load.
+
+        Args:
+            manifest: names the models.
+            device: one of `explorer.models.device.DEVICES`.
+            memory: the file to remember in.
+            given: encoders to use in place of the manifest's.
+        """
+        self._manifest, self._device, self._memory = manifest, device, memory
+        self._encoders = tuple(given) if given is not None else None
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Space -> what `atlas.json` says of its model.
+
+        Raises:
+            explorer.errors.ModelError: a model cannot be found or loaded.
+        """
+        if self._encoders is None:
+            known = self._remembered()
+            if known is not None:
+                return known
+        return {encoder.space.value: encoder.describe() for encoder in self.load()}
+
+    @property
+    def generator(self) -> str:
+        """The generator's reference, a path made absolute; an atlas can be made where its generator is not at hand."""
+        text = self._manifest.models.generator
+        with suppress(ModelError):
+            return parse(text, Role.DIFFUSION, self._manifest.base).text
+        return text
+
+    def load(self) -> tuple[Encoder, ...]:
+        """The encoders, `clip` first.
+
+        Raises:
+            explorer.errors.ModelError: one cannot be found or loaded.
+        """
+        if self._encoders is None:
+            named = self._references()
+            clip = ClipModel.load(named[Space.CLIP], self._device)
+            vae = VaeModel.load(named[Space.VAE], self._device)
+            self._encoders = (ClipEncoder(clip), VaeEncoder(vae))
+            described = {encoder.space.value: encoder.describe() for encoder in self._encoders}
+            write_atomic(self._memory, json.dumps({"stamps": self._stamps(), "models": described}).encode())
+        return self._encoders
+
+    def _remembered(self) -> dict[str, dict[str, Any]] | None:
+        stamps = self._stamps()
+        try:
+            memory = json.loads(self._memory.read_bytes())
+            return memory["models"] if stamps is not None and memory["stamps"] == stamps else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _references(self) -> dict[Space, ModelReference]:
+        models, base = self._manifest.models, self._manifest.base
+        return {Space.CLIP: parse(models.clip, Role.CLIP, base), Space.VAE: parse(models.vae, Role.DIFFUSION, base)}
+
+    def _stamps(self) -> dict[str, str] | None:
+        """For each model a text that differs whenever its files may; None where one is a hub's, whose names move."""
+        named = self._references()
+        if any(reference.kind in (Kind.HUB, Kind.TAG) for reference in named.values()):
+            return None
+        return {space.value: f"{reference.text} {_stamp(reference.path)}" for space, reference in named.items()}
+
+
+def _stamp(root: Path) -> str:
+    files = sorted(root.rglob("*")) if root.is_dir() else [root]
+    states = [(path, path.stat()) for path in files if path.is_file()]
+    lines = (f"{path.relative_to(root).as_posix()} {state.st_size} {state.st_mtime_ns}" for path, state in states)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,81 @@
+"""Ids: given once to a key, the same in every rebuild, never given to another key.
+
+The ledger keeps every key that ever had an id, by its hash, so that a picture that comes back is known again and a
+picture that was taken down leaves no name behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from explorer.layout import VersionPaths, write_table
+
+FIRST = 1
+_SCHEMA = pa.schema([("key_hash", pa.binary(16)), ("id", pa.int64())])
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Which id each key has.
+
+    Attributes:
+        ids: hash of a key -> its id.
+        following: the id that the next new key gets.
+    """
+
+    ids: Mapping[bytes, int]
+    following: int = FIRST
+
+    @classmethod
+    def read(cls, version: VersionPaths | None, kind: str) -> Ledger:
+        """The ledger of a version; out of its records where it has none.
+
+        Args:
+            version: None where there is no version yet.
+            kind: of the source whose keys the records bear.
+        """
+        if version is None:
+            return cls({})
+        if _path(version).is_file():
+            table = pq.read_table(_path(version))
+            ids = dict(zip(table["key_hash"].to_pylist(), table["id"].to_pylist(), strict=True))
+        else:
+            table = pq.read_table(version.records, columns=["key", "id"])
+            hashes = (key_hash(kind, key) for key in table["key"].to_pylist())
+            ids = dict(zip(hashes, table["id"].to_pylist(), strict=True))
+        return cls(ids, max(ids.values(), default=FIRST - 1) + 1)
+
+    def with_keys(self, kind: str, keys: Iterable[str]) -> Ledger:
+        """The ledger with an id for each of these keys."""
+        ids = dict(self.ids)
+        following = self.following
+        for key in keys:
+            if ids.setdefault(key_hash(kind, key), following) == following:
+                following += 1
+        return Ledger(ids, following)
+
+    def of(self, kind: str, keys: Iterable[str]) -> npt.NDArray[np.int64]:
+        """The ids of keys that it has, int64 (n,)."""
+        return np.array([self.ids[key_hash(kind, key)] for key in keys], dtype=np.int64)
+
+    def write(self, version: VersionPaths) -> None:
+        """Keep it in a version."""
+        rows = [{"key_hash": hashed, "id": identity} for hashed, identity in self.ids.items()]
+        write_table(_path(version), pa.Table.from_pylist(rows, schema=_SCHEMA))
+
+
+def key_hash(kind: str, key: str) -> bytes:
+    """16 bytes for a key: what a picture is in its source, the kind of the source included."""
+    return hashlib.sha256(f"{kind}\0{key}".encode()).digest()[:16]
+
+
+def _path(version: VersionPaths) -> Path:
+    return version.root / "ids.parquet"

@@ -1,0 +1,109 @@
+"""What a build is to be made from: settings, rows in their shards, models, and the keys that stand for all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from explorer import manifest as manifests
+from explorer.layout import SCHEMA
+from explorer.manifest import Manifest
+from indexer import corpus, encode
+from indexer.corpus import Selection
+from indexer.encode import EncodeOptions
+from indexer.sources.base import Source, SourceRow
+from indexer.spaces import SpaceOptions
+from indexer.stages import digest, libraries
+
+REVISION = 1
+"""Raised when the same results of the stages would be published otherwise; part of a version's key."""
+_MODEL_LIBRARIES = ("torch", "diffusers", "open-clip-torch", "pillow", "numpy", "imagehash")
+LIBRARIES = (*_MODEL_LIBRARIES, "faiss-cpu", "faiss-gpu", "umap-learn", "numba", "scikit-learn", "scipy", "pyarrow")
+_DECISIVE = ("fingerprint", "dim", "side")
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """All settings of a build; they stand in `atlas.json`."""
+
+    selection: Selection = field(default_factory=Selection)
+    encode: EncodeOptions = field(default_factory=EncodeOptions)
+    spaces: SpaceOptions = field(default_factory=SpaceOptions)
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class PlannedShard:
+    """Rows that are encoded together, and all that what becomes of them depends on."""
+
+    rows: tuple[SourceRow, ...]
+    inputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that an atlas is to be made from; nothing is decoded or encoded to know it.
+
+    Attributes:
+        manifest: the corpus.
+        options: the settings.
+        models: space -> what `atlas.json` says of its model.
+        rows: of the corpus, in order.
+        shards: the same rows.
+    """
+
+    manifest: Manifest
+    options: BuildOptions
+    models: Mapping[str, Mapping[str, Any]]
+    rows: tuple[SourceRow, ...]
+    shards: tuple[PlannedShard, ...]
+
+    @classmethod
+    def of(
+        cls, source: Source, manifest: Manifest, options: BuildOptions, models: Mapping[str, Mapping[str, Any]]
+    ) -> Plan:
+        """Read the corpus.
+
+        Raises:
+            BuildError: it has no rows, or one twice.
+            ManifestError: the source is not what the manifest says.
+        """
+        rows = corpus.read(source, manifest, options.selection)
+        parts = (rows[part] for part in encode.cut(rows, options.encode))
+        common = {
+            "source": manifest.kind,
+            "models": {space: {name: told.get(name) for name in _DECISIVE} for space, told in models.items()},
+            "batch": options.encode.batch,
+            "thumbnail": options.encode.thumbnail,
+            "device": options.device,
+            "revision": encode.REVISION,
+            "libraries": libraries(*_MODEL_LIBRARIES),
+        }
+        shards = tuple(
+            PlannedShard(part, {**common, "rows": digest([[row.key, source.signature(row)] for row in part])})
+            for part in parts
+        )
+        return cls(manifest, options, models, rows, shards)
+
+    @cached_property
+    def pictures_key(self) -> str:
+        """Stands for all that the vectors depend on."""
+        return digest([shard.inputs for shard in self.shards])
+
+    @cached_property
+    def key(self) -> str:
+        """Stands for all that a version depends on."""
+        return digest(
+            {
+                "schema": SCHEMA,
+                "revision": REVISION,
+                "manifest": manifests.to_dict(self.manifest),
+                "rows": [digest(row) for row in self.rows],
+                "pictures": self.pictures_key,
+                "models": self.models,
+                "options": self.options,
+                "libraries": libraries(*LIBRARIES),
+            }
+        )

@@ -1,0 +1,199 @@
+"""The stages of one space, from what its model gave to its map and clusters, each kept under all that it depends on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explorer import placement
+from explorer.layout import NEIGHBORS, write_array, write_atomic
+from explorer.records import Space
+from indexer import cluster, labels, neighbors, project, vectors
+from indexer.cluster import ClusterOptions, RowCluster
+from indexer.labels import PictureText
+from indexer.neighbors import Neighbors
+from indexer.project import MapOptions
+from indexer.stages import StageStore, digest, libraries
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceOptions:
+    """How maps and clusters are made."""
+
+    map: MapOptions = field(default_factory=MapOptions)
+    cluster: ClusterOptions = field(default_factory=ClusterOptions)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pictures:
+    """The encoded rows, in order.
+
+    Attributes:
+        key: a digest of all that their vectors depend on.
+        train: bool (n,).
+        families: int32 (n,), equal where two rows are of one family.
+        texts: what each row says of its cluster.
+    """
+
+    key: str
+    train: npt.NDArray[np.bool_]
+    families: npt.NDArray[np.int32]
+    texts: Sequence[PictureText]
+
+
+class SpaceStages:
+    """The stages of one space; each property is the folder of a result, made when first asked for."""
+
+    def __init__(
+        self,
+        space: Space,
+        pictures: Pictures,
+        raw: Callable[[Space], npt.NDArray[np.float32]],
+        options: SpaceOptions,
+        store: StageStore,
+    ) -> None:
+        """Say what the stages work on.
+
+        Args:
+            space: the space.
+            pictures: the encoded rows.
+            raw: reads what the model of a space gave for them, float32 (n, d).
+            options: how maps and clusters are made.
+            store: where results are kept.
+        """
+        self.space = space
+        self._pictures, self._raw, self._options, self._store = pictures, raw, options, store
+
+    def array(self, name: str) -> Path:
+        """The file of one of the space's arrays, by its name in `explorer.layout.SPACE_ARRAYS`."""
+        folders: dict[str, Path] = {
+            **dict.fromkeys(("vectors", "mean"), self.vectors),
+            **dict.fromkeys(("neighbors", "distances"), self.neighbors),
+            **{"baseline": self.baseline, "points": self.map, "cluster": self.clusters},
+        }
+        return folders[name] / f"{name}.npy"
+
+    def meta(self) -> dict[str, Any]:
+        """What `atlas.json` says of the space; the search is exact, so its recall is 1."""
+        made = json.loads((self.map / "map.json").read_bytes())
+        return {"dim": int(_load(self.vectors, "mean").shape[0]), **made, "recall": 1.0}
+
+    def row_clusters(self) -> list[RowCluster]:
+        """The clusters, by rows."""
+        listed = json.loads((self.clusters / "clusters.json").read_bytes())
+        return [RowCluster(**row | {"exemplars": tuple(row["exemplars"])}) for row in listed]
+
+    @cached_property
+    def vectors(self) -> Path:
+        """vectors.npy and mean.npy."""
+
+        def make(folder: Path) -> None:
+            made = vectors.unit_vectors(self._raw(self.space), self._pictures.train, centered=self.space is Space.VAE)
+            write_array(folder / "vectors.npy", made.vectors)
+            write_array(folder / "mean.npy", made.mean)
+
+        return self._store.result("vectors", self._vectors_inputs, make)
+
+    @cached_property
+    def neighbors(self) -> Path:
+        """neighbors.npy, similarities.npy and distances.npy."""
+
+        def make(folder: Path) -> None:
+            found = neighbors.find(_load(self.vectors, "vectors"), self._pictures.train, NEIGHBORS)
+            write_array(folder / "neighbors.npy", found.rows)
+            write_array(folder / "similarities.npy", found.similarities)
+            write_array(folder / "distances.npy", found.distances)
+
+        return self._store.result("neighbors", self._neighbors_inputs, make)
+
+    @cached_property
+    def baseline(self) -> Path:
+        """baseline.npy."""
+
+        def make(folder: Path) -> None:
+            pictures = self._pictures
+            near = neighbors.baseline(
+                _load(self.vectors, "vectors"), pictures.train, pictures.families, self._found_neighbors()
+            )
+            write_array(folder / "baseline.npy", near)
+
+        inputs = {"neighbors": digest(self._neighbors_inputs), "families": self._pictures.families.tolist()}
+        return self._store.result("baseline", {key: digest(value) for key, value in inputs.items()}, make)
+
+    @cached_property
+    def map(self) -> Path:
+        """points.npy, and map.json with the curve that the map was fitted with."""
+
+        def make(folder: Path) -> None:
+            made = project.project(
+                _load(self.vectors, "vectors"), self._pictures.train, self._found_neighbors(), self._options.map
+            )
+            write_array(folder / "points.npy", made.points)
+            curve = {"a": made.a, "b": made.b, "layout": made.layout.value}
+            write_atomic(folder / "map.json", json.dumps(curve).encode())
+
+        return self._store.result("project", self._map_inputs, make)
+
+    @cached_property
+    def clusters(self) -> Path:
+        """cluster.npy and clusters.json."""
+
+        def make(folder: Path) -> None:
+            pictures = self._pictures
+            points = _load(self.map, "points")
+            made = cluster.find(points, pictures.train, pictures.families, pictures.texts, self._options.cluster)
+            write_array(folder / "cluster.npy", made.cluster)
+            listed = json.dumps([asdict(each) for each in made.clusters], ensure_ascii=False)
+            write_atomic(folder / "clusters.json", listed.encode())
+
+        inputs = {
+            "map": digest(self._map_inputs),
+            "families": digest(self._pictures.families.tolist()),
+            "texts": digest([[text.caption, sorted(text.words.items())] for text in self._pictures.texts]),
+            "options": self._options.cluster,
+            "revisions": [cluster.REVISION, labels.REVISION],
+            "libraries": libraries("scikit-learn", "scipy", "numpy"),
+        }
+        return self._store.result("cluster", inputs, make)
+
+    @property
+    def _vectors_inputs(self) -> dict[str, Any]:
+        return {
+            "space": self.space.value,
+            "encoded": self._pictures.key,
+            "train": digest(self._pictures.train.tolist()),
+            "revision": vectors.REVISION,
+            "libraries": libraries("numpy"),
+        }
+
+    @property
+    def _neighbors_inputs(self) -> dict[str, Any]:
+        return {
+            "vectors": digest(self._vectors_inputs),
+            "k": NEIGHBORS,
+            "revision": neighbors.REVISION,
+            "libraries": libraries("faiss-cpu", "faiss-gpu", "numpy"),
+        }
+
+    @property
+    def _map_inputs(self) -> dict[str, Any]:
+        return {
+            "neighbors": digest(self._neighbors_inputs),
+            "options": self._options.map,
+            "revisions": [project.REVISION, placement.REVISION],
+            "libraries": libraries("umap-learn", "numba", "scikit-learn", "scipy", "numpy"),
+        }
+
+    def _found_neighbors(self) -> Neighbors:
+        return Neighbors(_load(self.neighbors, "neighbors"), _load(self.neighbors, "similarities"))
+
+
+def _load(folder: Path, name: str) -> npt.NDArray[Any]:
+    return np.asarray(np.load(folder / f"{name}.npy", allow_pickle=False))

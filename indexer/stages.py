@@ -1,0 +1,107 @@
+"""Results of the stages of a build, each in a folder of its own, named by a hash of all that it depends on.
+
+A result is whole or absent: it is written beside its place and moved there by one rename. So a killed build goes on
+where it was, a stage that is done is not done again, and one whose settings, inputs, models or libraries have changed
+is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, is_dataclass
+from importlib import metadata
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from explorer.layout import sync_folder, write_atomic
+
+_NOTE = "stage.json"
+
+
+def digest(value: Any) -> str:  # noqa: ANN401 - anything that JSON can say
+    """sha256 of a value of plain parts and dataclasses, hex; equal values have equal digests in every process."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def libraries(*names: str) -> dict[str, str]:
+    """Versions of installed distributions, without importing them; those that are not installed are left out."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+class StageStore:
+    """The folder of finished results; it knows which ones this build has asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._used: dict[str, Path] = {}
+
+    def has(self, stage: str, inputs: Mapping[str, Any]) -> bool:
+        """Whether a stage is done for these inputs."""
+        return self._folder(stage, inputs).is_dir()
+
+    def result(self, stage: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
+        """The folder of a stage's result; `make` fills an empty one if there is none yet.
+
+        Args:
+            stage: the stage's name.
+            inputs: all that the result depends on.
+            make: what to do; every file it leaves must be on the disk when it returns.
+        """
+        folder = self._folder(stage, inputs)
+        self._used[folder.name] = folder
+        if folder.is_dir():
+            return folder
+        unfinished = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+        unfinished.mkdir(parents=True)
+        started = perf_counter()
+        try:
+            make(unfinished)
+            note = {"stage": stage, "seconds": perf_counter() - started, "inputs": inputs}
+            write_atomic(unfinished / _NOTE, json.dumps(note, default=_plain).encode())
+            os.rename(unfinished, folder)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        sync_folder(self._root)
+        return folder
+
+    def seconds(self) -> dict[str, float]:
+        """What each stage that this build has asked for took when it was done, whenever that was; in seconds."""
+        spent: dict[str, float] = {}
+        for folder in self._used.values():
+            note = json.loads((folder / _NOTE).read_bytes())
+            spent[note["stage"]] = spent.get(note["stage"], 0.0) + note["seconds"]
+        return spent
+
+    def sweep(self) -> None:
+        """Remove unfinished results and those that this build has not asked for."""
+        for folder in self._root.iterdir():
+            if folder.is_dir() and folder.name not in self._used:
+                shutil.rmtree(folder)
+
+    def clear(self) -> None:
+        """Remove every result."""
+        self._used.clear()
+        self.sweep()
+
+    def _folder(self, stage: str, inputs: Mapping[str, Any]) -> Path:
+        return self._root / f"{stage}-{digest(inputs)[:32]}"
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - what JSON cannot say by itself
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} cannot be part of a stage's key")

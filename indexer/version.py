@@ -1,0 +1,63 @@
+"""What a version holds, brought together out of the stages' results and written into its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from explorer.layout import CLUSTERS_SCHEMA, SPACE_ARRAYS, VersionPaths, records_table, write_table
+from explorer.manifest import Manifest
+from indexer.corpus import record
+from indexer.encoded import Encoded
+from indexer.ids import Ledger
+from indexer.spaces import SpaceStages
+from indexer.thumbnails import link, publish_packs
+
+_REJECTED_SCHEMA = pa.schema([(name, pa.string()) for name in ("key", "reason", "detail")])
+
+
+def write_version(
+    version: VersionPaths, manifest: Manifest, encoded: Encoded, spaces: Sequence[SpaceStages], ledger: Ledger
+) -> None:
+    """Fill the folder of a version with all but its `atlas.json`.
+
+    Args:
+        version: an empty folder.
+        manifest: the corpus.
+        encoded: its rows.
+        spaces: the spaces, all their stages done.
+        ledger: the ids of the version before; new keys get theirs here.
+    """
+    keys = [row.key for row in encoded.rows]
+    ledger = ledger.with_keys(manifest.kind, keys)
+    ledger.write(version)
+    ids = ledger.of(manifest.kind, keys)
+    records = (
+        record(row, outcome, identity, manifest)
+        for row, outcome, identity in zip(encoded.rows, encoded.outcomes, ids.tolist(), strict=True)
+    )
+    write_table(version.records, records_table(records))
+    rejected = [{"key": each.key, "reason": str(each.reason), "detail": each.detail} for each in encoded.rejected]
+    write_table(version.root / "rejected.parquet", pa.Table.from_pylist(rejected, schema=_REJECTED_SCHEMA))
+    publish_packs(version, (shard.thumbnails for shard in encoded.shards), ids)
+    for space in spaces:
+        for name in SPACE_ARRAYS:
+            link(space.array(name), version.array(space.space.value, name))
+    clusters = [row for space in spaces for row in _cluster_rows(space, ids)]
+    write_table(version.clusters, pa.Table.from_pylist(clusters, schema=CLUSTERS_SCHEMA))
+
+
+def _cluster_rows(space: SpaceStages, ids: npt.NDArray[np.int64]) -> Iterator[dict[str, Any]]:
+    for each in space.row_clusters():
+        yield {
+            "space": space.space.value,
+            "level": 0,
+            "cluster": each.cluster,
+            "label": each.label,
+            "size": each.size,
+            "exemplars": ids[list(each.exemplars)].tolist(),
+        }
