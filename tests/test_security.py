@@ -1,4 +1,4 @@
-"""Who may talk to the server, and what a browser may do with its answers; after datasette's matrix of hosts and origins."""
+"""Who may talk to the server, and what a browser may do with its answers: a matrix of hosts and origins."""
 
 from __future__ import annotations
 

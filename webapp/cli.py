@@ -168,6 +168,8 @@ def serve(args: argparse.Namespace, path: Path) -> None:
     options = GeneratorOptions(args.generator, args.lora, args.device)
     atlas = Atlas.open(path, workspace=args.workspace)
     listening = server.listen(args.host, args.port)
+    if args.port is None and listening.getsockname()[1] != server.DEFAULT_PORT:
+        args.progress.note(f"Port {server.DEFAULT_PORT} is taken; the next free one is used")
     _say_what_the_demo_knows(args, atlas)
     address = server.url(listening, args.host)
     with server.sole_owner(atlas.workspace_dir, address):

@@ -33,7 +33,9 @@ class Rate(TextColumn):
     def render(self, task: Task) -> Text:
         """Write the rate, once there is one."""
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f}/s" if speed else "")
+        if not speed:
+            return Text("")
+        return Text(f"{speed:,.0f}/s" if speed >= 10 else f"{speed:.2f}/s")
 
 
 class Bars:
@@ -53,11 +55,12 @@ class Bars:
             total = len(items)
         self._open += 1
         self._bars.start()
-        task = self._bars.add_task(stage, total=total)
+        task, done = self._bars.add_task(stage, total=total), 0
         try:
-            for item in items:
+            for done, item in enumerate(items, start=1):  # noqa: B007 - read after the loop
                 yield item
                 self._bars.advance(task)
+            self._bars.update(task, total=done)
         finally:
             self._open -= 1
             if not self._open:

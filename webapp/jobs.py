@@ -111,10 +111,10 @@ class Studio:
             if len(self._waiting) >= self._capacity:
                 raise QueueFull(f"{self._capacity} pictures wait already, as many as may; try again in a minute")
             job = self.workspace.add_job(replace(recipe, generator=generator.reference))
-            self._waiting.append(job)
-            place = len(self._waiting) - 1 + (self._run is not None)
+            place = len(self._waiting) + (self._run is not None)
             self.journal.say(job.id, "queued", {"place": place})
             self._say_loading([job])
+            self._waiting.append(job)
             self._changed.notify()
         return Ticket(job.id, place)
 
@@ -189,24 +189,23 @@ class Studio:
             with self._changed:
                 self._run = None
 
+    def _next(self) -> Run | None:
+        """Wait for a job; None when the studio closes."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            self._run = None if self._closing else Run(self._waiting.popleft(), self.journal)
+            return self._run
+
     def _carry_out(self, run: Run) -> None:
+        with self._changed:
+            self.workspace.set_job(run.job.id, JobState.RUNNING)
+            self._say_places()
         try:
             self._usable()
         except ModelError as error:
             run.fail(str(error))
         else:
             run.perform(self._loader.loaded("generator"))
-
-    def _next(self) -> Run | None:
-        """Wait for a job and let it run; None when the studio closes."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closing)
-            if self._closing:
-                return None
-            self._run = Run(self._waiting.popleft(), self.journal)
-            self.workspace.set_job(self._run.job.id, JobState.RUNNING)
-            self._say_places()
-            return self._run
 
     def _say_places(self) -> None:
         for place, job in enumerate(self._waiting, start=int(self._run is not None)):

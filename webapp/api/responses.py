@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from http import HTTPStatus
 from typing import Any
 
@@ -77,6 +78,10 @@ def install_error_answers(app: FastAPI) -> None:
         if response.status_code in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
             response.headers["Retry-After"] = str(RETRY_SECONDS)
         return response
+
+    @app.exception_handler(sqlite3.Error)
+    async def unwritable(_: Request, error: sqlite3.Error) -> Response:
+        return document({"error": f"the workspace cannot be used: {error}"}, HTTPStatus.INSUFFICIENT_STORAGE)
 
 
 def _status(error: ExplorerError) -> HTTPStatus:
