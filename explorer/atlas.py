@@ -9,18 +9,18 @@ import hashlib
 import tempfile
 import threading
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import platformdirs
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from explorer import denylist, verify
-from explorer.errors import QueryError
+from explorer.errors import AtlasError, QueryError
 from explorer.layout import AtlasPaths, VersionPaths, record_of
 from explorer.manifest import Manifest, from_dict
 from explorer.records import Cluster, Record, Space, Split
@@ -56,18 +56,21 @@ class Atlas:
         self._paths, self._files = paths, version
         light = pq.read_table(version.records, columns=["id", "split", "family"])
         self.ids: npt.NDArray[np.int64] = light["id"].to_numpy()
-        self.train: npt.NDArray[np.bool_] = np.asarray(light["split"].to_numpy() == Split.TRAIN.value)
+        self.train: npt.NDArray[np.bool_] = pc.equal(light["split"], Split.TRAIN.value).to_numpy()
         self.families = _family_codes(light["family"])
         self._by_id = np.argsort(self.ids, kind="stable")
         self.spaces: tuple[str, ...] = tuple(sorted(meta["spaces"], key=lambda name: (name != Space.CLIP, name)))
         self._spaces = {name: load_space(version, name, meta["spaces"][name]) for name in self.spaces}
         self._records = RecordsTable(version.records)
+        clusters: list[dict[str, Any]] = pq.read_table(version.clusters).to_pylist()
+        self._clusters = sorted(clusters, key=lambda row: (row["level"], row["cluster"]))
+        self._thumbnails = _thumbnail_places(version.thumbnails)
         self._lock = threading.Lock()
         self._denied_stamp: tuple[int, ...] | None = None
         self._denied = np.zeros(len(self), dtype=np.bool_)
 
     @classmethod
-    def open(cls, path: Path | str, *, workspace: Path | None = None, version: str | None = None) -> Atlas:
+    def open(cls, path: Path | str, *, workspace: Path | None = None, version: str | None = None) -> Self:
         """Open the live version of an atlas, or the version named.
 
         Args:
@@ -80,13 +83,27 @@ class Atlas:
             AtlasError: there is no atlas, it is damaged or mixed from two builds, or of another schema.
         """
         paths = AtlasPaths(Path(path))
-        found = verify.current(paths, version)
-        meta = verify.read_meta(found)
-        own = f"{paths.root.resolve().name}-{hashlib.sha256(str(paths.root.resolve()).encode()).hexdigest()[:12]}"
+        while True:
+            found = verify.current(paths, version)
+            try:
+                return cls._read(paths, found, workspace)
+            except (AtlasError, OSError) as error:
+                # Between reading CURRENT and the files another version may have taken its place.
+                if version is None and verify.current(paths) != found:
+                    continue
+                if isinstance(error, AtlasError):
+                    raise
+                raise AtlasError(f"{found.root} cannot be read ({error}); index the corpus again") from error
+
+    @classmethod
+    def _read(cls, paths: AtlasPaths, version: VersionPaths, workspace: Path | None) -> Self:
+        meta = verify.read_meta(version)
+        place = paths.root.resolve()
+        own = f"{place.name}-{hashlib.sha256(str(place).encode()).hexdigest()[:12]}"
         cache = _writable(paths.cache, platformdirs.user_cache_path(_APPLICATION) / own)
-        verify.hold(found, meta, cache)
+        verify.hold(version, meta, cache)
         kept = workspace or _writable(paths.workspace, platformdirs.user_state_path(_APPLICATION) / own / "workspace")
-        return cls(paths, found, meta, kept, cache)
+        return cls(paths, version, meta, kept, cache)
 
     def __len__(self) -> int:
         """The number of pictures, denied ones included."""
@@ -167,13 +184,17 @@ class Atlas:
             QueryError: it is not in the atlas, or has no thumbnail.
         """
         self.row(identity)
-        entry = self._thumbnails.get(identity)
-        if entry is None:
+        ids, places = self._thumbnails
+        entry = int(np.searchsorted(ids, identity))
+        if entry == len(ids) or ids[entry] != identity:
             raise QueryError(f"picture {identity} has no thumbnail in this atlas")
-        pack, offset, length = entry
-        with self._files.pack(pack).open("rb") as handle:
-            handle.seek(offset)
-            return handle.read(length)
+        pack, offset, length = places[entry].tolist()
+        try:
+            with self._files.pack(pack).open("rb") as handle:
+                handle.seek(offset)
+                return handle.read(length)
+        except OSError as error:
+            raise AtlasError(f"version {self.version} is gone ({error.strerror}); open the atlas again") from error
 
     def clusters(self, space: str = Space.CLIP) -> tuple[Cluster, ...]:
         """The clusters of a space, coarse levels first; exemplars that were taken down are left out."""
@@ -185,17 +206,6 @@ class Atlas:
             if row["space"] == space
         )
 
-    @cached_property
-    def _thumbnails(self) -> dict[int, tuple[int, int, int]]:
-        columns = pq.read_table(self._files.thumbnails).to_pydict()
-        places = zip(columns["pack"], columns["offset"], columns["length"], strict=True)
-        return dict(zip(columns["id"], places, strict=True))
-
-    @cached_property
-    def _clusters(self) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = pq.read_table(self._files.clusters).to_pylist()
-        return sorted(rows, key=lambda row: (row["level"], row["cluster"]))
-
 
 def _family_codes(families: pa.ChunkedArray) -> npt.NDArray[np.int32]:
     encoded = families.combine_chunks().dictionary_encode()
@@ -203,6 +213,13 @@ def _family_codes(families: pa.ChunkedArray) -> npt.NDArray[np.int32]:
     alone = np.flatnonzero(codes < 0)
     codes[alone] = len(encoded.dictionary) + np.arange(len(alone), dtype=np.int32)
     return codes
+
+
+def _thumbnail_places(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Ids (m,), ascending, and the pack, offset and length of each (m, 3)."""
+    table = pq.read_table(path).sort_by("id")
+    places = np.stack([table[name].to_numpy() for name in ("pack", "offset", "length")], axis=1)
+    return table["id"].to_numpy(), places.astype(np.int64)
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

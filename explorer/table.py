@@ -1,4 +1,7 @@
-"""`records.parquet` as DuckDB reads it, without what was taken down."""
+"""`records.parquet` as DuckDB reads it, without what was taken down.
+
+Source: duckdb.org/docs, "Securing DuckDB" (`allowed_paths`, `enable_external_access`, `lock_configuration`).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from explorer import denylist
-from explorer.errors import QueryError
+from explorer.errors import AtlasError, QueryError
+
+_CONFIG = {
+    "autoload_known_extensions": "false",
+    "autoinstall_known_extensions": "false",
+    "allow_community_extensions": "false",
+}
 
 
 class RecordsTable:
@@ -22,33 +31,33 @@ class RecordsTable:
     """
 
     def __init__(self, path: Path) -> None:
-        self._connection = duckdb.connect(
-            ":memory:",
-            config={
-                "autoload_known_extensions": "false",
-                "autoinstall_known_extensions": "false",
-                "allow_community_extensions": "false",
-            },
-        )
+        """Open the file; AtlasError where it cannot be read."""
+        self._connection = duckdb.connect(":memory:", config=_CONFIG)
         quoted = str(path.resolve()).replace("'", "''")
-        self._connection.execute("CREATE TABLE hidden(id BIGINT)")
-        self._connection.execute(f"SET allowed_paths = ['{quoted}']")
-        self._connection.execute("SET enable_external_access = false")
-        self._connection.execute(
-            f"CREATE VIEW records AS FROM read_parquet('{quoted}') WHERE id NOT IN (SELECT id FROM hidden)"
-        )
-        self._connection.execute(f"CREATE VIEW everything AS FROM read_parquet('{quoted}')")
-        self._connection.execute("SET lock_configuration = true")
+        # Without the option a folder on the way that is named `a=b` would become a column.
+        parquet = f"read_parquet('{quoted}', hive_partitioning = false)"
+        try:
+            for statement in (
+                f"SET allowed_paths = ['{quoted}']",
+                "SET enable_external_access = false",
+                "SET lock_configuration = true",
+                "CREATE TABLE hidden(id BIGINT)",
+                f"CREATE VIEW everything AS FROM {parquet}",
+                f"CREATE VIEW records AS FROM {parquet} WHERE id NOT IN (SELECT id FROM hidden)",
+            ):
+                self._connection.execute(statement)
+        except duckdb.Error as error:
+            raise AtlasError(f"{path} cannot be read ({_line(error)}); index the corpus again") from error
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """One statement with its bound values; QueryError where DuckDB refuses it."""
         try:
             return self._connection.cursor().sql(sql, params=list(parameters)).to_arrow_table()
         except duckdb.Error as error:
-            raise QueryError(f"the records cannot answer this: {str(error).splitlines()[0]}") from error
+            raise QueryError(f"the records cannot answer this: {_line(error)}") from error
 
     def hide(self, ids: npt.NDArray[np.int64]) -> None:
-        """Leave these ids out of the view `records` from now on."""
+        """Leave these ids, and only these, out of the view `records` from now on."""
         cursor = self._connection.cursor().begin()
         cursor.execute("DELETE FROM hidden")
         cursor.execute("INSERT INTO hidden SELECT unnest($1::BIGINT[])", [ids.tolist()])
@@ -62,3 +71,7 @@ class RecordsTable:
                 values = self.query(f"SELECT {column} FROM everything")[column].to_pylist()
                 found |= np.fromiter(denylist.is_denied(listed, kind, values), np.bool_, rows)
         return found
+
+
+def _line(error: duckdb.Error) -> str:
+    return str(error).splitlines()[0]

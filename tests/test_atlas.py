@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ def atlas(small_atlas: Path) -> Atlas:
     return Atlas.open(small_atlas)
 
 
-def rewrite_meta(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    path = layout.AtlasPaths(root).version(VERSION).meta
+def rewrite_meta(root: Path, change: Callable[[dict[str, Any]], object], version: str = VERSION) -> None:
+    path = layout.AtlasPaths(root).version(version).meta
     meta = json.loads(path.read_text())
     change(meta)
     path.write_text(json.dumps(meta))
@@ -197,6 +198,15 @@ def test_questions_are_bound_and_reach_no_other_file(atlas: Atlas, tmp_path: Pat
     assert not (tmp_path / "out.csv").exists()
 
 
+@pytest.mark.parametrize("name", ["we [ird] *? it's", "split=train", "id=7", "猫 – %20", "a;b--"])
+def test_a_folder_may_bear_any_name(small_atlas: Path, tmp_path: Path, name: str) -> None:
+    """Quotes, wildcards, key=value and other writing in the path of an atlas change no answer."""
+    atlas = Atlas.open(small_atlas.rename(tmp_path / name))
+    assert (atlas.record(1007).key, atlas.record(1007).split) == ("red-1", Split.TRAIN)
+    assert atlas.query("SELECT * FROM records").column_names == layout.RECORDS_SCHEMA.names
+    assert verify(atlas.path) == []
+
+
 def test_many_threads_may_ask(atlas: Atlas) -> None:
     """Sixteen threads read records, thumbnails and clusters at once and all get their own answers."""
     start = threading.Barrier(16)
@@ -204,7 +214,7 @@ def test_many_threads_may_ask(atlas: Atlas) -> None:
     def ask(number: int) -> bool:
         start.wait()
         identity = int(atlas.ids[number])
-        found = [atlas.record(identity).id == identity and bool(atlas.thumbnail(identity)) for _ in range(10)]
+        found = [atlas.record(identity).id == identity and bool(atlas.thumbnail(identity)) for _ in range(3)]
         return all(found) and len(atlas.clusters()) == 6
 
     with ThreadPoolExecutor(16) as pool:
@@ -344,6 +354,47 @@ def test_publishing_leaves_open_readers_on_their_version(small_atlas: Path) -> N
     assert (before.version, before.record(1000).author) == (VERSION, "Ada")
     assert (Atlas.open(small_atlas).version, Atlas.open(small_atlas).record(1000).author) == ("second", "Bob")
     assert Atlas.open(small_atlas, version=VERSION).record(1000).author == "Ada"
+
+
+def test_readers_see_one_version_while_many_are_published(small_atlas: Path) -> None:
+    """Opened over and over while sixteen versions come and go, an atlas is each time one of them, whole."""
+    paths = layout.AtlasPaths(small_atlas)
+    looked, published = threading.Event(), threading.Event()
+    seen: list[str] = []
+
+    def read() -> None:
+        while not published.is_set():
+            atlas = Atlas.open(small_atlas)
+            assert atlas.record(1000).key == "red-0"
+            assert atlas.meta["version"] == atlas.version
+            seen.append(atlas.version)
+            looked.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(read)
+        for number in range(16):
+            shutil.copytree(paths.version(VERSION).root, paths.version(f"v{number:02}").root)
+            rewrite_meta(small_atlas, partial(dict.update, version=f"v{number:02}"), version=f"v{number:02}")
+            paths.publish(f"v{number:02}")
+            shutil.rmtree(paths.version(f"v{number - 1:02}").root, ignore_errors=True)
+            if number % 2:  # so that the reader, however slow, is there to the end
+                looked.clear()
+                looked.wait(30)
+        published.set()
+        reader.result()
+    assert len(set(seen)) >= 8
+    assert seen == sorted(seen)
+
+
+def test_a_version_that_was_deleted_is_explained(small_atlas: Path) -> None:
+    """A reader whose version was deleted says so in one line, and still knows what is in memory."""
+    atlas = Atlas.open(small_atlas)
+    shutil.rmtree(small_atlas / "versions" / VERSION)
+    with pytest.raises(AtlasError, match="is gone"):
+        atlas.thumbnail(1000)
+    with pytest.raises(ExplorerError):
+        atlas.record(1000)
+    assert atlas.space("clip").vectors[0].any()
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
