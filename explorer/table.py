@@ -17,7 +17,7 @@ import pyarrow as pa
 from explorer import denylist
 from explorer.errors import AtlasError, QueryError
 
-_CONFIG = {
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "autoinstall_known_extensions": "false",
     "allow_community_extensions": "false",
