@@ -7,7 +7,7 @@ import { CLOUD_FRAGMENT, CLOUD_VERTEX, PICK_FRAGMENT, PICK_VERTEX } from './shad
 
 /** Diameters on screen, CSS pixels. */
 const LEAST = 1.6;
-const GREATEST = 18;
+const GREATEST = 15;
 
 /** One space's points, quantized: scene = unit * q. */
 export interface Positions {
@@ -64,7 +64,7 @@ export class Cloud {
       this.geometry.setAttribute(name, tones);
     }
     // The diameter shrinks with the cube root of the number, as the room for each point does.
-    this.uniforms.pointSize.value = Math.min(0.04, Math.max(0.0022, 0.022 * Math.cbrt(4000 / Math.max(1, n))));
+    this.uniforms.pointSize.value = Math.min(0.04, Math.max(0.0022, 0.018 * Math.cbrt(4000 / Math.max(1, n))));
     this.geometry.setDrawRange(0, 0);
   }
 

@@ -27,7 +27,9 @@ interface Tag {
   shown: boolean;
 }
 
+const CLEAR = 12; // CSS pixels kept free around what leads
 const GAP = 6; // CSS pixels kept free around a name
+const RAISED = 17; // CSS pixels from a place up to the middle of its name, so that a small cluster stays in sight
 const MOST = 40;
 
 export class Labels {
@@ -64,25 +66,26 @@ export class Labels {
     this.follow();
   }
 
-  /** Stand where the camera now sees the places, off the box of something that must not be covered. */
-  follow(keepOff?: Box): void {
-    const taken: Box[] = keepOff ? [keepOff] : [];
+  /** Stand where the camera now sees the places, off `places` and `boxes` that must not be covered. */
+  follow(places: readonly Vector3[] = [], boxes: readonly Box[] = []): void {
     const spot = new Vector3();
+    const taken = [...boxes, ...places.map((place) => {
+      const { x, y } = this.stage.project(spot.copy(place));
+      return around(x, y, 2 * CLEAR, 2 * CLEAR);
+    })];
+    const most = taken.length + MOST;
     // What is shown goes before what is not, so that names of like size do not take turns while the camera moves.
     const rank = (tag: Tag): number => tag.name.size * (tag.shown ? 1.25 : 1);
     for (const tag of [...this.tags].sort((a, b) => rank(b) - rank(a))) {
-      spot.copy(tag.name.at).project(this.stage.camera);
-      const x = ((spot.x + 1) / 2) * this.stage.width;
-      const y = ((1 - spot.y) / 2) * this.stage.height;
-      const box = around(x, y, tag.width, tag.height);
-      const ahead = spot.z > -1 && spot.z < 1;
+      const { x, y, ahead } = this.stage.project(spot.copy(tag.name.at));
+      const box = around(x, y - RAISED, tag.width, tag.height);
       const inside = box.left > 0 && box.top > 0 && box.right < this.stage.width && box.bottom < this.stage.height;
-      const room = taken.length < MOST && !taken.some((other) => overlap(box, other));
+      const room = taken.length < most && !taken.some((other) => overlap(box, other));
       tag.shown = !this.veiled && ahead && inside && room;
       tag.element.style.opacity = tag.shown ? String(this.clarity(tag.name.at)) : '0';
       if (!tag.shown) continue;
       taken.push(box);
-      tag.element.style.transform = `translate(${Math.round(x - tag.width / 2)}px, ${Math.round(y - tag.height / 2)}px)`;
+      tag.element.style.transform = `translate(${Math.round(x - tag.width / 2)}px, ${Math.round(y - RAISED - tag.height / 2)}px)`;
     }
   }
 

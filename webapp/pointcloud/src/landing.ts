@@ -89,10 +89,10 @@ export class Billboard {
 
   private box(): Box | null {
     if (!this.at || !this.image.complete || !this.image.naturalWidth) return null;
-    const seen = this.at.clone().project(this.stage.camera);
-    if (seen.z < -1 || seen.z > 1 || Math.abs(seen.x) > 1 || Math.abs(seen.y) > 1) return null;
-    const left = Math.round(((seen.x + 1) / 2) * this.stage.width - SIDE / 2);
-    const top = Math.round(((1 - seen.y) / 2) * this.stage.height - RAISED - SIDE);
+    const { x, y, ahead } = this.stage.project(this.at.clone());
+    if (!ahead || x < 0 || y < 0 || x > this.stage.width || y > this.stage.height) return null;
+    const left = Math.round(x - SIDE / 2);
+    const top = Math.round(y - RAISED - SIDE);
     return { left, top, right: left + SIDE, bottom: top + SIDE };
   }
 }

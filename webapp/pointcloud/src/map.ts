@@ -66,7 +66,8 @@ export class PointMap {
     this.stage.scene.add(this.cloud.points, this.markers.group);
     this.stage.afterFrame(() => {
       this.billboard.follow();
-      this.labels.follow(this.billboard.visible()?.box);
+      const picture = this.billboard.visible();
+      this.labels.follow(this.scenery?.leading(), picture ? [picture.box] : []);
     });
     this.conceal = expose(host, this.stage, this.cloud, () => this.ids);
     this.dress();

@@ -18,13 +18,10 @@ export function expose(
   const row = (id: number): number => ids()?.row(id) ?? -1;
   host.project = (id) => {
     if (row(id) < 0) return null;
-    const seen = cloud.at(row(id)).project(stage.camera);
+    const { x, y, ahead } = stage.project(cloud.at(row(id)));
     const box = stage.canvas.getBoundingClientRect();
-    return {
-      x: box.left + ((seen.x + 1) / 2) * stage.width,
-      y: box.top + ((1 - seen.y) / 2) * stage.height,
-      visible: Math.abs(seen.x) < 1 && Math.abs(seen.y) < 1 && Math.abs(seen.z) < 1,
-    };
+    const inside = x > 0 && y > 0 && x < stage.width && y < stage.height;
+    return { x: box.left + x, y: box.top + y, visible: ahead && inside };
   };
   host.worldOf = (id) => (row(id) < 0 ? null : cloud.at(row(id)).toArray());
   return () => {

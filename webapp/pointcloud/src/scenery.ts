@@ -146,6 +146,13 @@ export class Scenery {
     this.place();
   }
 
+  /** Places that no name may cover: the selection and the landing. */
+  leading(): Vector3[] {
+    const chosen = this.props.selected === null ? -1 : this.ground.ids.row(this.props.selected);
+    const landing = this.between(this.props.landing?.points);
+    return [...(chosen >= 0 ? [this.cloud.at(chosen)] : []), ...(landing ? [landing] : [])];
+  }
+
   /** A place and the radius around it worth seeing, scene units; null if there is no such thing. */
   sight(target: string, cluster: number | undefined, clusters: Int32Array | null): { at: Vector3; radius: number } | null {
     const { props, ground } = this;
@@ -154,7 +161,7 @@ export class Scenery {
     const at = target === 'landing' ? this.between(props.landing?.points) : chosen >= 0 ? this.cloud.at(chosen) : null;
     if (!at) return null;
     const reach = ground.ids.rows(props.neighbors).map((row) => this.cloud.at(row).distanceTo(at));
-    return { at, radius: Math.min(0.55, Math.max(0.16, ...reach.map((far) => far * 1.15))) };
+    return { at, radius: Math.min(0.55, Math.max(0.08, ...reach.map((far) => far * 1.15))) };
   }
 
   private clusterSight(cluster = -1, clusters: Int32Array | null): { at: Vector3; radius: number } | null {

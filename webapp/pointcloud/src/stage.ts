@@ -1,6 +1,6 @@
 /** The canvas: renderer, size, a loop that draws on demand only, and a context that may be lost and come back. */
 
-import { Color, PerspectiveCamera, Scene, WebGLRenderer } from 'three';
+import { Color, PerspectiveCamera, Scene, type Vector3, WebGLRenderer } from 'three';
 import type { Insets } from './props';
 
 const FIELD_OF_VIEW = 45; // degrees, vertical
@@ -96,6 +96,12 @@ export class Stage {
 
   get ratio(): number {
     return this.renderer.getPixelRatio();
+  }
+
+  /** Where a place, scene units, is seen: CSS pixels from the canvas's corner, and whether it lies ahead. Changes `at`. */
+  project(at: Vector3): { readonly x: number; readonly y: number; readonly ahead: boolean } {
+    at.project(this.camera);
+    return { x: ((at.x + 1) / 2) * this.width, y: ((1 - at.y) / 2) * this.height, ahead: Math.abs(at.z) < 1 };
   }
 
   /** Draw now, outside the loop. */
