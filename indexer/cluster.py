@@ -34,7 +34,7 @@ class ClusterOptions:
         exemplars: pictures that show a cluster.
     """
 
-    share: float = 0.005
+    share: float = 0.007
     fewest: int = 4
     most: int = 200
     samples: int = 3

@@ -1,8 +1,8 @@
-"""Names for clusters, out of captions and tags: the words that are common in one cluster and rare in the others.
+"""Names for clusters, out of captions and tags: the phrases that are common in one cluster and rare in the others.
 
 Source: class-based TF-IDF, Grootendorst 2022, "BERTopic: Neural topic modeling with a class-based TF-IDF procedure"
-(arXiv 2203.05794), section 3.3. Here a family counts as one picture, so that no motif with many variants outvotes the
-others, and a word of a caption counts for more than one of a tag.
+(arXiv 2203.05794), section 3.3, over phrases of up to three words. Here a family counts as one picture, so that no
+motif with many variants outvotes the others, and a phrase of a caption counts for more than one of a tag.
 """
 
 from __future__ import annotations
@@ -10,22 +10,26 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-REVISION = 1
+REVISION = 2
 """Raised when the same captions would give other labels; part of the stage's key."""
-WORDS = 3
-SHARES = (0.2, 0.1)
-"""A word must be borne by this share of a cluster's families; the second where no word reaches the first."""
+LONGEST = 3
+"""Words in a phrase."""
+SHARES = (0.25, 0.12)
+"""A phrase must be borne by this share of a cluster's families; the second where none reaches the first."""
 LIFT = 1.5
-"""A word must be this much commoner in the cluster than in the corpus."""
+"""A phrase must be this much commoner in the cluster than in the corpus."""
+SAME = 0.8
+"""A phrase borne by this share of those who bear a part of it stands for the part."""
 TAG_WEIGHT = 0.5
 
-_WORD = re.compile(r"[^\W\d_]{2,}")
-_TOO_COMMON = ENGLISH_STOP_WORDS | {"jpg", "jpeg", "png", "webp", "gif", "img", "image", "photo", "picture", "dsc"}
+_BREAK = re.compile(r"[^\w\s'’-]+")
+_WORD = re.compile(r"[^\W\d_]{2,}(?:['’-][^\W\d_]+)*")
+_SILENT = ENGLISH_STOP_WORDS | {"jpg", "jpeg", "png", "webp", "gif", "img", "image", "photo", "picture", "dsc"}
 _LONGEST_TITLE = 40
 
 
@@ -35,17 +39,17 @@ class PictureText:
 
     Attributes:
         caption: as it is shown.
-        words: word -> weight, 1 for a word of the caption.
+        phrases: phrase -> weight, 1 for a phrase of the caption.
     """
 
     caption: str
-    words: Mapping[str, float]
+    phrases: Mapping[str, float]
 
     @classmethod
     def of(cls, caption: str, tags: Iterable[str]) -> PictureText:
-        """Split caption and tags into words in lower case, without numbers and words that say nothing."""
-        words = dict.fromkeys(_words(" ".join(tags)), TAG_WEIGHT) | dict.fromkeys(_words(caption), 1.0)
-        return cls(caption, words)
+        """Split caption and tags into phrases in lower case, without numbers and words that say nothing."""
+        of_tags = dict.fromkeys((phrase for tag in tags for phrase in _phrases(tag)), TAG_WEIGHT)
+        return cls(caption, of_tags | dict.fromkeys(_phrases(caption), 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,44 +68,80 @@ def labels(clusters: Mapping[int, Sequence[Member]]) -> dict[int, str]:
     """
     shares = {cluster: _shares(members) for cluster, members in clusters.items()}
     families = {cluster: len({member.family for member in members}) for cluster, members in clusters.items()}
-    total = Counter[str]()
-    for cluster, of_words in shares.items():
-        total.update({word: share * families[cluster] for word, share in of_words.items()})
-    corpus = max(sum(families.values()), 1)
-    average = sum(total.values()) / max(len(clusters), 1)
+    total: dict[str, float] = {}
+    for cluster, of_phrases in shares.items():
+        for phrase, share in of_phrases.items():
+            total[phrase] = total.get(phrase, 0.0) + share * families[cluster]
+    scale = _Scale(total, max(sum(families.values()), 1), max(len(clusters), 1))
     named: dict[int, str] = {}
-    for cluster, of_words in shares.items():
-        weights = {
-            word: share * math.log(1 + average / total[word])
-            for word, share in of_words.items()
-            if share >= LIFT * total[word] / corpus or len(clusters) == 1
-        }
-        ranked = sorted(weights, key=lambda word: (-weights[word], word))
-        found = next((kept for least in SHARES if (kept := [w for w in ranked if of_words[w] >= least])), [])
-        named[cluster] = _unused(_distinct(found), clusters[cluster], set(named.values()))
+    for cluster, of_phrases in shares.items():
+        found = _distinct(scale.ranked(of_phrases))
+        named[cluster] = _unused(found, clusters[cluster], set(named.values()))
     return named
 
 
-def _words(text: str) -> list[str]:
-    return [word for word in _WORD.findall(text.lower()) if word not in _TOO_COMMON]
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """What the corpus says of its phrases.
+
+    Attributes:
+        total: phrase -> families that bear it.
+        families: in all clusters.
+        clusters: how many.
+    """
+
+    total: Mapping[str, float]
+    families: int
+    clusters: int
+
+    def ranked(self, shares: Mapping[str, float]) -> list[str]:
+        """A cluster's phrases that say something of it, by class-based TF-IDF."""
+        average = sum(self.total.values()) / self.clusters
+        telling = {
+            phrase: share * math.log(1 + average / self.total[phrase])
+            for phrase, share in shares.items()
+            if share * self.families >= LIFT * self.total[phrase] or self.clusters == 1
+        }
+        ordered = sorted(telling, key=lambda phrase: (-telling[phrase], -len(phrase), phrase))
+        common = next((kept for least in SHARES if (kept := [each for each in ordered if shares[each] >= least])), [])
+        return [_longest(phrase, common, shares) for phrase in common]
+
+
+def _longest(phrase: str, others: Sequence[str], shares: Mapping[str, float]) -> str:
+    """The longest phrase around `phrase` that is nearly as common: "dark" is said as "dark skin tone"."""
+    around = (other for other in others if f" {phrase} " in f" {other} " and shares[other] >= SAME * shares[phrase])
+    return max(around, key=len)
+
+
+def _phrases(text: str) -> Iterator[str]:
+    """Words side by side, up to three, none of the outer ones silent: "slice of pizza", "holding hands"."""
+    for part in _BREAK.split(text.lower()):
+        words = _WORD.findall(part)
+        for start, word in enumerate(words):
+            for end in range(start + 1, min(start + LONGEST, len(words)) + 1):
+                if word not in _SILENT and words[end - 1] not in _SILENT:
+                    yield " ".join(words[start:end])
 
 
 def _shares(members: Sequence[Member]) -> dict[str, float]:
-    """Word -> the weighted share of families that bear it, 0 to 1."""
+    """Phrase -> the weighted share of families that bear it, 0 to 1."""
     sizes = Counter(member.family for member in members)
     shares: dict[str, float] = {}
     for member in members:
-        for word, weight in member.text.words.items():
-            shares[word] = shares.get(word, 0.0) + weight / sizes[member.family] / len(sizes)
+        for phrase, weight in member.text.phrases.items():
+            shares[phrase] = shares.get(phrase, 0.0) + weight / sizes[member.family] / len(sizes)
     return shares
 
 
 def _distinct(ranked: Iterable[str]) -> list[str]:
-    """Words in their order, without those that only vary an earlier one ("cats" after "cat")."""
+    """Phrases in their order, without those that repeat a word of an earlier one or vary it ("cats" after "cat")."""
     chosen: list[str] = []
-    for word in ranked:
-        if not any(_is_variant(word, other) for other in chosen):
-            chosen.append(word)
+    said: list[str] = []
+    for phrase in ranked:
+        words = [word for word in re.split(r"[\s-]", phrase) if word not in _SILENT]
+        if not any(_is_variant(word, other) for word in words for other in said):
+            chosen.append(phrase)
+            said += words
     return chosen
 
 
@@ -111,12 +151,19 @@ def _is_variant(first: str, second: str) -> bool:
     return first[:stem] == second[:stem]
 
 
-def _unused(words: Sequence[str], members: Sequence[Member], used: set[str]) -> str:
-    """At most `WORDS` words; a few more where that is taken; the caption of the middle where there are none."""
-    for count in range(min(WORDS, len(words)), len(words) + 1):
-        label = ", ".join(words[:count])
-        if label and label not in used:
+def _unused(phrases: Sequence[str], members: Sequence[Member], used: set[str]) -> str:
+    """The first phrase and another; where all such are taken, or there is none, with the caption of the middle."""
+    pairs = [f"{phrases[0]}, {other}" for other in phrases[1:]] or list(phrases)
+    for label in pairs:
+        if label not in used:
             return label
-    captions = (member.text.caption for member in members)
-    titles = (caption if len(caption) <= _LONGEST_TITLE else f"{caption[:_LONGEST_TITLE]}…" for caption in captions)
-    return next((f"like {title}" for title in titles if f"like {title}" not in used), f"group {len(used) + 1}")
+    label = pairs[0] if pairs else ""
+    for member in members:
+        title = member.text.caption
+        for phrase in phrases[:1]:
+            title = re.sub(rf"^{re.escape(phrase)}\W+", "", title, flags=re.IGNORECASE)
+        title = title if len(title) <= _LONGEST_TITLE else f"{title[:_LONGEST_TITLE]}…"
+        named = f"{label} ({title})" if label else f"like {title}"
+        if named not in used:
+            return named
+    return f"group {len(used) + 1}"

@@ -74,9 +74,12 @@ class FolderSource:
 
     def signature(self, row: SourceRow) -> str:
         """The file's size and times."""
+        path = self._path(row)
         try:
-            status = self._path(row).stat()
-        except (OSError, ValueError):
+            status = path.stat()
+        except OSError:
+            return "missing"
+        if not path.is_file():
             return "missing"
         return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}"
 
