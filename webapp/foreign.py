@@ -52,7 +52,7 @@ def words(text: str, length: int = 300, **attributes: Any) -> html.Bdi:  # noqa:
 
 def web_address(url: str | None) -> str | None:
     """Return `url` if it is an http or https address with a host and nothing invisible in it, else None."""
-    if not url or any(_mark(char) != char for char in url) or any(char in url for char in " \\\"<>`"):
+    if not url or any(_mark(char) != char for char in url) or any(char in url for char in ' \\"<>`'):
         return None
     try:
         parts = urlsplit(url)

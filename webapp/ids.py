@@ -1,13 +1,6 @@
-"""The names by which callbacks and scripts find the page's components.
-
-Buttons that stand in lists share one shape, `act(panel, do, value)`: the panel they stand in, what they do, and to what.
-"""
+"""The names by which callbacks and scripts find the page's components."""
 
 from __future__ import annotations
-
-from typing import Any
-
-from dash import ALL
 
 # the frame
 SHELL = "shell"
@@ -81,15 +74,6 @@ NEAREST_TITLE = "nearest-title"
 LANDING = "landing"
 CLUSTERS = "clusters"
 CLUSTERS_BODY = "clusters-body"
+CLUSTERS_MORE = "clusters-more"
 ABOUT = "about"
 ABOUT_BODY = "about-body"
-
-
-def act(panel: str, do: str, value: int | str) -> dict[str, Any]:
-    """Return the id of the button in `panel` that does `do` to `value`."""
-    return {"in": panel, "do": do, "to": value}
-
-
-def every(do: str) -> dict[str, Any]:
-    """Return the pattern of all buttons that do `do`, wherever they stand."""
-    return {"in": ALL, "do": do, "to": ALL}

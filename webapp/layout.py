@@ -34,9 +34,7 @@ DARK = ["#f2f4f8", "#c9cfd9", "#a9b1be", "#77808f", "#343a46", "#262c37", "#1c21
 def layout(site: Site) -> dmc.MantineProvider:
     """Return the page as it stands before anybody has touched it."""
     return dmc.MantineProvider(
-        html.Div(
-            [*_stores(site), *_visible(site)], id=ids.SHELL, className="shell", **{"data-sheet": "none"}
-        ),
+        html.Div([*_stores(site), *_visible(site)], id=ids.SHELL, className="shell", **{"data-sheet": "none"}),
         id=ids.PROVIDER,
         forceColorScheme="dark",
         theme={

@@ -74,7 +74,7 @@ ENGLISH: Mapping[str, str] = {
     "studio.history.running": "Being generated: {prompt}",
     "studio.preview": "The picture so far",
     "studio.empty": "Write a prompt. The picture comes out of noise step by step, and its way is drawn in the map.",
-    "studio.none": "This atlas names no generator, so nothing can be generated here. Search, neighbors and exports work.",
+    "studio.none": "This atlas names no generator, so nothing can be generated here. All else works.",
     "studio.error.prompt": "A prompt is missing. Write what the picture should show, or take one of the examples.",
     "studio.error.number": "Seed, steps and guidance must be numbers.",
     # what a running job says, filled in by scripts
@@ -104,7 +104,7 @@ ENGLISH: Mapping[str, str] = {
     "here.similar": "Find similar",
     "here.try": "Try this caption",
     "here.fly": "Fly here",
-    "here.close": "Let go of this picture",
+    "here.close": "Let go",
     "here.group": "Group",
     "here.tags": "Tags",
     "here.split": "Split",
@@ -123,7 +123,7 @@ ENGLISH: Mapping[str, str] = {
     "here.made.recipe": "Seed {seed}, {steps} steps, guidance {guidance}",
     "here.made.download": "Save the picture",
     "here.made.again": "Take over its recipe",
-    "here.made.back": "Back to the generated picture",
+    "here.made.back": "Back to yours",
     "here.picture.alt": "Picture: {caption}",
     # verdicts
     "verdict.label": "Verdict",
@@ -138,25 +138,27 @@ ENGLISH: Mapping[str, str] = {
     "nearest.empty": "Select or generate a picture: the pictures nearest to it are listed here.",
     "nearest.pending": "The list comes when the picture is finished.",
     "nearest.resemblance": "A neighbor is a resemblance, not a cause.",
-    "nearest.vectors": "This list comes from the {space} vectors; distances on the map are UMAP's and only roughly theirs.",
+    "nearest.vectors": "This list comes from the {space} vectors, never from the map: distances there are UMAP's.",
     "nearest.sample": "This collection is a sample of what the model saw: “nothing near” proves nothing.",
-    "nearest.all": "These are the pictures that the model was trained on; even so, a neighbor explains nothing.",
+    "nearest.all": "This model saw this collection alone. Elsewhere a collection is a sample of what a model saw, and "
+    "“nothing near” proves nothing.",
     "nearest.via.picture": "This generator's VAE is not the atlas's: the place was found from the finished picture.",
     "nearest.open": "Fly to {caption}",
     "nearest.percentile.training": "{similarity}, closer than {share} of training pictures are to their own nearest",
-    "nearest.percentile.corpus": "{similarity}, closer than {share} of this collection's pictures are to their own nearest",
+    "nearest.percentile.corpus": "{similarity}, closer than {share} of the pictures here are to their own nearest",
     "nearest.exact": "cosine {similarity:.6f}, percentile {percentile:.3f}",
     "nearest.exact.text": "cosine {similarity:.6f}",
-    "nearest.try": "try this caption",
+    "nearest.try": "try caption",
     "nearest.try.hint": "Puts this caption into the studio",
     # splits
     "split.train.training": "training",
     "split.train.corpus": "indexed",
     "split.heldout": "held out",
-    "split.heldout.hint": "Kept out of the index and the baseline, and never shown to a generator trained on this corpus",
+    "split.heldout.hint": "Left out of the index and the baseline, and out of the training of the generator",
     # clusters
     "clusters.title": "Clusters",
     "clusters.empty": "This map has no clusters: its pictures are too few or too evenly spread.",
+    "clusters.more": "Show more clusters",
     "clusters.size": "{count} pictures",
     "clusters.fly": "Fly to the cluster {label}",
     "clusters.unnamed": "unnamed",
@@ -170,8 +172,8 @@ ENGLISH: Mapping[str, str] = {
     "export.parquet": "Parquet",
     # about
     "about.title": "About this atlas",
-    "about.what": "Every dot is a picture of this collection. Pictures that a model finds alike stand together. Type a prompt "
-    "and watch where the new picture lands, and next to which pictures.",
+    "about.what": "Every dot is a picture of this collection. Pictures that a model finds alike stand together. Type a "
+    "prompt and watch where the new picture lands, and next to which pictures.",
     "about.corpus": "Collection",
     "about.title.corpus": "Name",
     "about.counts": "What is in it",
@@ -198,11 +200,11 @@ ENGLISH: Mapping[str, str] = {
     "about.model.generator": "Generator",
     "about.limits": "Limits",
     "about.limits.resemblance": "A neighbor is a resemblance, not a cause: no picture here is “made from” another.",
-    "about.limits.map": "Distances on the map are UMAP's. Lists of neighbors come from the vectors, never from the map.",
+    "about.limits.map": "Distances on the map are UMAP's; lists of neighbors come from the vectors, not from the map.",
     "about.limits.sample": "The collection is a sample of what the model saw, so “nothing near” proves nothing.",
-    "about.limits.demo": "The demo models are small and know emoji only: outlines and colors follow the prompt, details often "
-    "do not, and a picture of anything else is drawn as if it were an emoji.",
-    "about.figures": "What the demo models can and cannot do, with figures and sample pictures, stands in docs/demo-models.md.",
+    "about.limits.demo": "The demo models are small and know emoji only: outlines and colors follow the prompt, "
+    "details often do not, and whatever else is asked for is drawn as if it were an emoji.",
+    "about.figures": "What they can and cannot do stands in docs/demo-models.md, with figures and sample pictures.",
     "about.unknown": "unknown",
     # errors that the page itself says
     "error.title": "That did not work",
@@ -212,7 +214,8 @@ ENGLISH: Mapping[str, str] = {
     "map.loading": "Loading {count} pictures",
     "map.failed": "The map could not be loaded. Check that the server is still running, then try again.",
     "map.retry": "Try again",
-    "map.noWebgl": "This browser offers no WebGL 2, so the map cannot be drawn. Search, neighbors, clusters, exports work.",
+    "map.noWebgl": "This browser offers no WebGL 2, so the map cannot be drawn. Search, neighbors, clusters and "
+    "exports work without it.",
     "map.contextLost": "The graphics card is busy elsewhere; the map comes back by itself.",
     "map.noCaption": "No caption",
     "map.noRecord": "This picture's record could not be read.",
@@ -265,7 +268,7 @@ def number(value: int) -> str:
 def share(percentile: float) -> str:
     """Return a percentile in words, rounded so that it never claims more than was measured."""
     if percentile < 1:
-        return "less than 1 %"
+        return "almost none"
     if percentile < 99 or percentile >= 100:
         return f"{int(percentile)} %"
     return f"{int(percentile * 10) / 10:.1f} %"

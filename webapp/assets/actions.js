@@ -20,23 +20,33 @@
     explorer.go({ id });
   }
 
+  /** Put a finished picture's recipe back into the form. */
+  async function recipe(job) {
+    const answer = await fetch(`/api/jobs/${encodeURIComponent(job)}`);
+    if (!answer.ok) return;
+    const { prompt, seed, steps, guidance } = (await answer.json()).recipe;
+    for (const [id, value] of Object.entries({ prompt, seed, steps, guidance })) setProps(id, { value });
+    show('studio');
+  }
+
+  /** What buttons do, by the name in their `data-do`, to what is in their `data-to`. */
   const DEEDS = {
-    open,
+    open: (id) => open(Number(id)),
     like: (id) => explorer.go({ like: id, q: null }),
     landing: () => fly('landing'),
     cluster: (cluster) => fly('cluster', { cluster: Number(cluster) }),
     job: (job) => { flying = true; explorer.go({ job, id: null }); },
-    prompt: (text) => setProps('prompt', { value: text }),
+    prompt: (text) => { setProps('prompt', { value: text }); show('studio'); },
+    recipe,
+    'end-search': () => explorer.go({ q: null, like: null, split: null }),
     'let-go': () => explorer.go({ id: null }),
     sheet: (name) => show(name),
   };
 
-  /** The button of a list that was clicked does its deed. Buttons that only came into the page have no clicks yet. */
-  function act() {
-    const context = window.dash_clientside.callback_context;
-    const id = context.triggered_id;
-    if (id && context.triggered[0].value) DEEDS[id.do](id.to);
-  }
+  document.addEventListener('click', (event) => {
+    const button = event.target.closest?.('button[data-do]');
+    if (button) void DEEDS[button.dataset.do]?.(button.dataset.to);
+  });
 
   /** A click in the map selects; the camera stays where the visitor has it. */
   function clicked(point) {
@@ -110,10 +120,10 @@
   /** On a small screen, slide a panel's sheet up; elsewhere every panel is in its place already. */
   function show(name) {
     document.getElementById('shell').dataset.sheet = name;
-    for (const tab of document.querySelectorAll('#sheets button')) {
-      tab.setAttribute('aria-current', String(tab.id.includes(`"to":"${name}"`)));
+    for (const tab of document.querySelectorAll('.sheet-tab')) {
+      tab.setAttribute('aria-current', String(tab.dataset.to === name));
     }
   }
 
-  Object.assign(explorer, { act, clicked, commanded, search, unsearch, choose, selected, show, fly });
+  Object.assign(explorer, { clicked, commanded, search, unsearch, choose, selected, show, fly });
 })();

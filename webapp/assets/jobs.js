@@ -3,6 +3,7 @@
  *
  * `explorer.follow(job)` listens to `/api/jobs/JOB/events` and keeps the store `live` as the job's state so far:
  * {job, phase, place, step, steps, preview, nearest, points: {space: [[x, y, z], ...]}, landing, recipe, error}.
+ * The store `done` is the job's name once its picture is there, and '' once it has ended without one.
  * All events of a job are sent anew to whoever asks, so a reload or a second tab catches up by the same way.
  */
 'use strict';
@@ -22,7 +23,7 @@
     asked = asked || requestAnimationFrame(() => {
       asked = 0;
       setProps('live', { data: live });
-      if (live?.phase === 'done') setProps('done', { data: live.job });
+      if (LAST.has(live?.phase)) setProps('done', { data: live.phase === 'done' ? live.job : '' });
     });
   }
 
@@ -31,12 +32,13 @@
     loading: ({ model }) => ({ phase: 'loading', model }),
     running: ({ recipe, steps }) => ({ phase: 'running', recipe, steps, step: 0 }),
     step: ({ step, steps, points, nearest, preview }) => ({
-      phase: step < steps ? 'running' : 'landing', step, steps, preview, nearest, points: along(points),
+      phase: step < steps ? 'running' : 'landing', step, steps, nearest, points: along(points),
+      preview: live.cancelling ? live.preview : preview,
     }),
     done: ({ landing, recipe, image }) => ({ phase: 'done', landing, recipe, preview: image }),
-    failed: ({ error }) => ({ phase: 'failed', error }),
-    interrupted: () => ({ phase: 'interrupted' }),
-    cancelled: () => ({ phase: 'cancelled' }),
+    failed: ({ error }) => ({ phase: 'failed', error, preview: '' }),
+    interrupted: () => ({ phase: 'interrupted', preview: '' }),
+    cancelled: () => ({ phase: 'cancelled', preview: '' }),
   };
   const LAST = new Set(['done', 'failed', 'interrupted', 'cancelled']);
 
@@ -88,7 +90,7 @@
 
   let looked = false;
   /** A page opened afresh takes up the newest job of this browser, if it is not finished yet. */
-  async function reattach(stamp, history) {
+  async function reattach(_stamp, history) {
     const newest = history?.[0];
     if (looked || !newest || explorer.parts().job) return;
     looked = true;

@@ -24,7 +24,7 @@
   }
 
   /** Light or dark, kept in this browser. */
-  function theme(clicks, kept) {
+  function theme(clicks, _stamp, kept) {
     const turned = window.dash_clientside.callback_context.triggered_id === 'theme-button' && clicks;
     const now = kept === 'light' ? 'light' : 'dark';
     const next = turned ? (now === 'light' ? 'dark' : 'light') : now;
@@ -52,7 +52,7 @@
     map.dispatchEvent(new KeyboardEvent('keydown', { key: '?', bubbles: true }));
   }
 
-  const opened = (clicks) => (clicks ? true : window.dash_clientside.no_update);
+  const opened = (...clicks) => (clicks.some(Boolean) ? true : window.dash_clientside.no_update);
 
   /** Tell the map what covers it, so that it centers the cloud in what is free. */
   function room() {
@@ -61,13 +61,13 @@
       return box && box.width && box.height ? box : null;
     };
     const narrow = window.innerWidth <= NARROW;
-    const [left, right, found] = ['.left', '.right', '.found'].map(side);
-    const sheet = side('.sheet-open') ?? side('.sheets');
+    const [top, left, right, found, tabs] = ['.top', '.left', '.right', '.found', '.sheets'].map(side);
+    const below = narrow ? (left ?? right ?? found ?? tabs) : found;
     const insets = {
       left: !narrow && left ? left.right : 0,
       right: !narrow && right ? window.innerWidth - right.left : 0,
-      top: side('.top')?.bottom ?? 0,
-      bottom: window.innerHeight - ((narrow ? sheet?.top : found?.top) ?? window.innerHeight),
+      top: top?.bottom ?? 0,
+      bottom: below ? window.innerHeight - below.top : 0,
     };
     setProps('map', { insets });
   }

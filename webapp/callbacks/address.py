@@ -7,9 +7,6 @@ from dash import ClientsideFunction, Dash, Input, Output, State
 from webapp import ids
 from webapp.site import Site
 
-DEEDS = ("open", "like", "landing", "cluster", "job", "prompt", "let-go", "sheet")
-"""What buttons in lists do without asking the server; `assets/actions.js` has them."""
-
 
 def register(app: Dash, site: Site) -> None:
     """Wire the address to the stores, and to what changes it."""
@@ -21,11 +18,6 @@ def register(app: Dash, site: Site) -> None:
         Input(ids.ADDRESS, "search"),
         State(ids.CONFIG, "data"),
         *(State(name, "data") for name in parts),
-    )
-    app.clientside_callback(
-        ClientsideFunction("explorer", "act"),
-        *(Input(ids.every(deed), "n_clicks") for deed in DEEDS),
-        prevent_initial_call=True,
     )
     app.clientside_callback(
         ClientsideFunction("explorer", "choose"),

@@ -1,10 +1,10 @@
-"""The clusters of the map in view."""
+"""The clusters of the map in view, the largest first."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from dash import Dash, Input, Output
+from dash import Dash, Input, Output, ctx
 
 from webapp import ids
 from webapp.layout import context_of
@@ -13,11 +13,19 @@ from webapp.site import Site
 
 
 def register(app: Dash, site: Site) -> None:
-    """List the clusters anew whenever the map changes."""
+    """List the clusters anew whenever the map changes, and more of them when asked."""
 
-    @app.callback(Output(ids.CLUSTERS_BODY, "children"), Input(ids.SPACE, "data"))
-    def listed(space: str | None) -> Any:  # noqa: ANN401 - as Dash has them
-        found = site.atlas.clusters(space or site.atlas.spaces[0])
-        shown = [identity for cluster in found for identity in cluster.exemplars[: clusters.EXAMPLES]]
-        captions = {record.id: record.caption for record in site.atlas.records(shown)} if shown else {}
-        return clusters.rows(context_of(site), found, captions)
+    @app.callback(
+        Output(ids.CLUSTERS_BODY, "children"),
+        Output(ids.CLUSTERS_MORE, "hidden"),
+        Output(ids.CLUSTERS_MORE, "n_clicks"),
+        Input(ids.SPACE, "data"),
+        Input(ids.CLUSTERS_MORE, "n_clicks"),
+    )
+    def listed(space: str | None, asked: int) -> tuple[Any, bool, int]:
+        asked = asked if ctx.triggered_id == ids.CLUSTERS_MORE else 0
+        found = clusters.by_size(site.atlas.clusters(space or site.atlas.spaces[0]))
+        shown = found[: clusters.AT_ONCE * (1 + asked)]
+        examples = [identity for cluster in shown for identity in cluster.exemplars[: clusters.EXAMPLES]]
+        captions = {record.id: record.caption for record in site.atlas.records(examples)} if examples else {}
+        return clusters.rows(context_of(site), shown, captions), len(shown) == len(found), asked

@@ -31,12 +31,12 @@ def register(app: Dash, site: Site) -> None:
         Input(ids.SPACE, "data"),
         Input(ids.JOB, "data"),
     )
-    def neighbors(
-        picture: int | None, done: str | None, space: str | None, job: str | None
-    ) -> tuple[Any, list[int]]:
+    def neighbors(picture: int | None, done: str | None, space: str | None, job: str | None) -> tuple[Any, list[int]]:
         space = space or site.atlas.spaces[0]
-        if picture is None and done is None:
-            return nearest.pending(context) if job else parts.empty(context.words("nearest.empty")), []
+        if picture is None and not done:
+            # '' says that the job has ended without a picture
+            pending = job is not None and done is None
+            return nearest.pending(context) if pending else parts.empty(context.words("nearest.empty")), []
         try:
             hits, via = _neighbors(site, picture, done, space)
         except ExplorerError as error:

@@ -105,4 +105,6 @@ def _menu(app: Dash) -> None:
         prevent_initial_call=True,
     )
     for name, deed in ((ids.HIDE, "hide"), (ids.RESET_BUTTON, "reset"), (ids.KEYS_BUTTON, "keys")):
-        app.clientside_callback(ClientsideFunction("explorer", deed), Input(name, "n_clicks"), prevent_initial_call=True)
+        app.clientside_callback(
+            ClientsideFunction("explorer", deed), Input(name, "n_clicks"), prevent_initial_call=True
+        )

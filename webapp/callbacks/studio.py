@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, ctx, no_update
+from dash import ClientsideFunction, Dash, Input, Output, State, no_update
 
 from explorer.errors import ExplorerError
 from explorer.records import Recipe
@@ -19,7 +18,6 @@ from webapp.site import Site
 def register(app: Dash, site: Site) -> None:
     """Wire the form to the queue, and the queue to the page."""
     _submit(app, site)
-    _take_over(app, site)
     _history(app, site)
     _live(app)
     app.clientside_callback(
@@ -55,34 +53,6 @@ def _submit(app: Dash, site: Site) -> None:
         except ExplorerError as error:
             return no_update, parts.alarm(title, str(error))
         return {"job": ticket.job}, None
-
-
-def _take_over(app: Dash, site: Site) -> None:
-    """Put a caption, or a finished picture's recipe, into the form."""
-
-    @app.callback(
-        Output(ids.PROMPT, "value"),
-        Input(ids.every("try"), "n_clicks"),
-        prevent_initial_call=True,
-    )
-    def try_caption(_: Sequence[int]) -> Any:  # noqa: ANN401 - text or no update
-        clicked = ctx.triggered_id if ctx.triggered and ctx.triggered[0]["value"] else None
-        return site.atlas.record(int(clicked["to"])).caption if clicked else no_update
-
-    @app.callback(
-        Output(ids.PROMPT, "value", allow_duplicate=True),
-        Output(ids.SEED, "value", allow_duplicate=True),
-        Output(ids.STEPS, "value"),
-        Output(ids.GUIDANCE, "value"),
-        Input(ids.every("recipe"), "n_clicks"),
-        prevent_initial_call=True,
-    )
-    def take_recipe(_: Sequence[int]) -> Any:  # noqa: ANN401 - four values or no update
-        clicked = ctx.triggered_id if ctx.triggered and ctx.triggered[0]["value"] else None
-        job = site.studio.workspace.job(str(clicked["to"])) if clicked else None
-        if job is None:
-            return (no_update,) * 4
-        return job.recipe.prompt, job.recipe.seed, job.recipe.steps, job.recipe.guidance
 
 
 def _history(app: Dash, site: Site) -> None:

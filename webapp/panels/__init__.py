@@ -1,0 +1,1 @@
+"""What each panel shows: functions from records to components; nothing here asks the atlas or listens."""

@@ -42,16 +42,17 @@ class Facts:
 def modal(context: Context, facts: Facts) -> dmc.Modal:
     """Return the dialog, closed."""
     words = context.words
+    body = [
+        html.P(words("about.what")),
+        *([html.P(facts.note, className="alarm")] if facts.note else []),
+        *_section(words("about.corpus"), _corpus(context, facts.manifest)),
+        *_section(words("about.counts"), _counts(context, facts)),
+        *_section(words("about.models"), _models(context, facts.models)),
+        html.H3(words("about.limits"), className="small-title"),
+        html.Ul([html.Li(said) for said in _limits(context, facts.demo)], className="limits"),
+    ]
     return dmc.Modal(
-        [
-            html.P(words("about.what")),
-            *([html.P(facts.note, className="alarm")] if facts.note else []),
-            *_section(words("about.corpus"), _corpus(context, facts.manifest)),
-            *_section(words("about.counts"), _counts(context, facts)),
-            *_section(words("about.models"), _models(context, facts.models)),
-            html.H3(words("about.limits"), className="small-title"),
-            html.Ul([html.Li(said) for said in _limits(context, facts.demo)], className="limits"),
-        ],
+        html.Div(body, className="about"),
         id=ids.ABOUT,
         title=words("about.title"),
         size="lg",
@@ -99,9 +100,7 @@ def _counts(context: Context, facts: Facts) -> list[tuple[str, Any]]:
 
 
 def _models(context: Context, models: Mapping[str, str]) -> list[tuple[str, Any]]:
-    return [
-        (context.words(f"about.model.{name}"), foreign.words(reference, 120)) for name, reference in models.items()
-    ]
+    return [(context.words(f"about.model.{name}"), foreign.words(reference, 120)) for name, reference in models.items()]
 
 
 def _limits(context: Context, demo: bool) -> list[str]:

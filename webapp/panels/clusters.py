@@ -14,26 +14,34 @@ from webapp.panels.parts import Context
 from webapp.strings import number
 
 EXAMPLES = 4
+AT_ONCE = 20
+"""Clusters in the list at first, and how many more each click on the button below it adds."""
 THUMBNAIL = 44
 """Side of an example, CSS pixels: a fingertip."""
 
 
 def panel(context: Context) -> html.Details:
     """Return the panel; a callback fills it for the map in view."""
-    body = html.Div(id=ids.CLUSTERS_BODY)
-    return parts.panel(ids.CLUSTERS, context.words("clusters.title"), body)
+    more = html.Button(
+        context.words("clusters.more"), id=ids.CLUSTERS_MORE, n_clicks=0, type="button", hidden=True, className="button"
+    )
+    return parts.panel(ids.CLUSTERS, context.words("clusters.title"), [html.Div(id=ids.CLUSTERS_BODY), more])
+
+
+def by_size(clusters: Sequence[Cluster]) -> list[Cluster]:
+    """Return the clusters in the order of the list: largest first."""
+    return sorted(clusters, key=lambda cluster: (-cluster.size, cluster.cluster))
 
 
 def rows(context: Context, clusters: Sequence[Cluster], captions: Mapping[int, str]) -> Any:  # noqa: ANN401
-    """Return the list, largest first, or the words for a map without clusters.
+    """Return the list, or the words for a map without clusters.
 
     Args:
         captions: of the exemplars, by id.
     """
     if not clusters:
         return parts.empty(context.words("clusters.empty"))
-    ordered = sorted(clusters, key=lambda cluster: (-cluster.size, cluster.cluster))
-    return html.Ul([_row(context, cluster, captions) for cluster in ordered], className="clusters")
+    return html.Ul([_row(context, cluster, captions) for cluster in clusters], className="clusters")
 
 
 def _row(context: Context, cluster: Cluster, captions: Mapping[int, str]) -> html.Li:
@@ -42,26 +50,21 @@ def _row(context: Context, cluster: Cluster, captions: Mapping[int, str]) -> htm
     plain = foreign.shortened(foreign.marked(label), 80)
     dot = html.Span(className=f"dot dot-{cluster.cluster % len(figures.PALETTE['dark'])}", **{"aria-hidden": "true"})
     size = html.Span(number(cluster.size), title=words("clusters.size", count=number(cluster.size)), className="count")
-    fly = html.Button(
+    fly = parts.deed(
         [dot, foreign.words(label, 60, className="one-line"), size],
-        id=ids.act(ids.CLUSTERS, "cluster", cluster.cluster),
-        n_clicks=0,
-        type="button",
+        "cluster",
+        cluster.cluster,
         className="cluster-button",
         title=words("clusters.fly", label=plain),
     )
     examples = [
-        parts.picture_button(context, f"{ids.CLUSTERS}-{cluster.cluster}", picture, captions.get(picture, ""), THUMBNAIL)
+        parts.picture_button(context, picture, captions.get(picture, ""), THUMBNAIL)
         for picture in cluster.exemplars[:EXAMPLES]
     ]
-    menu = parts.export_menu(
-        context,
-        words("export.cluster", label=plain),
-        f"cluster-{cluster.cluster}",
-        space=cluster.space,
-        cluster=cluster.cluster,
-    )
+    name = f"cluster-{cluster.cluster}"
+    choice = {"space": cluster.space, "cluster": cluster.cluster}
+    export = parts.exports(context, words("export.cluster", label=plain), name, **choice)
     return html.Li(
-        [html.Div([fly, menu], className="cluster-head"), html.Div(examples, className="cluster-examples")],
+        [html.Div([fly, export], className="cluster-head"), html.Div(examples, className="cluster-examples")],
         className="cluster",
     )

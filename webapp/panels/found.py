@@ -10,7 +10,7 @@ from dash import dcc, html
 
 from explorer.records import Hit, Split
 from webapp import foreign, ids
-from webapp.panels.parts import Context, empty, export_menu, picture_button, split_badge
+from webapp.panels.parts import Context, deed, empty, exports, picture_button, split_badge
 from webapp.strings import number
 
 CARD = 88
@@ -20,6 +20,7 @@ CARD = 88
 def panel(context: Context, has_heldout: bool) -> html.Section:
     """Return the strip, empty and out of sight until something is searched for."""
     words = context.words
+    close = words("search.clear")
     choices = ["train", "heldout", "all"]
     names = {
         "train": words("found.split.train" if context.relation.is_training else "found.split.corpus"),
@@ -41,6 +42,7 @@ def panel(context: Context, has_heldout: bool) -> html.Section:
                     html.Div(id=ids.FOUND_HEAD, className="found-head", role="status"),
                     html.Div(split, id=ids.FOUND_SPLIT_BOX, hidden=not has_heldout),
                     html.Div(id=ids.FOUND_EXPORT),
+                    deed("×", "end-search", 0, className="close", title=close, **{"aria-label": close}),
                 ],
                 className="found-bar",
             ),
@@ -77,7 +79,7 @@ def _card(context: Context, hit: Hit) -> html.Figure:
     number_title = context.words("nearest.exact.text", similarity=hit.similarity)
     return html.Figure(
         [
-            picture_button(context, ids.FOUND, hit.id, hit.caption, CARD),
+            picture_button(context, hit.id, hit.caption, CARD),
             html.Figcaption(
                 [
                     foreign.words(hit.caption, 120, className="one-line"),
@@ -89,9 +91,9 @@ def _card(context: Context, hit: Hit) -> html.Figure:
     )
 
 
-def export(context: Context, hits: Sequence[Hit], space: str) -> dmc.Menu | None:
+def export(context: Context, hits: Sequence[Hit], space: str) -> html.Details | None:
     """Return the export of exactly the pictures that were found."""
     if not hits:
         return None
     chosen = ",".join(str(hit.id) for hit in hits)
-    return export_menu(context, context.words("export.found"), "found", ids=chosen, space=space)
+    return exports(context, context.words("export.found"), "found", ids=chosen, space=space)

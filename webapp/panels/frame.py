@@ -9,6 +9,7 @@ import dash_mantine_components as dmc
 from dash import html
 
 from webapp import figures, foreign, ids
+from webapp.panels import parts
 from webapp.panels.parts import Context
 from webapp.strings import Words, number
 
@@ -141,8 +142,5 @@ def sheets(words: Words) -> html.Nav:
         ids.HERE: words("here.title"),
         ids.CLUSTERS: words("clusters.title"),
     }
-    tabs = [
-        html.Button(titles[name], id=ids.act(ids.SHEETS, "sheet", name), n_clicks=0, type="button")
-        for name in SHEET_PANELS
-    ]
+    tabs = [parts.deed(titles[name], "sheet", name, className="sheet-tab") for name in SHEET_PANELS]
     return html.Nav(tabs, id=ids.SHEETS, className="sheets", **{"aria-label": words("frame.sheets")})

@@ -41,7 +41,7 @@ def picture(context: Context, record: Record, cluster: Cluster | None, job: str 
     beside = [
         html.P(foreign.words(record.caption, 400), className="here-caption"),
         _others(record),
-        _buttons(context, record.id, job),
+        _buttons(context, record, job),
     ]
     return html.Div(
         [
@@ -62,15 +62,15 @@ def _others(record: Record) -> html.P | None:
     return html.P([foreign.words(text, 200, lang=code) for code, text in others], className="here-others")
 
 
-def _buttons(context: Context, picture_id: int, job: str | None) -> html.Div:
+def _buttons(context: Context, record: Record, job: str | None) -> html.Div:
     words = context.words
     back = words("here.close") if job is None else words("here.made.back")
     return html.Div(
         [
-            parts.button(words("here.similar"), ids.act(ids.HERE, "like", picture_id)),
-            parts.button(words("here.try"), ids.act(ids.HERE, "try", picture_id)),
-            parts.button(words("here.fly"), ids.act(ids.HERE, "open", picture_id)),
-            parts.button(back, ids.act(ids.HERE, "let-go", "picture")),
+            parts.deed(words("here.similar"), "like", record.id),
+            parts.deed(words("here.try"), "prompt", record.caption),
+            parts.deed(words("here.fly"), "open", record.id),
+            parts.deed(back, "let-go", record.id),
         ],
         className="button-row",
     )
@@ -151,8 +151,8 @@ def _made_buttons(context: Context, job: str) -> html.Div:
     save = html.A(words("here.made.download"), href=f"/api/jobs/{job}/image.png", download=f"latent-explorer-{job}.png")
     return html.Div(
         [
-            parts.button(words("here.fly"), ids.act(ids.HERE, "landing", job)),
-            parts.button(words("here.made.again"), ids.act(ids.HERE, "recipe", job)),
+            parts.deed(words("here.fly"), "landing", job),
+            parts.deed(words("here.made.again"), "recipe", job),
             save,
         ],
         className="button-row here-wide",

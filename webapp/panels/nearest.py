@@ -39,14 +39,8 @@ def cards(context: Context, hits: Sequence[Hit], space: str, via: str | None = N
 
 def _card(context: Context, hit: Hit) -> html.Li:
     words = context.words
-    attempt = html.Button(
-        words("nearest.try"),
-        id=ids.act(ids.NEAREST, "try", hit.id),
-        n_clicks=0,
-        type="button",
-        className="text-button",
-        title=words("nearest.try.hint"),
-    )
+    hint = words("nearest.try.hint")
+    attempt = parts.deed(words("nearest.try"), "prompt", hit.caption, className="text-button", title=hint)
     facts = [
         parts.split_badge(context, hit.split),
         foreign.words(hit.licence, 24, className="licence") if hit.licence else None,
@@ -55,7 +49,7 @@ def _card(context: Context, hit: Hit) -> html.Li:
     ]
     return html.Li(
         [
-            parts.picture_button(context, ids.NEAREST, hit.id, hit.caption, THUMBNAIL),
+            parts.picture_button(context, hit.id, hit.caption, THUMBNAIL),
             html.Div(
                 [
                     foreign.words(hit.caption, 160, className="caption"),

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-import dash_mantine_components as dmc
 from dash import html
 
 from explorer.export import FORMATS
 from explorer.records import Hit, Relation, Split
-from webapp import foreign, ids
+from webapp import foreign
 from webapp.strings import Words, share
 
 
@@ -60,24 +58,21 @@ def alarm(title: str, detail: str) -> html.Div:
     return html.Div([html.Strong(title), html.P(detail)], className="alarm", role="alert")
 
 
-def button(children: Any, name: Any, **attributes: Any) -> html.Button:  # noqa: ANN401 - as Dash has them
-    """Return a quiet button of the page."""
-    return html.Button(children, id=name, n_clicks=0, type="button", className="button", **attributes)
+def deed(children: Any, do: str, to: int | str, **attributes: Any) -> html.Button:  # noqa: ANN401 - as Dash has them
+    """Return a button that does `do` to `to`; `assets/actions.js` has the deeds.
+
+    Lists hold hundreds of these. They have no id and no callback of their own, since Dash looks at every component that
+    a pattern could match whenever anything changes: one listener serves them all.
+    """
+    given = {"className": "button", **attributes, "data-do": do, "data-to": str(to)}
+    return html.Button(children, type="button", disable_n_clicks=True, **given)
 
 
-def picture_button(context: Context, panel_name: str, picture: int, caption: str, size: int) -> html.Button:
+def picture_button(context: Context, picture: int, caption: str, size: int) -> html.Button:
     """Return a thumbnail that flies to its picture; `size` is its side on the screen, at least a fingertip."""
     name = context.words("nearest.open", caption=foreign.shortened(foreign.marked(caption), 120))
-    image = html.Img(src=context.thumbnail(picture), alt="", width=size, height=size, **{"data-picture": str(picture)})
-    return html.Button(
-        image,
-        id=ids.act(panel_name, "open", picture),
-        n_clicks=0,
-        title=name,
-        className="picture-button",
-        type="button",
-        **{"aria-label": name},
-    )
+    image = html.Img(src=context.thumbnail(picture), alt="", width=size, height=size)
+    return deed(image, "open", picture, title=name, className="picture-button", **{"aria-label": name})
 
 
 def split_badge(context: Context, split: Split) -> html.Span:
@@ -106,36 +101,16 @@ def nearness(context: Context, hit: Hit) -> html.P:
         said = words("found.fits", similarity=similarity)
         exact = words("nearest.exact.text", similarity=hit.similarity)
     else:
-        said = words.ruled(
-            "nearest.percentile", context.relation, similarity=similarity, share=share(hit.percentile)
-        )
+        said = words.ruled("nearest.percentile", context.relation, similarity=similarity, share=share(hit.percentile))
         exact = words("nearest.exact", similarity=hit.similarity, percentile=hit.percentile)
     return html.P(said, title=exact, className="nearness")
 
 
-def export_menu(context: Context, label: str, name: str, **choice: object) -> dmc.Menu:
-    """Return a menu of links that save a choice of pictures in each format."""
-    items: Sequence[Any] = [
-        html.A(
-            context.words(f"export.{kind}"),
-            href=context.export(kind, **choice),
-            download=f"{name}.{kind}",
-            className="menu-link",
-            role="menuitem",
-        )
+def exports(context: Context, label: str, name: str, **choice: object) -> html.Details:
+    """Return links, unfolded by a word, that save a choice of pictures in each format."""
+    links = [
+        html.A(context.words(f"export.{kind}"), href=context.export(kind, **choice), download=f"{name}.{kind}")
         for kind in FORMATS
     ]
-    target = dmc.Button(
-        context.words("export.label"),
-        variant="subtle",
-        size="compact-xs",
-        color="gray",
-        className="export",
-        **{"aria-label": label},
-    )
-    return dmc.Menu(
-        [dmc.MenuTarget(target), dmc.MenuDropdown(items)],
-        position="bottom-end",
-        withinPortal=True,
-        shadow="md",
-    )
+    summary = html.Summary(context.words("export.label"), title=label, **{"aria-label": label})
+    return html.Details([summary, html.Span(links, className="export-links")], className="export")

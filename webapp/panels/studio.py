@@ -59,7 +59,7 @@ def panel(context: Context, defaults: Defaults | None, examples: Sequence[str]) 
             _recipe(words, defaults or Defaults()),
             _run(words, missing),
             html.Div(parts.empty(words("studio.none")) if missing else None, id=ids.STUDIO_ERROR),
-            html.P(id=ids.MODELS_WORDS, className="fine", role="status"),
+            html.P(id=ids.MODELS_WORDS, className="fine models", role="status"),
             _live(words),
             html.H3(words("studio.history"), className="small-title"),
             html.Div(parts.empty(words("studio.history.empty")), id=ids.HISTORY_TILES),
@@ -84,16 +84,7 @@ def _prompt(words: Words) -> dmc.Textarea:
 
 
 def _examples(words: Words, examples: Sequence[str]) -> html.Div:
-    chips = [
-        html.Button(
-            foreign.words(text, 40),
-            id=ids.act(ids.STUDIO, "prompt", text),
-            n_clicks=0,
-            type="button",
-            className="chip",
-        )
-        for text in examples
-    ]
+    chips = [parts.deed(foreign.words(text, 40), "prompt", text, className="chip") for text in examples]
     return html.Div(chips, className="chips", role="group", **{"aria-label": words("studio.examples")})
 
 
@@ -143,7 +134,13 @@ def _run(words: Words, disabled: bool) -> html.Div:
         words("studio.generate"), id=ids.GENERATE, n_clicks=0, size="sm", disabled=disabled, className="generate"
     )
     cancel = dmc.Button(
-        words("studio.cancel"), id=ids.CANCEL, n_clicks=0, size="sm", variant="default", disabled=True, className="cancel"
+        words("studio.cancel"),
+        id=ids.CANCEL,
+        n_clicks=0,
+        size="sm",
+        variant="default",
+        disabled=True,
+        className="cancel",
     )
     return html.Div([generate, cancel], className="run")
 
@@ -152,7 +149,9 @@ def _live(words: Words) -> html.Div:
     """Return what scripts fill while a job runs."""
     preview = html.Img(id=ids.LIVE_PREVIEW, src="", alt=words("studio.preview"), className="live-preview")
     nearest = html.Img(id=ids.LIVE_NEAREST, src="", alt=words("live.nearest"))
-    bar = dmc.Progress(id=ids.LIVE_BAR, value=0, size="sm", className="live-bar", **{"aria-label": words("studio.title")})
+    bar = dmc.Progress(
+        id=ids.LIVE_BAR, value=0, size="sm", className="live-bar", **{"aria-label": words("studio.title")}
+    )
     said = html.P(words("studio.empty"), id=ids.LIVE_WORDS, className="live-words", role="status")
     return html.Div(
         [
@@ -179,12 +178,4 @@ def _tile(context: Context, tile: Tile) -> html.Button:
     name = context.words(key, prompt=foreign.quoted(tile.prompt, 120))
     address = f"/api/jobs/{tile.job}/image.png"
     face = html.Img(src=address, alt="", width=TILE, height=TILE) if tile.done else html.Span(className="tile-running")
-    return html.Button(
-        face,
-        id=ids.act(ids.STUDIO, "job", tile.job),
-        n_clicks=0,
-        type="button",
-        title=name,
-        className="picture-button tile",
-        **{"aria-label": name},
-    )
+    return parts.deed(face, "job", tile.job, title=name, className="picture-button tile", **{"aria-label": name})
