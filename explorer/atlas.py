@@ -159,10 +159,8 @@ class Atlas:
 
     def records(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> tuple[Record, ...]:
         """All that is known of some pictures, in the order asked; QueryError if one is not in the atlas."""
-        wanted = self.ids[self.rows(ids)].tolist()
-        table = self._records.query("SELECT * FROM records WHERE id IN (SELECT unnest($1::BIGINT[]))", [wanted])
-        found = {row["id"]: record_of(row) for row in table.to_pylist()}
-        return tuple(found[identity] for identity in wanted)
+        rows = self.rows(ids)
+        return tuple(record_of(row) for row in self._records.rows(rows, self.ids[rows]))
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Ask DuckDB about the view `records` (the columns of `records.parquet`, without what was taken down).

@@ -10,7 +10,8 @@ import hashlib
 import json
 import threading
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -155,7 +156,8 @@ class VectorIndex:
         k = min(k, self._index.ntotal)
         if k == 0:
             return np.empty((len(vectors), 0), np.float32), np.empty((len(vectors), 0), np.int64)
-        similarities, rows = self._index.search(vectors, k, params=parameters)
+        with _threads(len(vectors)):
+            similarities, rows = self._index.search(vectors, k, params=parameters)
         return similarities, rows
 
 
@@ -247,6 +249,17 @@ def picture_vectors(atlas: Atlas, models: Encoders, space: str, pictures: list[I
     if data.name == Space.CLIP:
         return normalized(models.clip().embed_pictures(pictures))
     return normalized(models.vae().pooled(pictures) - data.mean)
+
+
+@contextmanager
+def _threads(queries: int) -> Iterator[None]:
+    """At most one thread a query: faiss shares out queries, and threads without one only wait, at full speed."""
+    most = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(min(most, queries))
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(most)
 
 
 def _point(data: SpaceData, row: int) -> Point:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from small_atlas import VERSION, SmallAtlas, changed
 
-from explorer import denylist, layout
+from explorer import denylist, layout, table
 from explorer.atlas import Atlas
 from explorer.denylist import DenyKind
 from explorer.errors import AtlasError, ExplorerError, QueryError
@@ -111,6 +111,15 @@ def test_records_come_back_as_they_were_written(atlas: Atlas) -> None:
     assert first.caption == "red shape 1"
     assert atlas.record(1000) == second
     assert atlas.records([]) == ()
+
+
+def test_a_large_table_gives_the_same_records(small_atlas: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records are the same, in the order asked and however often, whether the table is held in memory or not."""
+    held = Atlas.open(small_atlas)
+    monkeypatch.setattr(table, "SMALL", 0)
+    asked = [1021, 1000, 1021, *held.ids[::-1].tolist()]
+    assert Atlas.open(small_atlas).records(asked) == held.records(asked)
+    assert Atlas.open(small_atlas).records([]) == ()
 
 
 def test_records_without_anything_known_are_read(tmp_path: Path) -> None:
@@ -386,8 +395,9 @@ def test_readers_see_one_version_while_many_are_published(small_atlas: Path) -> 
     assert seen == sorted(seen)
 
 
-def test_a_version_that_was_deleted_is_explained(small_atlas: Path) -> None:
+def test_a_version_that_was_deleted_is_explained(small_atlas: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader whose version was deleted says so in one line, and still knows what is in memory."""
+    monkeypatch.setattr(table, "SMALL", 0)
     atlas = Atlas.open(small_atlas)
     shutil.rmtree(small_atlas / "versions" / VERSION)
     with pytest.raises(AtlasError, match="is gone"):
