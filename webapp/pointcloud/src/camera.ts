@@ -2,6 +2,7 @@
 
 import { MathUtils, MOUSE, Spherical, TOUCH, Vector3 } from 'three';
 import { OrbitControls } from 'three/addons/controls/OrbitControls.js';
+import type { Extent } from './cloud';
 import type { Triple, View } from './props';
 import { type Mover, type Stage, still } from './stage';
 
@@ -18,6 +19,7 @@ export class Rig {
   private gliding = false;
   /** Nobody has taken the camera away from home: it follows the window's size. */
   private homely = true;
+  private extent: Extent = { center: new Vector3(), radius: 1 };
 
   /** `moved` is called with every change, `rested` once it is over. */
   constructor(
@@ -54,9 +56,17 @@ export class Rig {
     if (this.homely) this.stand(this.home());
   }
 
-  /** The whole cloud in what is free of the window. */
+  /** The cloud in what is free of the window. */
   home(): View {
-    return this.framing(new Vector3(0, 0, 0), 1, HOME);
+    return this.framing(this.extent.center, this.extent.radius, HOME);
+  }
+
+  /** Learn where the cloud is; who has stayed at home stays there. `flying` takes the way there. */
+  settle(extent: Extent, flying: boolean): void {
+    this.extent = extent;
+    if (!this.homely) return;
+    if (flying) this.goHome();
+    else this.stand(this.home());
   }
 
   /** Stand off from a place so that `radius` around it fills what is free, keeping the direction of view. */

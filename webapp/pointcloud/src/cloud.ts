@@ -15,6 +15,15 @@ export interface Positions {
   readonly unit: number;
 }
 
+/** Where most of a cloud is, scene units. */
+export interface Extent {
+  readonly center: Vector3;
+  readonly radius: number;
+}
+
+const SAMPLE = 4096; // rows; their order is random, so the first ones are a fair sample
+const MOST = 0.97; // the share of points that counts as most
+
 export class Cloud {
   readonly points: Points<BufferGeometry, ShaderMaterial>;
   readonly pickable: Points<BufferGeometry, ShaderMaterial>;
@@ -137,6 +146,19 @@ export class Cloud {
     const coordinate = (axis: number): number =>
       (a.array[3 * row + axis] ?? 0) * a.unit * (1 - t) + (b.array[3 * row + axis] ?? 0) * b.unit * t;
     return out.set(coordinate(0), coordinate(1), coordinate(2));
+  }
+
+  /** Where most of the map is that the cloud stands in or goes to. A few strays would else make the rest small. */
+  extent(): Extent {
+    const center = new Vector3();
+    const rows = Math.min(SAMPLE, this.count, this.to ? this.to.array.length / 3 : 0);
+    if (!this.to || !rows) return { center, radius: 1 };
+    const { array, unit } = this.to;
+    const at = (row: number): Vector3 => new Vector3().fromArray(array, 3 * row).multiplyScalar(unit);
+    for (let row = 0; row < rows; row += 1) center.add(at(row));
+    center.divideScalar(rows);
+    const far = Array.from({ length: rows }, (_, row) => at(row).distanceTo(center)).sort((a, b) => a - b);
+    return { center, radius: Math.max(0.05, far[Math.floor(MOST * (rows - 1))] ?? 1) };
   }
 
   /** Follow the canvas: device pixels that a scene unit covers at distance 1, device pixels per CSS pixel. */

@@ -142,6 +142,8 @@ export class PointMap {
       });
       if (this.store !== store) return;
       this.cloud.reveal({ array, unit }, meta.n);
+      this.rig.settle(this.cloud.extent(), false);
+      this.voice.heard(this.rig.view());
       // Only now: the cloud can be seen without them.
       const ids = await store.ids();
       if (this.store !== store) return;
@@ -185,6 +187,7 @@ export class PointMap {
         this.host.dataset['space'] = space;
         if (this.waiting) this.fly(this.waiting);
       });
+      this.rig.settle(this.cloud.extent(), true);
     } catch (error) {
       this.failed(error);
     }
@@ -252,7 +255,7 @@ export class PointMap {
 
   private cameraMoved(): void {
     const { distance } = this.rig;
-    this.cloud.uniforms.fog.value.set(Math.max(0.25, distance - 0.75), distance + 1.5);
+    this.cloud.uniforms.fog.value.set(Math.max(0.3, distance - 0.35), distance + 2.2);
     this.card.hide();
   }
 

@@ -41,7 +41,7 @@ void main() {
   float depth = -seen.z;
   vec4 now = mix(toneBefore, tone, fade);
   float presence = now.a;
-  float veil = smoothstep(fog.x, fog.y, depth) * 0.78;
+  float veil = smoothstep(fog.x, fog.y, depth) * 0.72;
   float shown = smoothstep(0.0, 0.75, presence) * (1.0 - veil * (1.0 - 0.45 * step(0.95, presence)));
   color = mix(ground, now.rgb, shown);
   float size = diameter(depth) * mix(0.62, 1.0, smoothstep(0.1, 0.75, presence));
