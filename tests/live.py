@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ def live(
     listening = server.listen("127.0.0.1", 0)
     url = server.url(listening, "127.0.0.1")
     ready = threading.Event()
-    with site.studio:
+    with closing(site.studio.workspace), site.studio:
         running = server.Server(create_app(site).server, ready.set, site.studio.close)
         thread = threading.Thread(target=running.run, args=([listening],))
         thread.start()

@@ -255,7 +255,7 @@ def test_a_stopped_server_leaves_its_job_interrupted(tiny_atlas: Path, tmp_path:
         follower.start()
         time.sleep(0.2)
         began = time.monotonic()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20, "an open stream held the server up"
     follower.join(10)
     assert heard[-1]["kind"] == "interrupted"
     with live(tiny_atlas, workspace=tmp_path) as running:

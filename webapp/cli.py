@@ -174,7 +174,7 @@ def serve(args: argparse.Namespace, path: Path) -> None:
     address = server.url(listening, args.host)
     with server.sole_owner(atlas.workspace_dir, address):
         site = open_site(atlas, options)
-        with site.studio:
+        with contextlib.closing(site.studio.workspace), site.studio:
             app = create_app(site)
             ready = functools.partial(_announce, args, {"atlas": str(path), "version": atlas.version, "url": address})
             server.run(app.server, listening, ready=ready, stopping=site.studio.close)
