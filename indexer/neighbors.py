@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from explorer.search import knn
+from explorer.search import knn, normalized
 
 REVISION = 1
 """Raised when the same vectors would give other neighbors; part of the stage's key."""
@@ -85,7 +85,7 @@ def baseline(
     base = vectors[makers].astype(np.float32) if len(hidden) else np.empty((0, 0), np.float32)
     for start in range(0, len(hidden), _BLOCK):
         block = hidden[start : start + _BLOCK]
-        similarities = base[block] @ base.T
+        similarities = normalized(base[block]) @ base.T
         similarities[families[makers][block][:, None] == families[makers][None, :]] = -np.inf
         nearest[block] = similarities.max(axis=1)
     return np.sort(nearest[np.isfinite(nearest)]).astype(np.float32)
