@@ -39,7 +39,7 @@ class MapOptions:
     """
 
     neighbors: int = 15
-    min_dist: float = 0.1
+    min_dist: float = 0.5
     seed: int = 0
     fewest: int = 32
 
