@@ -21,6 +21,7 @@ from small_atlas import VERSION
 
 from explorer.denylist import DenyKind, hashed
 from explorer.records import Split
+from explorer.search import search_text
 from webapp.api.exports import plain_name
 from webapp.arrays import INT16_MAX, pack, quantize
 
@@ -197,7 +198,7 @@ def test_a_cluster_is_exported_as_a_file(served: Live, form: str) -> None:
 
 def test_what_a_search_found_is_exported(served: Live) -> None:
     """A search exports the pictures that the search finds, in its order; a list of ids those ids, once each."""
-    hits = served.site.atlas.search_text("a red shape", k=5)
+    hits = search_text(served.site.atlas, served.site.models, "a red shape", k=5)
     answer = served.client.get(f"{served.version}/export?text=a+red+shape&k=5&format=jsonl")
     assert [row["id"] for row in rows_of(answer, "jsonl")] == [hit.id for hit in hits]
     answer = served.client.get(f"{served.version}/export?ids={ONE},1000,{ONE},5&format=jsonl")
