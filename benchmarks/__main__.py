@@ -48,7 +48,7 @@ def build_rows(path: Path) -> Iterator[Row]:
     for stage, spent in Atlas.open(path).meta["seconds"].items():
         yield Row(f"stage {stage}", f"{spent:.1f} s", "the whole build", spent / seconds)
     yield Row(
-        f"the demo's atlas, {done['images']:,} pictures",
+        f"the demo's atlas, {done.images:,} pictures",
         f"{seconds:.0f} s",
         "",
         None,

@@ -9,16 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from benchmarks.rows import Row
 from explorer.atlas import Atlas
+from tests.chromium import chromium
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = (
-    "--no-sandbox --use-angle=swiftshader --enable-unsafe-swiftshader --ignore-gpu-blocklist --disable-quic "
-    "--no-first-run --disable-background-networking --disable-component-update --disable-sync"
-).split()
 BYTES = """() => {
     const entries = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
     const sum = (chosen) => chosen.reduce((total, entry) => total + entry.transferSize, 0);
@@ -28,11 +24,9 @@ BYTES = """() => {
 
 def measure(atlas: Atlas) -> Iterator[Row]:
     """Bytes and time of a first visit and of a second one."""
-    with served(atlas.path) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with served(atlas.path) as url, chromium() as browser:
         context = browser.new_context(viewport={"width": 1280, "height": 720})
         first, second = visit(context.new_page(), url), visit(context.new_page(), url)
-        browser.close()
     floor = len(atlas) * 3 * 2
     yield Row(
         f"the map's bytes, {len(atlas):,} points",
@@ -61,7 +55,8 @@ def visit(page: Page, url: str) -> dict[str, float]:
 @contextmanager
 def served(path: Path) -> Iterator[str]:
     """The app on `path`, as a process of its own."""
-    command = [sys.executable, "-m", "webapp", "serve", str(path), "--port", "0", "--json"]
+    code = "import sys; from webapp.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "serve", str(path), "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout
         try:
