@@ -26,7 +26,7 @@ from indexer.ids import Ledger
 from indexer.lock import writing
 from indexer.plan import LIBRARIES, BuildOptions, Plan
 from indexer.project import Layout
-from indexer.publish import live, publish
+from indexer.publish import live, publish, tidy
 from indexer.sources import open_source
 from indexer.spaces import SpaceStages
 from indexer.stages import StageStore, libraries
@@ -114,6 +114,7 @@ class _Build:
     ) -> None:
         started = perf_counter()
         self._paths, self._progress = paths, progress
+        tidy(paths)
         self._store = StageStore(paths.build)
         self._models = ModelSet(manifest, options.device, paths.build / "models.json", encoders)
         self._source = open_source(manifest)
@@ -168,7 +169,7 @@ class _Build:
         """Fill a version and return what its `atlas.json` says."""
         started = perf_counter()
         plan = self._plan
-        write_version(version, plan.manifest, encoded, spaces, self._ledger())
+        write_version(version, plan.manifest, encoded, spaces, Ledger.read(self._paths))
         seconds = {"source": self._source_seconds, **self._store.seconds(), "publish": perf_counter() - started}
         return {
             "schema": SCHEMA,
@@ -181,12 +182,6 @@ class _Build:
             "seconds": {stage: round(spent, 3) for stage, spent in seconds.items()},
             "spaces": {space.space.value: space.meta() for space in spaces},
         }
-
-    def _ledger(self) -> Ledger:
-        """The ids of the version that is live until now."""
-        version = live(self._paths)
-        kind = self._plan.manifest.kind if version is None else read_meta(version)["manifest"]["kind"]
-        return Ledger.read(version, kind)
 
 
 def _notes(manifest: Manifest, meta: Mapping[str, Any]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from explorer.layout import VersionPaths, write_table
+from explorer.layout import AtlasPaths, VersionPaths, write_table
 
 FIRST = 1
 _SCHEMA = pa.schema([("key_hash", pa.binary(16)), ("id", pa.int64())])
@@ -35,22 +36,13 @@ class Ledger:
     following: int = FIRST
 
     @classmethod
-    def read(cls, version: VersionPaths | None, kind: str) -> Ledger:
-        """The ledger of a version; out of its records where it has none.
-
-        Args:
-            version: None where there is no version yet.
-            kind: of the source whose keys the records bear.
-        """
-        if version is None:
-            return cls({})
-        if _path(version).is_file():
-            table = pq.read_table(_path(version))
-            ids = dict(zip(table["key_hash"].to_pylist(), table["id"].to_pylist(), strict=True))
-        else:
-            table = pq.read_table(version.records, columns=["key", "id"])
-            hashes = (key_hash(kind, key) for key in table["key"].to_pylist())
-            ids = dict(zip(hashes, table["id"].to_pylist(), strict=True))
+    def read(cls, paths: AtlasPaths) -> Ledger:
+        """The ledger of an atlas: of every version there is, so that one damaged version gives no id away again."""
+        ids: dict[bytes, int] = {}
+        for folder in sorted(paths.versions.glob("[!.]*")):
+            with suppress(OSError, pa.ArrowException):
+                table = pq.read_table(_path(VersionPaths(folder)))
+                ids |= zip(table["key_hash"].to_pylist(), table["id"].to_pylist(), strict=True)
         return cls(ids, max(ids.values(), default=FIRST - 1) + 1)
 
     def with_keys(self, kind: str, keys: Iterable[str]) -> Ledger:

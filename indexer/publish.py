@@ -11,17 +11,19 @@ from typing import Any
 
 from explorer.errors import AtlasError
 from explorer.layout import AtlasPaths, VersionPaths, sync_folder, write_atomic
-from explorer.verify import current, describe
+from explorer.verify import current, describe, read_meta
 
 _UNFINISHED = ".unfinished-"
 
 
 def live(paths: AtlasPaths) -> VersionPaths | None:
-    """The live version, or None where there is none to go by."""
+    """The live version, or None where there is none, or none that this program can read."""
     try:
-        return current(paths)
+        version = current(paths)
+        read_meta(version)
     except AtlasError:
         return None
+    return version
 
 
 def publish(paths: AtlasPaths, key: str, write: Callable[[VersionPaths], dict[str, Any]]) -> str:
@@ -39,28 +41,42 @@ def publish(paths: AtlasPaths, key: str, write: Callable[[VersionPaths], dict[st
         the version's name.
     """
     before = live(paths)
-    remove_unfinished(paths)
     created = datetime.now(UTC)
     name = _free(paths, f"{created:%Y%m%dT%H%M%SZ}-{key[:8]}")
     unfinished = VersionPaths(paths.versions / f"{_UNFINISHED}{name}")
     unfinished.root.mkdir(parents=True)
-    meta = {"version": name, "created": f"{created:%Y-%m-%dT%H:%M:%SZ}"} | write(unfinished)
-    meta["files"] = describe(unfinished)
+    meta = {
+        "version": name,
+        "created": f"{created:%Y-%m-%dT%H:%M:%SZ}",
+        "before": before.root.name if before is not None else None,
+        **write(unfinished),
+        "files": describe(unfinished),
+    }
     write_atomic(unfinished.meta, json.dumps(meta, ensure_ascii=False, indent=1).encode())
     for folder in {path.parent for path in unfinished.files()}:
         sync_folder(folder)
     os.rename(unfinished.root, paths.version(name).root)
     sync_folder(paths.versions)
     paths.publish(name)
-    _keep_only(paths, {name} if before is None else {name, before.root.name})
+    tidy(paths)
     return name
 
 
-def remove_unfinished(paths: AtlasPaths) -> None:
-    """Remove what a build left that died while it published."""
-    if paths.versions.is_dir():
-        for folder in paths.versions.glob(f"{_UNFINISHED}*"):
-            shutil.rmtree(folder)
+def tidy(paths: AtlasPaths) -> None:
+    """Remove what builds left that died while they published, and all versions but the live one and the one before it.
+
+    Where no version is live, or the live one is damaged, what is there may be all that is left: it stays.
+    """
+    for file in paths.root.glob(f".{paths.current.name}.*"):
+        file.unlink()
+    for folder in paths.versions.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(folder)
+    version = live(paths)
+    if version is not None:
+        kept = (version.root.name, read_meta(version).get("before"))
+        for folder in paths.versions.iterdir():
+            if folder.is_dir() and folder.name not in kept:
+                shutil.rmtree(folder)
 
 
 def _free(paths: AtlasPaths, name: str) -> str:
@@ -70,9 +86,3 @@ def _free(paths: AtlasPaths, name: str) -> str:
         count += 1
         free = f"{name}.{count}"
     return free
-
-
-def _keep_only(paths: AtlasPaths, names: set[str]) -> None:
-    for folder in paths.versions.iterdir():
-        if folder.is_dir() and folder.name not in names:
-            shutil.rmtree(folder)

@@ -45,8 +45,11 @@ class StageStore:
     """The folder of finished results; it knows which ones this build has asked for."""
 
     def __init__(self, root: Path) -> None:
+        """Take over the folder from whoever had it before, without what they left unfinished."""
         self._root = root
         self._used: dict[str, Path] = {}
+        for left in root.glob(".*"):
+            _remove(left)
 
     def has(self, stage: str, inputs: Mapping[str, Any]) -> bool:
         """Whether a stage is done for these inputs."""
@@ -87,7 +90,7 @@ class StageStore:
         return spent
 
     def sweep(self) -> None:
-        """Remove unfinished results and those that this build has not asked for."""
+        """Remove the results that this build has not asked for."""
         for folder in self._root.iterdir():
             if folder.is_dir() and folder.name not in self._used:
                 shutil.rmtree(folder)
@@ -99,6 +102,13 @@ class StageStore:
 
     def _folder(self, stage: str, inputs: Mapping[str, Any]) -> Path:
         return self._root / f"{stage}-{digest(inputs)[:32]}"
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - what JSON cannot say by itself

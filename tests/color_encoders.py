@@ -71,7 +71,7 @@ def encoders(fingerprint: str = "one", die_at: int | None = None) -> tuple[Color
 def picture(color: str, number: int, size: tuple[int, int] = (40, 32)) -> Image.Image:
     """A polygon of one color on a ground of that color, made lighter; `number` sets its corners and turn."""
     image = Image.new("RGB", size, color)
-    image = Image.blend(image, Image.new("RGB", size, "white"), 0.6)
+    image = Image.blend(image, Image.new("RGB", size, "white"), 0.2)
     radius = min(size) * (0.25 + 0.02 * (number % 8))
     place = (size[0] / 2, size[1] / 2, radius)
     ImageDraw.Draw(image).regular_polygon(place, 3 + number % 5, rotation=17 * number, fill=color)
