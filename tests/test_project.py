@@ -30,7 +30,7 @@ def test_umap_keeps_groups_and_places_heldout_rows() -> None:
     assert made.layout is Layout.UMAP
     assert made.points.dtype == np.float32
     assert made.points.shape == (240, 3)
-    assert (made.a, made.b) == pytest.approx(find_ab_params(1.0, 0.1))
+    assert (made.a, made.b) == pytest.approx(find_ab_params(1.0, MapOptions().min_dist))
     apart = np.linalg.norm(made.points[:, None] - made.points[None], axis=2)
     np.fill_diagonal(apart, np.inf)
     assert (group[apart.argmin(axis=1)] == group).mean() > 0.95
