@@ -90,14 +90,21 @@ def count(corpus: DemoCorpus) -> Figures:
     }
 
 
-def measure_clip(corpus: DemoCorpus, clip: ClipModel, vectors: np.ndarray) -> Figures:
-    """Shares of captions and tags whose family, or bearer, is among the ten nearest pictures of the whole corpus."""
+def measure_clip(corpus: DemoCorpus, clip: ClipModel, vectors: np.ndarray, every: int = 1) -> Figures:
+    """Shares of captions and tags whose family, or bearer, is among the ten nearest pictures of the whole corpus.
+
+    Args:
+        corpus: all pictures.
+        clip: embeds the texts.
+        vectors: float32 (n, d), the pictures' embeddings.
+        every: take every so many-th caption and tag.
+    """
     figures: Figures = {}
     for language in LANGUAGES:
-        rows = np.array([index for index, row in enumerate(corpus.rows) if language in row.captions])
+        rows = np.array([index for index, row in enumerate(corpus.rows) if language in row.captions])[::every]
         found = nearest(clip.embed_texts([corpus.rows[row].captions[language] for row in rows]), vectors)
         hits = family_hits(found, corpus.families, corpus.families[rows])
-        borne = bearers(corpus, language)
+        borne = dict(list(bearers(corpus, language).items())[::every])
         tagged = tag_hits(nearest(clip.embed_texts(list(borne)), vectors), list(borne.values()))
         figures[language] = {"captions": len(rows), "family_at_10": share(hits)}
         figures[language] |= {"tags": len(borne), "tag_at_10": share(tagged)}
@@ -111,7 +118,8 @@ def measure_vae(corpus: DemoCorpus, vae: AutoencoderKL, pictures: Path) -> Figur
     decoded = reconstruct(vae, corpus.pictures)
     quality = psnr(decoded, corpus.pictures)
     faces = [index for index, row in enumerate(corpus.rows) if row.group == "smileys & emotion"][: 2 * SHEET]
-    sheets.pair_sheet(corpus.pictures[faces], decoded[faces], columns=16).save(pictures / "faces.png", optimize=True)
+    sheet = sheets.pair_sheet(corpus.pictures[faces], decoded[faces], columns=16)
+    sheet.quantize(255).save(pictures / "faces.png", optimize=True)
     low, high = np.percentile(quality, [5, 95])
     heldout = np.array([row.split is Split.HELDOUT for row in corpus.rows])
     return {

@@ -20,6 +20,10 @@ def save_half(model: nn.Module, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         half.save_pretrained(folder, safe_serialization=True)
+        config = Path(folder) / "config.json"
+        kept = json.loads(config.read_text(encoding="utf-8"))
+        kept.pop("_name_or_path", None)  # where it was loaded from, on the machine that trained it
+        save_json(kept, config)
         for path in Path(folder).iterdir():
             _place(path, out / path.name)
 
