@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from indexer.labels import Member, PictureText, labels
 
-REVISION = 1
+REVISION = 2
 """Raised when the same map would give other clusters; part of the stage's key."""
 NONE = -1
 _DENSE = 10
@@ -109,7 +109,12 @@ def _density(points: npt.NDArray[np.float32], options: ClusterOptions) -> npt.ND
     smallest = int(np.clip(round(options.share * len(points)), options.fewest, options.most))
     if len(points) < 2 * smallest:
         return np.full(len(points), NONE)
-    model = HDBSCAN(min_cluster_size=smallest, min_samples=options.samples, copy=True)
+    model = HDBSCAN(
+        min_cluster_size=smallest,
+        min_samples=options.samples,
+        max_cluster_size=len(points) // 2,  # an evenly dense map would come out as one cluster, which says nothing
+        copy=True,
+    )
     return np.asarray(model.fit_predict(points.astype(np.float64)))
 
 
