@@ -1,9 +1,10 @@
 """Where a new vector stands on a finished map: first between its neighbors, then moved as UMAP would move it.
 
 The map is fixed, and every new point is placed by itself, so one answer never depends on what else was asked. Against
-`UMAP.transform`, whose objective this is: the weights are the same, attraction is applied in expectation instead of by
-sampled edges, and repulsion comes from the nearest points of the map instead of a random few, since its force falls
-with the distance. So there is no chance in it, and no fitted model to keep.
+`UMAP.transform`, whose objective this is: the weights are the same; attraction is applied in expectation instead of by
+sampled edges; repulsion comes from the nearest points of the map instead of a random few, since its force falls with
+the distance, and never from the neighbors themselves, so that a copy can stand on its original. So there is no chance
+in it, and no fitted model to keep.
 
 Source: McInnes, Healy, Melville 2018, "UMAP: Uniform Manifold Approximation and Projection" (arXiv 1802.03426),
 sections 3.1 and 3.2, and the forces of its appendix C.
@@ -30,10 +31,10 @@ Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.integer[Any]]
 Mask = npt.NDArray[np.bool_]
 
-REVISION = 1
+REVISION = 3
 """Raised when the same neighbors would be placed elsewhere; part of a map's key."""
 ITERATIONS = 30
-LEARNING_RATE = 0.25
+LEARNING_RATE = 1.0
 REPELLING = 64
 """Points of the map that push a new one away: this many, the nearest."""
 NEGATIVE_RATE = 5.0
@@ -62,6 +63,7 @@ class Placer:
         self._points = np.asarray(points, dtype=np.float64)
         self._a, self._b, self._is_settling = a, b, settle
         self._cloud = cKDTree(self._points)
+        self._maker_rows = np.flatnonzero(train)
         self._makers = self._cloud if train.all() else cKDTree(self._points[train])
 
     def place(self, rows: Integers, similarities: Floats) -> npt.NDArray[np.float32]:
@@ -80,26 +82,27 @@ class Placer:
             weights = fuzzy_weights(similarities[block], rows[block] >= 0)
             neighbors = self._points[rows[block]]
             points = np.einsum("qk,qkd->qd", weights, neighbors) / weights.sum(axis=1)[:, None]
-            placed[block] = self._settled(points, neighbors, weights) if self._is_settling else points
+            placed[block] = self._settled(points, rows[block], weights) if self._is_settling else points
         return placed
 
     def distances(self, points: Floats) -> npt.NDArray[np.float32]:
         """Distance from each of `points` (q, 3) to the nearest point of the map, float32 (q,), map units."""
         return np.asarray(self._cloud.query(points)[0], dtype=np.float32)
 
-    def _settled(self, points: Floats, neighbors: Floats, weights: Floats) -> Floats:
-        """Move (q, 3) points downhill on UMAP's cross entropy, under their neighbors' pull and the map's push."""
+    def _settled(self, points: Floats, rows: Integers, weights: Floats) -> Floats:
+        """Move (q, 3) points downhill on UMAP's cross entropy, under their neighbors' pull and the others' push."""
         makers = min(REPELLING, self._makers.n)
-        nearest = self._makers.query(points, makers)[1].reshape(len(points), makers)
-        repelling = self._makers.data[nearest]
-        push = weights.sum(axis=1)[:, None] * (NEGATIVE_RATE / self._makers.n)
+        nearest = self._maker_rows[self._makers.query(points, makers)[1].reshape(len(points), makers)]
+        is_other = ~(nearest[:, :, None] == rows[:, None, :]).any(axis=2)
+        push = is_other * weights.sum(axis=1)[:, None] * (NEGATIVE_RATE / self._makers.n)
+        neighbors, others = self._points[rows], self._points[nearest]
         for step in range(ITERATIONS):
-            force = self._pull(points, neighbors, weights) + push * self._repulsion(points, repelling)
+            force = self._attraction(points, neighbors, weights) + self._repulsion(points, others, push)
             points = points + LEARNING_RATE * (1 - step / ITERATIONS) * force
         return points
 
-    def _pull(self, points: Floats, neighbors: Floats, weights: Floats) -> Floats:
-        """Attraction by (q, k, 3) neighbors, weighted and summed: (q, 3)."""
+    def _attraction(self, points: Floats, neighbors: Floats, weights: Floats) -> Floats:
+        """Pull by (q, k, 3) neighbors, weighted and summed: (q, 3)."""
         apart = points[:, None, :] - neighbors
         squared = np.einsum("qkd,qkd->qk", apart, apart) + np.finfo(np.float64).tiny
         power = self._a * squared**self._b
@@ -107,12 +110,13 @@ class Placer:
         forces = np.clip(strength[:, :, None] * apart, -FORCE_LIMIT, FORCE_LIMIT)
         return np.asarray(np.einsum("qk,qkd->qd", weights, forces))
 
-    def _repulsion(self, points: Floats, others: Floats) -> Floats:
-        """Repulsion by (q, m, 3) points of the map, summed: (q, 3)."""
+    def _repulsion(self, points: Floats, others: Floats, weights: Floats) -> Floats:
+        """Push by (q, m, 3) points of the map, weighted and summed: (q, 3)."""
         apart = points[:, None, :] - others
         squared = np.einsum("qkd,qkd->qk", apart, apart)
         strength = 2 * self._b / ((0.001 + squared) * (self._a * squared**self._b + 1))
-        return np.asarray(np.clip(strength[:, :, None] * apart, -FORCE_LIMIT, FORCE_LIMIT).sum(axis=1))
+        forces = np.clip(strength[:, :, None] * apart, -FORCE_LIMIT, FORCE_LIMIT)
+        return np.asarray(np.einsum("qm,qmd->qd", weights, forces))
 
 
 def fuzzy_weights(similarities: Floats, present: Mask) -> npt.NDArray[np.float64]:

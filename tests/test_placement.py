@@ -81,7 +81,9 @@ def test_settling_goes_downhill_on_umap_s_cross_entropy() -> None:
     def loss(at: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         near = 1 / (1 + A * cdist(at, points) ** (2 * B))
         pull = -(weights * np.log(np.take_along_axis(near, found.rows.astype(int), 1))).sum(axis=1)
-        push = -5 / len(points) * weights.sum(axis=1) * np.log1p(-np.minimum(near, 1 - 1e-3)).sum(axis=1)
+        others = near.copy()
+        np.put_along_axis(others, found.rows.astype(int), 0, axis=1)
+        push = -5 / len(points) * weights.sum(axis=1) * np.log1p(-np.minimum(others, 1 - 1e-3)).sum(axis=1)
         return pull + push
 
     train = np.ones(300, bool)
