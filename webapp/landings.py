@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from explorer.library import Atlas
+from explorer.atlas import Atlas
 from explorer.records import Hit, Landing, Recipe, SpaceLanding, Split, Verdict, VerdictName
 from webapp.site import Site
 

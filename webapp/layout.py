@@ -57,9 +57,10 @@ def context_of(site: Site) -> Context:
 
 def relation_of(site: Site) -> Relation:
     """Return how the corpus stands to the generator in use; what the manifest says holds for those it names."""
-    training = site.atlas.manifest.training
+    manifest = site.atlas.manifest
     in_use = generator_of(site)
-    return training.relation if in_use is None or in_use in training.generators else Relation.UNKNOWN
+    named = {form for name in manifest.training.generators for form in (name, str(manifest.resolve(name)))}
+    return manifest.training.relation if in_use is None or in_use in named else Relation.UNKNOWN
 
 
 def generator_of(site: Site) -> str | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from dash import ClientsideFunction, Dash, Input, Output, State
 
+from explorer.errors import QueryError
 from webapp import ids
 from webapp.layout import context_of
 from webapp.panels import frame
@@ -35,7 +37,9 @@ def compared(site: Site, query: dict[str, Any] | None, picture: int | None, job:
         return str(query["text"])
     identity = query["like"] if query else picture
     if identity is not None:
-        return site.atlas.record(int(identity)).caption
+        with suppress(QueryError):  # the panel in view says that the picture is not there
+            return site.atlas.record(int(identity)).caption
+        return None
     found = site.studio.workspace.job(job) if job else None
     return found.recipe.prompt if found else None
 

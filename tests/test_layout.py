@@ -1,0 +1,239 @@
+"""The page as components: complete, named, reachable, and with strangers' words as text only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from dash.development.base_component import Component
+from live import Live
+
+from explorer.records import Cluster, Hit, Recipe, Record, Relation, Split, Verdict, VerdictName
+from webapp import ids, layout
+from webapp.panels import clusters, found, frame, here, nearest, studio
+from webapp.panels.parts import Context
+from webapp.strings import Words
+
+HOSTILE = "<img src=x onerror=alert(1)>\u202egnp.\x00"
+FINGERTIP = 44  # CSS pixels
+
+CONTEXT = Context("v1", Relation.ALL, Words())
+RECORD = Record(
+    id=7,
+    key="k",
+    split=Split.HELDOUT,
+    captions={"en": "a cat", "zh": "猫"},
+    tags=("pet", "fur"),
+    group="animals",
+    image_url="https://pictures.example/7.png",
+    page_url="https://pictures.example/7",
+    author="Ada",
+    licence="CC BY 4.0",
+    licence_url="https://creativecommons.org/licenses/by/4.0/",
+    extra={"year": 1900, "nothing": None},
+)
+HIT = Hit(7, 0.931234, 97.4, Split.TRAIN, "a cat", RECORD.image_url, RECORD.page_url, "CC BY 4.0", (0.0, 0.0, 0.0), 1)
+
+
+def walk(component: Any) -> Iterator[Component]:  # noqa: ANN401 - whatever children are
+    """Every component of a tree, in the order of the page."""
+    if isinstance(component, list | tuple):
+        for child in component:
+            yield from walk(child)
+    elif isinstance(component, Component):
+        yield component
+        for slot in ("children", "leftSection", "rightSection"):
+            yield from walk(getattr(component, slot, None))
+
+
+def text(component: Any) -> str:  # noqa: ANN401
+    """The words that a tree shows."""
+    if isinstance(component, list | tuple):
+        return " ".join(map(text, component))
+    if isinstance(component, Component):
+        return text(getattr(component, "children", None))
+    return "" if component is None else str(component)
+
+
+def kind(component: Component) -> str:
+    return type(component).__name__
+
+
+@pytest.fixture(scope="module")
+def page(served: Live) -> Any:  # noqa: ANN401
+    """The whole page of a served atlas."""
+    return layout.layout(served.site)
+
+
+def test_ids_are_unique_and_all_of_them_are_there(page: Any) -> None:  # noqa: ANN401
+    """Each name in ids.py belongs to exactly one component."""
+    named = [component.id for component in walk(page) if getattr(component, "id", None)]
+    assert len(named) == len(set(named))
+    declared = {value for name, value in vars(ids).items() if name.isupper()}
+    assert declared == set(named)
+
+
+def test_every_control_has_a_name(page: Any) -> None:  # noqa: ANN401
+    """Buttons, inputs and links say what they are, to eyes or to a screen reader."""
+    controls = {"Button", "ActionIcon", "TextInput", "Textarea", "NumberInput", "Select", "SegmentedControl", "A"}
+    nameless = [
+        component
+        for component in walk(page)
+        if kind(component) in controls
+        and not (getattr(component, "aria-label", None) or getattr(component, "label", None) or text(component).strip())
+    ]
+    assert not nameless
+
+
+def test_every_picture_has_a_text_or_stands_in_a_named_button(page: Any) -> None:  # noqa: ANN401
+    """No image is without an alternative; an empty one is decoration inside a control with a name."""
+    trees = [page, here.picture(CONTEXT, RECORD, None, None), nearest.cards(CONTEXT, [HIT], "clip")]
+    for component in walk(trees):
+        if kind(component) == "Img":
+            assert getattr(component, "alt", None) is not None
+
+
+def test_the_search_line_says_how_many_pictures_there_are(page: Any) -> None:  # noqa: ANN401
+    """A visitor learns at the first glance what there is to search."""
+    line = next(component for component in walk(page) if getattr(component, "id", None) == ids.SEARCH)
+    assert line.placeholder == "Search 60 pictures by words"
+
+
+def test_the_studio_offers_six_prompts_of_training_captions(served: Live) -> None:
+    """The example prompts are short captions of the corpus, all different."""
+    offered = layout.examples_of(served.site)
+    captions = {record.caption for record in served.site.atlas.records(served.site.atlas.ids)}
+    assert len(set(offered)) == layout.EXAMPLES == 6
+    assert set(offered) <= captions
+
+
+def test_relation_holds_only_for_the_generators_that_the_manifest_names(served: Live) -> None:
+    """A corpus that is all of what one generator saw is of unknown relation to another."""
+    assert served.site.atlas.manifest.training.relation is Relation.ALL
+    assert layout.generator_of(served.site) not in served.site.atlas.manifest.training.generators
+    assert layout.relation_of(served.site) is Relation.UNKNOWN
+
+
+def test_a_neighbor_says_its_nearness_in_words_and_exactly_on_hover() -> None:
+    """The card has the sentence of the look, and the exact values as its title."""
+    said = next(c for c in walk(nearest.cards(CONTEXT, [HIT], "clip")) if getattr(c, "className", "") == "nearness")
+    assert said.children == "0.93, closer than 97 % of training pictures are to their own nearest"
+    assert said.title == "cosine 0.931234, percentile 97.400"
+
+
+def test_the_three_sentences_stand_below_every_list_of_neighbors() -> None:
+    """Resemblance and not cause; vectors and not map; a sample proves nothing."""
+    for relation in Relation:
+        said = text(nearest.cards(replace(CONTEXT, relation=relation), [HIT], "clip"))
+        assert "a resemblance, not a cause" in said
+        assert "comes from the CLIP vectors" in said
+        assert "nothing near” proves nothing" in said
+
+
+@pytest.mark.parametrize("relation", [Relation.NONE, Relation.UNKNOWN])
+def test_without_the_relation_nothing_is_called_training(relation: Relation) -> None:
+    """Only with `all` or `sample` are neighbors called training pictures."""
+    said = text(nearest.cards(replace(CONTEXT, relation=relation), [HIT], "clip"))
+    assert "training" not in said
+    assert "of the pictures here" in said
+
+
+def test_held_out_pictures_are_marked_and_never_called_training() -> None:
+    """Every hit carries its split."""
+    card = text(nearest.cards(CONTEXT, [replace(HIT, split=Split.HELDOUT)], "clip")[0])
+    assert "held out" in card
+    assert "training" not in card.replace("training pictures are to their own nearest", "")
+
+
+def test_thumbnails_that_can_be_clicked_are_no_smaller_than_a_fingertip() -> None:
+    """Wherever a thumbnail is a button, its sides have 44 pixels."""
+    cluster = Cluster("clip", 0, 1, "cats", 3, (7,))
+    trees = [
+        nearest.cards(CONTEXT, [HIT], "clip"),
+        found.cards(CONTEXT, [HIT], "cat"),
+        clusters.rows(CONTEXT, [cluster], {7: "a cat"}),
+        studio.tiles(CONTEXT, [studio.Tile("j", "a cat", True)]),
+    ]
+    pictures = [c for c in walk(trees) if kind(c) == "Img"]
+    assert len(pictures) == 4
+    assert min(min(picture.width, picture.height) for picture in pictures) >= FINGERTIP
+
+
+def test_here_shows_all_that_is_known_and_leaves_out_what_is_not() -> None:
+    """Caption in every language, tags, group, split, licence, author, source, and the source's own columns."""
+    said = text(here.picture(CONTEXT, RECORD, Cluster("clip", 0, 1, "cats", 3, ()), None))
+    for part in ("a cat", "猫", "pet", "fur", "animals", "held out", "CC BY 4.0", "Ada", "cats", "year", "1900"):
+        assert part in said
+    assert "pictures.example ↗" in said
+    assert "nothing" not in said
+    bare = text(here.picture(CONTEXT, Record(id=1, key="k", split=Split.TRAIN), None, None))
+    assert "unknown" in bare
+
+
+def hostile_trees() -> list[Any]:
+    """Every panel with a stranger's words in every place."""
+    record = replace(
+        RECORD,
+        captions={"en": HOSTILE, "zh": HOSTILE + "2"},
+        tags=(HOSTILE,),
+        group=HOSTILE,
+        author=HOSTILE,
+        licence=HOSTILE,
+        page_url="javascript:alert(1)",
+        image_url="data:text/html,x",
+        licence_url="javascript:alert(1)",
+        extra={HOSTILE: HOSTILE},
+    )
+    hit = replace(HIT, caption=HOSTILE, licence=HOSTILE, page_url="javascript:alert(1)", image_url="vbscript:x")
+    cluster = Cluster("clip", 0, 1, HOSTILE, 3, (7,))
+    recipe = Recipe(HOSTILE)
+    return [
+        here.picture(CONTEXT, record, cluster, "job"),
+        here.made(CONTEXT, "job", recipe, Verdict(VerdictName.TYPICAL, "rule"), ()),
+        nearest.cards(CONTEXT, [hit], "clip"),
+        found.cards(CONTEXT, [hit], HOSTILE),
+        found.cards(CONTEXT, [], HOSTILE),
+        found.head(CONTEXT, HOSTILE, 1, like=False),
+        clusters.rows(CONTEXT, [cluster], {7: HOSTILE}),
+        studio.tiles(CONTEXT, [studio.Tile("job", HOSTILE, False)]),
+        frame.legend(CONTEXT, "similarity", HOSTILE),
+    ]
+
+
+def test_strangers_words_are_isolated_text_with_nothing_invisible() -> None:
+    """Wherever a caption, label, tag, prompt or column is shown, it is text in a bdi or between isolates, marked."""
+    shown = 0
+    for tree in hostile_trees():
+        for component in walk(tree):
+            assert kind(component) not in {"Markdown", "DangerouslySetInnerHTML", "Iframe"}
+            words = getattr(component, "children", None)
+            if isinstance(words, str) and "onerror" in words:
+                assert kind(component) == "Bdi" or "\u2068" in words
+                assert "\u202e" not in words
+                assert "\x00" not in words
+                shown += 1
+    assert shown >= 15
+
+
+def test_no_link_of_strangers_leaves_http() -> None:
+    """A javascript:, data: or vbscript: link is no link."""
+    links = [c.href for c in walk(hostile_trees()) if kind(c) == "A"]
+    assert all(link.startswith(("/api/", "https://")) for link in links)
+    assert not any("javascript" in link for link in links)
+
+
+def test_links_to_sources_open_new_tabs_that_know_nothing() -> None:
+    """Every link that leaves has target and rel."""
+    trees = [here.picture(CONTEXT, RECORD, None, None), nearest.cards(CONTEXT, [HIT], "clip")]
+    leaving = [c for c in walk(trees) if kind(c) == "A" and c.href.startswith("http")]
+    assert len(leaving) >= 3
+    assert {(link.target, link.rel) for link in leaving} == {("_blank", "noopener noreferrer nofollow")}
+
+
+def test_empty_panels_say_what_would_fill_them(page: Any) -> None:  # noqa: ANN401
+    """No panel is blank before anything was chosen."""
+    for name in (ids.FOUND_CARDS, ids.HERE_BODY, ids.NEAREST_BODY, ids.HISTORY_TILES, ids.LIVE_WORDS):
+        panel = next(component for component in walk(page) if getattr(component, "id", None) == name)
+        assert len(text(panel)) > 20, name
