@@ -37,22 +37,26 @@ def manifest(folder: Path) -> Manifest:
 
 
 class Counter:
-    """Counts the steps and kills its own process before or after one of them."""
+    """Counts the steps and kills its own process before one of them.
 
-    def __init__(self, die_at: int | None, after: bool) -> None:
-        self.count, self._die_at, self._after = 0, die_at, after
+    Attributes:
+        count: steps so far.
+        current: the step that put CURRENT in its place.
+    """
+
+    def __init__(self, die_at: int | None) -> None:
+        self.count, self.current, self._die_at = 0, 0, die_at
         for name in STEPS:
             setattr(os, name, self._watched(getattr(os, name)))
 
     def _watched(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def step(*args: Any, **settings: Any) -> Any:  # noqa: ANN401 - os's own
             self.count += 1
-            if self.count == self._die_at and not self._after:
-                os.kill(os.getpid(), signal.SIGKILL)
-            result = call(*args, **settings)
             if self.count == self._die_at:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return result
+            if str(args[-1]).endswith("CURRENT"):
+                self.current = self.count
+            return call(*args, **settings)
 
         return step
 
@@ -61,17 +65,23 @@ def run(plan: dict[str, Any]) -> dict[str, Any]:
     """Build in a child.
 
     Args:
-        plan: `atlas` and `folder`; `die_at` the step to die at, `after` whether it is still done; `die_encoding` the
-            number of pictures to die at while they are encoded.
+        plan: `atlas` and `folder`; `die_at` the step to die before; `die_encoding` the number of pictures to die at
+            while they are encoded.
     """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        counter = Counter(plan.get("die_at"), plan.get("after", False))
+        counter = Counter(plan.get("die_at"))
         models = color_encoders.encoders(die_at=plan.get("die_encoding"))
         folder = Path(plan["folder"])
         result = index(Path(plan["atlas"]), manifest(folder), options(), encoders=models)
-        told = {"steps": counter.count, "version": result.version, "new": result.is_new, "encoded": models[0].pictures}
+        told = {
+            "steps": counter.count,
+            "current": counter.current,
+            "version": result.version,
+            "new": result.is_new,
+            "encoded": models[0].pictures,
+        }
         os.write(writing, json.dumps(told).encode())
         os._exit(0)
     os.close(writing)
