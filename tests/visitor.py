@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -76,6 +76,15 @@ class Visitor:
         """Where a picture's point stands, CSS pixels."""
         spot = self.page.evaluate("id => document.querySelector('#map').project(id)", identity)
         return spot["x"], spot["y"]
+
+    def clear(self, ids: Sequence[int]) -> int:
+        """One of some pictures whose point stands free: nothing nearer than a click's reach, no panel above it."""
+        spots = {identity: self.place(identity) for identity in ids}
+        for identity, (x, y) in spots.items():
+            free = 340 < x < 920 and 90 < y < 620
+            if free and all(np.hypot(x - a, y - b) > 16 for other, (a, b) in spots.items() if other != identity):
+                return identity
+        raise AssertionError("no point stands free; turn the camera")
 
     def pixels(self, name: str) -> NDArray[np.int16]:
         """The page's pixels, int16 (height, width, 3); kept among the run's screenshots."""
