@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from indexer.labels import Member, PictureText, labels
 
-REVISION = 2
+REVISION = 3
 """Raised when the same map would give other clusters; part of the stage's key."""
 NONE = -1
 _DENSE = 10
@@ -30,14 +30,18 @@ class ClusterOptions:
         share: of the training rows that the smallest cluster must hold.
         fewest: pictures in a cluster, whatever the share.
         most: the smallest cluster never has to be larger than this.
+        largest: the share of the training rows that no cluster may exceed.
         samples: HDBSCAN's min_samples: higher leaves more pictures outside.
+        joining: a picture outside all clusters joins the one that holds this share of its nearest pictures.
         exemplars: pictures that show a cluster.
     """
 
-    share: float = 0.007
+    share: float = 0.005
     fewest: int = 4
     most: int = 200
-    samples: int = 3
+    largest: float = 0.5
+    samples: int = 1
+    joining: float = 0.5
     exemplars: int = 8
 
 
@@ -68,24 +72,23 @@ def find(
     points: npt.NDArray[np.float32],
     train: npt.NDArray[np.bool_],
     families: npt.NDArray[np.int32],
+    neighbors: npt.NDArray[np.int32],
     texts: Sequence[PictureText],
     options: ClusterOptions,
 ) -> Clustering:
-    """Find the clusters of the training rows; a held-out row joins the cluster of its nearest training row on the map.
+    """Find the clusters of the training rows on the map; other rows join by their nearest pictures in the space.
 
     Args:
         points: float32 (n, 3), map units.
         train: bool (n,).
         families: int32 (n,).
+        neighbors: int32 (n, k), the nearest training rows of every row; -1 where there are fewer.
         texts: of every row.
         options: how.
     """
     cluster = np.full(len(points), NONE, dtype=np.int32)
-    makers = np.flatnonzero(train)
-    cluster[makers] = _by_size(_density(points[makers], options))
-    others = np.flatnonzero(~train)
-    if len(others):
-        cluster[others] = cluster[makers[cKDTree(points[makers]).query(points[others])[1]]]
+    cluster[train] = _density(points[train], options)
+    cluster = _by_size(_joined(cluster, neighbors, options.joining))
     members = {
         number: _central_first(np.flatnonzero(cluster == number), points, families)
         for number in range(int(cluster.max()) + 1)
@@ -112,13 +115,27 @@ def _density(points: npt.NDArray[np.float32], options: ClusterOptions) -> npt.ND
     model = HDBSCAN(
         min_cluster_size=smallest,
         min_samples=options.samples,
-        max_cluster_size=len(points) // 2,  # an evenly dense map would come out as one cluster, which says nothing
+        # an evenly dense map would come out as one cluster, which says nothing
+        max_cluster_size=int(options.largest * len(points)),
         copy=True,
     )
     return np.asarray(model.fit_predict(points.astype(np.float64)))
 
 
-def _by_size(cluster: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+def _joined(cluster: npt.NDArray[np.int32], neighbors: npt.NDArray[np.int32], share: float) -> npt.NDArray[np.int32]:
+    """Clusters, with the rows that had none and whose neighbors, `share` of them or more, are in one."""
+    outside = np.flatnonzero(cluster == NONE)
+    is_near = neighbors[outside] >= 0
+    around = np.where(is_near, cluster[neighbors[outside]], NONE)
+    votes = (around[:, :, None] == around[:, None, :]).sum(axis=2) * (around != NONE)
+    favorite = np.take_along_axis(around, votes.argmax(axis=1)[:, None], axis=1)[:, 0]
+    is_joining = votes.max(axis=1) >= np.maximum(share * is_near.sum(axis=1), 1)
+    joined = cluster.copy()
+    joined[outside] = np.where(is_joining, favorite, NONE)
+    return joined
+
+
+def _by_size(cluster: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """Number clusters anew, the largest first."""
     sizes = np.bincount(cluster[cluster != NONE])
     rank = np.empty(len(sizes) + 1, dtype=np.int32)

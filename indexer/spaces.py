@@ -148,7 +148,8 @@ class SpaceStages:
         def make(folder: Path) -> None:
             pictures = self._pictures
             points = _load(self.map, "points")
-            made = cluster.find(points, pictures.train, pictures.families, pictures.texts, self._options.cluster)
+            near = self._found_neighbors().rows
+            made = cluster.find(points, pictures.train, pictures.families, near, pictures.texts, self._options.cluster)
             write_array(folder / "cluster.npy", made.cluster)
             listed = json.dumps([asdict(each) for each in made.clusters], ensure_ascii=False)
             write_atomic(folder / "clusters.json", listed.encode())

@@ -12,6 +12,15 @@ from indexer.labels import Member, PictureText, labels
 KINDS = ("red car", "blue boat", "old house")
 
 
+def near(points: npt.NDArray[np.float32], train: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
+    """The 15 nearest training rows on the map, in place of those in a space."""
+    apart = np.linalg.norm(points[:, None] - points[None], axis=2)
+    apart[:, ~train] = np.inf
+    np.fill_diagonal(apart, np.inf)
+    rows = np.argsort(apart, axis=1)[:, :15]
+    return np.where(np.take_along_axis(apart, rows, axis=1) < 8, rows, -1).astype(np.int32)
+
+
 def scene() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], list[PictureText]]:
     """Three groups of 60, 40 and 20 points far from each other, then 6 points alone; captions say the group."""
     rng = np.random.default_rng(0)
@@ -27,7 +36,8 @@ def scene() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], list[Pictur
 def test_groups_are_found_numbered_by_size_and_named() -> None:
     """Each group is one cluster, the largest is 0, its name says what it is, and lone points are in none."""
     points, families, texts = scene()
-    made = cluster.find(points, np.ones(126, bool), families, texts, ClusterOptions())
+    train = np.ones(126, bool)
+    made = cluster.find(points, train, families, near(points, train), texts, ClusterOptions())
     assert [each.cluster for each in made.clusters] == [0, 1, 2]
     assert made.cluster.dtype == np.int32
     for number, (start, end) in enumerate([(0, 60), (60, 100), (100, 120)]):
@@ -38,19 +48,21 @@ def test_groups_are_found_numbered_by_size_and_named() -> None:
 
 
 def test_heldout_rows_join_the_cluster_they_stand_in() -> None:
-    """A held-out row makes no cluster; it takes the cluster of its nearest training row."""
+    """A held-out row makes no cluster; it joins the one that most of its nearest training pictures are in."""
     points, families, texts = scene()
     train = np.arange(126) % 5 != 0
-    made = cluster.find(points, train, families, texts, ClusterOptions())
-    near = np.linalg.norm(points[~train][:, None] - points[train][None], axis=2).argmin(axis=1)
-    assert np.array_equal(made.cluster[~train], made.cluster[train][near])
+    made = cluster.find(points, train, families, near(points, train), texts, ClusterOptions())
+    group = np.repeat([0, 1, 2, cluster.NONE], (60, 40, 20, 6))
+    assert np.array_equal(made.cluster[~train], group[~train])
+    assert sum(each.size for each in made.clusters) == (made.cluster >= 0).sum()
 
 
 def test_exemplars_are_central_and_of_different_families() -> None:
     """The pictures that show a cluster are its own, near its middle, no two of one family while there are others."""
     points, _, texts = scene()
     families = (np.arange(126) // 4).astype(np.int32)
-    made = cluster.find(points, np.ones(126, bool), families, texts, ClusterOptions(exemplars=8))
+    train = np.ones(126, bool)
+    made = cluster.find(points, train, families, near(points, train), texts, ClusterOptions(exemplars=8))
     for each in made.clusters[:2]:
         rows = np.array(each.exemplars)
         assert (made.cluster[rows] == each.cluster).all()
@@ -66,9 +78,21 @@ def test_too_few_points_have_no_clusters() -> None:
     for count in (1, 2, 5):
         points = np.random.default_rng(1).normal(size=(count, 3)).astype(np.float32)
         texts = [PictureText.of("x", ())] * count
-        made = cluster.find(points, np.ones(count, bool), np.arange(count, dtype=np.int32), texts, ClusterOptions())
+        train, families = np.ones(count, bool), np.arange(count, dtype=np.int32)
+        made = cluster.find(points, train, families, near(points, train), texts, ClusterOptions())
         assert made.clusters == ()
         assert (made.cluster == cluster.NONE).all()
+
+
+def test_one_cluster_never_swallows_the_map() -> None:
+    """Where density alone would give one group with a crumb beside it, the finer groups inside are taken."""
+    rng = np.random.default_rng(4)
+    groups = rng.normal(scale=2.2, size=(12, 3)).repeat(60, axis=0) + rng.normal(scale=0.5, size=(720, 3))
+    points = np.concatenate([groups, 40 + rng.normal(scale=0.1, size=(20, 3))]).astype(np.float32)
+    train, texts = np.ones(740, bool), [PictureText.of("x", ())] * 740
+    made = cluster.find(points, train, np.arange(740, dtype=np.int32), near(points, train), texts, ClusterOptions())
+    assert max(each.size for each in made.clusters) <= 370
+    assert len(made.clusters) > 3
 
 
 def members(*captions: str, tags: tuple[str, ...] = ()) -> list[Member]:
