@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,3 +73,14 @@ def served(tiny_atlas: Path) -> Iterator[live.Live]:
     """The tiny atlas in the real app, served on a real port; tests share it and leave no job running."""
     with live.live(tiny_atlas) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def demo_atlas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embedded default's atlas, built by its own verb; the slow part of the whole run, and nobody may change it."""
+    folder = tmp_path_factory.mktemp("demo") / "atlas"
+    start = "import sys; from webapp.cli import main; sys.exit(main())"
+    arguments = (sys.executable, "-c", start, "demo", "--no-serve", "--atlas", str(folder), "--json")
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder

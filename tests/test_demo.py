@@ -35,11 +35,9 @@ def verb(*arguments: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's atlas, built as a newcomer builds it; the slow part of the whole run."""
-    folder = tmp_path_factory.mktemp("demo") / "atlas"
-    verb("demo", "--no-serve", "--atlas", str(folder))
-    return folder
+def path(demo_atlas: Path) -> Path:
+    """The demo's atlas; see `conftest.py`."""
+    return demo_atlas
 
 
 @pytest.fixture(scope="module")
