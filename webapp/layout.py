@@ -9,6 +9,7 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 
 from explorer.models.loader import demo_note
+from explorer.models.references import Kind
 from explorer.records import Relation
 from webapp import figures, foreign, ids
 from webapp.panels import about, clusters, found, frame, here, nearest, studio
@@ -69,7 +70,9 @@ def generator_of(site: Site) -> str | None:
 
 
 def examples_of(site: Site) -> list[str]:
-    """Return prompts to try: short captions of training pictures, one of each of the largest clusters."""
+    """Return prompts to try: short captions, one of each of the largest clusters; the demo generator has its own."""
+    if generator_of(site) == Kind.DEMO:
+        return Words()("studio.examples.demo").split("|")
     found: dict[str, None] = {}
     by_size = sorted(site.atlas.clusters(site.atlas.spaces[0]), key=lambda cluster: -cluster.size)
     exemplars = [cluster.exemplars for cluster in by_size]
@@ -170,7 +173,7 @@ def _facts(site: Site) -> Facts:
         outcomes=atlas.meta.get("outcomes", {}),
         clusters={space: len(atlas.clusters(space)) for space in atlas.spaces},
         models=models,
-        demo="demo" in models.values(),
+        demo=Kind.DEMO in models.values(),
         note=demo_note(models.values(), atlas.manifest.kind),
     )
 

@@ -62,6 +62,7 @@ ENGLISH: Mapping[str, str] = {
     "studio.prompt": "Prompt",
     "studio.prompt.placeholder": "Describe a picture",
     "studio.examples": "Try one of these",
+    "studio.examples.demo": "red heart|smiling face|green apple|full moon|crying face|pizza",
     "studio.seed": "Seed",
     "studio.dice": "Another seed",
     "studio.steps": "Steps",
@@ -121,8 +122,8 @@ ENGLISH: Mapping[str, str] = {
     "here.made.title": "Generated here",
     "here.made.alt": "Picture generated from the prompt {prompt}",
     "here.made.recipe": "Seed {seed}, {steps} steps, guidance {guidance}",
-    "here.made.download": "Save the picture",
-    "here.made.again": "Take over its recipe",
+    "here.made.download": "Save",
+    "here.made.again": "Use its recipe",
     "here.made.back": "Back to yours",
     "here.picture.alt": "Picture: {caption}",
     # verdicts
