@@ -25,7 +25,45 @@ from enum import StrEnum
 class RejectReason(StrEnum):
     """Why a row of the corpus is not in the atlas; the closed list behind `outcomes`."""
 
+    # the manifest's rules and the duty of care: nothing was fetched
+    FILTERED = "filtered"
+    """A filter of the manifest leaves it out."""
+    UNSAFE = "unsafe"
+    """Its punsafe is over the line, or nobody knows it."""
+    WITHDRAWN = "withdrawn"
+    """It is not in the list that the corpus is to be intersected with."""
+    BLOCKED = "blocked"
+    """The blocklist names its link or its bytes."""
+    DENIED = "denied"
+    """It was taken down from this atlas."""
+    BAD_ROW = "bad-row"
+    """Its columns hold nothing that can be used."""
+
+    # the way to the picture
+    SCHEME = "scheme"
+    """The link is neither http nor https."""
+    ADDRESS = "address"
+    """The link leads to an address or port that nobody opened."""
+    ROBOTS = "robots"
+    """robots.txt asks to stay away."""
+    OPTED_OUT = "opted-out"
+    """X-Robots-Tag asks not to be used."""
+    DNS = "dns"
+    CONNECTION = "connection"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    REDIRECTS = "redirects"
+    STATUS = "status"
+    """The server answered, with no picture."""
+    ENCODED = "encoded"
+    """The body is compressed, though plain was asked for."""
+    MISMATCH = "mismatch"
+    """The bytes are not those whose hash the row gives."""
     MISSING = "missing"
+    DAMAGED = "damaged"
+    """The shard that holds it cannot be read there."""
+
+    # the picture
     EMPTY = "empty"
     NOT_A_PICTURE = "not-a-picture"
     TRUNCATED = "truncated"
@@ -33,6 +71,11 @@ class RejectReason(StrEnum):
     TOO_LARGE = "too-large"
     ASPECT = "aspect"
     DECODER = "decoder"
+    """The decoder died, ran too long, or asked for too much memory."""
+
+    # the vector
+    MEMORY = "memory"
+    """The model has no room even for this picture alone."""
     NOT_FINITE = "not-finite"
 
 

@@ -1,4 +1,4 @@
-"""What every source of pictures is: rows that say what a picture is, and the way from a row to its picture."""
+"""What every source is: rows that say what a picture is, and the way from a row to its picture or to its vector."""
 
 from __future__ import annotations
 
@@ -8,12 +8,49 @@ from typing import Protocol
 
 from PIL import Image
 
+from explorer.errors import RejectReason
 from explorer.records import Split
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """Where a row's picture has to be fetched from.
+
+    Attributes:
+        url: as the source has it, be it what it may; the fetcher judges it.
+        digest: what the bytes must hash to, hex, or None where nobody knows.
+        algorithm: of `digest`: md5, sha1 or sha256.
+    """
+
+    url: str
+    digest: str | None = None
+    algorithm: str = "sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a row cannot become a picture, known before anybody looks for it."""
+
+    reason: RejectReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Rows that the manifest's own rules leave out; they are counted in the outcomes, and not listed."""
+
+    reason: RejectReason
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class SourceRow:
-    """One picture as its source describes it; `None` means unknown, captions and tags are by language."""
+    """One picture as its source describes it; `None` means unknown, captions and tags are by language.
+
+    Attributes:
+        link: set where the picture has to be fetched; then `Source.read` is not asked.
+        fault: set where the row is rejected as it stands.
+    """
 
     key: str
     split: Split = Split.TRAIN
@@ -30,6 +67,8 @@ class SourceRow:
     punsafe: float | None = None
     pwatermark: float | None = None
     extra: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    link: Link | None = None
+    fault: Fault | None = None
 
 
 class Source(Protocol):
