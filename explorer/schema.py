@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import datetime
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+ValueType: TypeAlias = type
 _NAMES = {
     **{str: "a text", bool: "true or false", int: "a whole number", float: "a number"},
-    **{list: "a list of texts", datetime.date: "a date, YYYY-MM-DD"},
+    datetime.date: "a date, YYYY-MM-DD",
 }
+_NAMES_OF_MANY = {str: "texts", int: "whole numbers"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A form that a value must have beyond its type.
+
+    Attributes:
+        expected: that form in words, after "expected".
+        holds: whether a value of the right type has it.
+    """
+
+    expected: str
+    holds: Callable[[Any], bool]
+
+
+LINK = Rule("a link by http or https", lambda value: is_link(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +38,53 @@ class Key:
     """One key of a table.
 
     Attributes:
-        type: str, bool, int, float (takes an int too), list (of texts), or datetime.date (takes its text too).
+        type: str, bool, int, float (takes an int too), list, or datetime.date (takes its text too).
         help: what it says, for the manual.
+        item: the type of a list's items, str or int.
         allowed: the only values, where there are such.
-        url: whether it must be a link by http or https.
-        least: lower bound of a number, inclusive.
-        most: upper bound of a number, inclusive.
+        rule: a form that the value, or each item of a list, must have.
+        least: lower bound of a number, or of each in a list, inclusive.
+        most: upper bound likewise.
     """
 
-    type: type
+    type: ValueType
     help: str
     required: bool = False
+    item: ValueType = str
     allowed: tuple[str, ...] = ()
-    url: bool = False
+    rule: Rule | None = None
     least: float | None = None
     most: float | None = None
+
+    def fits(self, value: Any) -> bool:  # noqa: ANN401 - whatever TOML can hold
+        """Whether a value is what this key may be set to."""
+        if self.type is list:
+            return isinstance(value, list) and all(self._fits_one(item, self.item) for item in value)
+        return self._fits_one(value, self.type)
+
+    def _fits_one(self, value: Any, expected: ValueType) -> bool:  # noqa: ANN401 - whatever TOML can hold
+        if expected is datetime.date:
+            return _is_date(value)
+        if isinstance(value, bool) or expected is bool:
+            return isinstance(value, bool) and expected is bool
+        if isinstance(value, (int, float)):
+            return expected in (float, type(value)) and _within(value, self)
+        if not isinstance(value, str) or expected is not str:
+            return False
+        return (not self.allowed or value in self.allowed) and (self.rule is None or self.rule.holds(value))
+
+    @property
+    def expected(self) -> str:
+        """What the value must be, in words."""
+        if self.allowed:
+            return f"one of {', '.join(self.allowed)}"
+        if self.type is not list and self.rule is not None:
+            return self.rule.expected
+        name = f"a list of {_NAMES_OF_MANY[self.item]}" if self.type is list else _NAMES[self.type]
+        bounds = [f"at least {self.least:g}"] if self.least is not None else []
+        bounds += [f"at most {self.most:g}"] if self.most is not None else []
+        form = f", each {self.rule.expected}" if self.rule is not None else ""
+        return " ".join([name, " and ".join(bounds)]).strip() + form
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,42 +108,27 @@ def problems(document: Mapping[str, Any], sections: Mapping[str, Table]) -> Iter
     names = [name for name in sections if name]
     yield from _table_problems("", {key: value for key, value in document.items() if key not in names}, top, names)
     for name in names:
-        if name not in document:
-            continue
-        if isinstance(document[name], Mapping):
-            yield from _table_problems(name, document[name], sections[name])
+        values = document.get(name, {})
+        if isinstance(values, Mapping):
+            yield from _table_problems(name, values, sections[name])
         else:
-            yield f"{name}: found {_shown(document[name])}; expected a table [{name}]"
+            yield f"{name}: found {_shown(values)}; expected a table [{name}]"
 
 
 def _table_problems(name: str, values: Mapping[str, Any], table: Table, more: Iterable[str] = ()) -> Iterator[str]:
     prefix = f"{name}." if name else ""
     for key, expected in table.keys.items():
         if expected.required and key not in values:
-            yield f"{prefix}{key}: found nothing; expected {_expected(expected)}"
+            yield f"{prefix}{key}: found nothing; expected {expected.expected}"
     for key, value in values.items():
         known = table.keys.get(key, table.any_key)
         if known is None:
             yield f"{prefix}{key}: {_unknown(key, [*table.keys, *more])}"
-        elif not _fits(value, known):
-            yield f"{prefix}{key}: found {_shown(value)}; expected {_expected(known)}{_meant(value, known.allowed)}"
+        elif not known.fits(value):
+            yield f"{prefix}{key}: found {_shown(value)}; expected {known.expected}{_meant(value, known.allowed)}"
     chosen = [key for key in table.one_of if key in values]
     if len(chosen) > 1:
         yield f"{name}: found {' and '.join(chosen)}; expected at most one of {', '.join(table.one_of)}"
-
-
-def _fits(value: Any, key: Key) -> bool:  # noqa: ANN401 - whatever TOML can hold
-    if key.type is datetime.date:
-        return _is_date(value)
-    if key.type is list:
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    if isinstance(value, bool) or key.type is bool:
-        return isinstance(value, bool) and key.type is bool
-    if isinstance(value, (int, float)):
-        return key.type in (float, type(value)) and _within(value, key)
-    if not isinstance(value, str) or key.type is not str:
-        return False
-    return (not key.allowed or value in key.allowed) and (not key.url or is_link(value))
 
 
 def is_link(value: str) -> bool:
@@ -117,16 +152,6 @@ def _is_date(value: Any) -> bool:  # noqa: ANN401 - whatever TOML can hold
 
 def _within(value: float, key: Key) -> bool:
     return (key.least is None or value >= key.least) and (key.most is None or value <= key.most)
-
-
-def _expected(key: Key) -> str:
-    if key.allowed:
-        return f"one of {', '.join(key.allowed)}"
-    if key.url:
-        return "a link by http or https"
-    bounds = [f"at least {key.least:g}"] if key.least is not None else []
-    bounds += [f"at most {key.most:g}"] if key.most is not None else []
-    return " ".join([_NAMES[key.type], " and ".join(bounds)]).strip()
 
 
 def _unknown(key: str, allowed: list[str]) -> str:

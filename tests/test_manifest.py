@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from explorer import manifest
 from explorer.errors import ManifestError
-from explorer.manifest import KINDS, Models, SplitRule
+from explorer.kinds import KINDS, SECTIONS
+from explorer.manifest import Fetch, Filter, Models, Safety, SplitRule
 from explorer.records import Relation
 
 SHIPPED = Path(__file__).parent.parent / "data_manifests"
@@ -43,6 +45,15 @@ en = "title_en"
 
 [folder]
 recursive = false
+
+[fetch]
+contact = "https://museum.example/bot"
+allow_networks = ["10.20.0.0/16"]
+allow_ports = [8182]
+timeout = 5
+
+[safety]
+blocklist = "blocked.txt"
 """
 
 
@@ -72,6 +83,21 @@ def test_every_key_becomes_a_typed_value() -> None:
     assert found.source == {"recursive": False}
     assert found.date == datetime.date(2024, 5, 1).isoformat()
     assert found.resolve("pictures") == HERE / "pictures"
+    assert found.fetch == Fetch("https://museum.example/bot", 5, allow_networks=("10.20.0.0/16",), allow_ports=(8182,))
+    assert found.contact == "https://museum.example/bot"
+    assert found.safety == Safety(blocklist="blocked.txt")
+    assert parse(
+        'kind = "csv-join"\npath = "."\n[csv-join]\npictures = "a"\nimage_url = "b"\n[filter]\nlanguage = ["en"]'
+    ).filter == Filter(language=("en",))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("fetch", Fetch), ("filter", Filter), ("safety", Safety), ("split", SplitRule), ("models", Models)],
+)
+def test_a_table_of_the_schema_and_its_dataclass_have_the_same_keys(name: str, settings: type) -> None:
+    """No key is checked and then dropped, and none is kept that no manifest may have."""
+    assert {each.name for each in fields(settings)} == set(SECTIONS[name].keys)
 
 
 def test_the_vae_is_the_generators_unless_it_is_named() -> None:
@@ -91,7 +117,10 @@ def test_name_and_title_fall_back_to_the_kind() -> None:
     ("text", "words"),
     [
         ("", "kind: found nothing; expected one of"),
-        ('kind = "opnmoji"', "kind: found 'opnmoji'; expected one of openmoji, folder; did you mean openmoji?"),
+        (
+            'kind = "opnmoji"',
+            "kind: found 'opnmoji'; expected one of openmoji, folder, parquet-urls, csv-join, huggingface,",
+        ),
         ("kind = 3", "kind: found 3; expected one of"),
         ('kind = "openmoji"\nlicense = "MIT"', "license: found an unknown key; did you mean licence?"),
         ('kind = "openmoji"\n[model]\nclip = "demo"', "model: found an unknown key; did you mean models?"),
@@ -114,8 +143,28 @@ def test_name_and_title_fall_back_to_the_kind() -> None:
             'kind = "folder"\npath = "."\n[folder]\nrecursiv = true',
             "folder.recursiv: found an unknown key; did you",
         ),
-        ('kind = "openmoji"\n[folder]\nrecursive = true', "folder: found an unknown key; expected one of"),
+        ('kind = "openmoji"\n[folder]\nrecursive = true', "folder: found the table of kind folder; expected"),
         ("kind = ", "test.toml: not TOML"),
+        (
+            'kind = "openmoji"\n[fetch]\nallow_networks = ["10.0.0.0/8", "museum"]',
+            "fetch.allow_networks: found ['10.0.0.0/8', 'museum']; expected a list of texts, each a network such as",
+        ),
+        (
+            'kind = "openmoji"\n[fetch]\nallow_ports = [0]',
+            "expected a list of whole numbers at least 1 and at most 65535",
+        ),
+        (
+            'kind = "openmoji"\n[fetch]\nallow_ports = [true]',
+            "fetch.allow_ports: found [True]; expected a list of whole",
+        ),
+        ('kind = "openmoji"\n[fetch]\nhonour_robots = false', "found an unknown key; did you mean honor_robots?"),
+        ('kind = "folder"\npath = "."\n[filter]\nwidth_min = 3', "filter: found a table; expected none: kind folder"),
+        ('kind = "csv-join"\npath = "."', "csv-join.pictures: found nothing; expected a text (1 more: manifest check"),
+        ('kind = "embeddings"\npath = "."', "models.clip: found nothing; expected the open_clip model of the vectors"),
+        (
+            'kind = "embeddings"\npath = "."\n[models]\nclip = "a/b"\nvae = "c/d"',
+            "models.vae: found 'c/d'; expected nothing: kind embeddings encodes no picture",
+        ),
     ],
 )
 def test_a_fault_names_key_found_and_expected(text: str, words: str) -> None:
@@ -160,6 +209,10 @@ texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
     generators=st.lists(texts, max_size=3),
     share=st.floats(0, 1),
     captions=st.dictionaries(texts, texts, max_size=3),
+    fetch=st.fixed_dictionaries(
+        {}, optional={"contact": texts, "delay": st.floats(0, 9), "allow_ports": st.lists(st.integers(1, 65_535))}
+    ),
+    kept=st.fixed_dictionaries({}, optional={"language": st.lists(texts), "width_min": st.integers(1, 999)}),
 )
 def test_a_written_manifest_reads_back_the_same(
     kind: str,
@@ -168,9 +221,13 @@ def test_a_written_manifest_reads_back_the_same(
     generators: list[str],
     share: float,
     captions: dict[str, str],
+    fetch: dict[str, object],
+    kept: dict[str, object],
 ) -> None:
     """`dumps` and `to_dict` lose nothing, whatever the texts are."""
     document = {"kind": kind, "path": "p", **plain, "captions": captions, "split": {"share": share}}
+    document[kind] = {name: "x" for name, key in KINDS[kind].keys.items() if key.required}
+    document |= {"models": {"clip": "a/b"}, "fetch": fetch} | ({"filter": kept} if KINDS[kind].filters else {})
     document["training"] = {"relation": relation.value, "generators": generators}
     found = manifest.from_dict(document, base=HERE, file="test.toml")
     assert manifest.parse(manifest.dumps(found), base=HERE, file="test.toml") == found
