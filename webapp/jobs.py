@@ -72,6 +72,7 @@ class Studio:
         self._capacity = capacity
         self._waiting: deque[Job] = deque()
         self._run: Run | None = None
+        self._ended: Run | None = None  # the last one: a browser may still ask for a step that it has just heard of
         self._closing = False
         self._changed = Condition()
         self._worker = Thread(target=self._work, name="studio", daemon=True)
@@ -141,10 +142,11 @@ class Studio:
         return None
 
     def preview(self, job: str, step: int) -> bytes | None:
-        """The picture after a step (1-based) as WebP, from the running job or from the workspace."""
+        """The picture after a step (1-based) as WebP, from the running job, the last one, or the workspace."""
         with self._changed:
-            if self._run and self._run.job.id == job:
-                return self._run.preview(step)
+            in_memory = next((run for run in (self._run, self._ended) if run and run.job.id == job), None)
+        if in_memory:
+            return in_memory.preview(step)
         found = self.workspace.job(job)
         return self.workspace.preview(found.generation, step) if found and found.generation is not None else None
 
@@ -187,7 +189,7 @@ class Studio:
                 # The workspace cannot be written to (a full disk): the job is lost, the others may have more luck.
                 log.exception("what became of job %s could not be written down", run.job.id)
             with self._changed:
-                self._run = None
+                self._ended, self._run = run, None
 
     def _next(self) -> Run | None:
         """Wait for a job; None when the studio closes."""
