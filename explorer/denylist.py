@@ -1,6 +1,8 @@
 """Takedowns: which pictures an atlas must no longer show, kept as hashes so that the list names nobody.
 
-A line of `denylist.jsonl` is `{"kind", "sha256", "at"}`: the sha256 of a value in its normal form.
+A line of `denylist.jsonl` is `{"kind", "sha256", "at"}`: the sha256 of a value in its normal form, and when it was
+denied. A link's normal form has `https` for `http`, the host in lower case and as IDNA writes it, no default port, no
+name before an @, no fragment, and percent signs for what no link may hold; so one picture under two spellings is one.
 """
 
 from __future__ import annotations
@@ -8,11 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit
+
+from filelock import FileLock
 
 from explorer.errors import AtlasError
+from explorer.layout import AtlasPaths, write_atomic
 
 
 class DenyKind(StrEnum):
@@ -30,31 +38,36 @@ Denylist = Mapping[DenyKind, frozenset[str]]
 COLUMNS: Mapping[DenyKind, tuple[str, ...]] = {
     DenyKind.KEY: ("key",),
     DenyKind.URL: ("image_url", "page_url"),
-    DenyKind.HOST: ("host",),
+    DenyKind.HOST: ("host", "image_url", "page_url"),
     DenyKind.SHA256: ("sha256",),
 }
-"""The columns of `records.parquet` that a kind is held against."""
+"""The columns of `records.parquet` that a kind is held against; of a link, a host is its host."""
+
+_SAFE_IN_LINK = "%/:=&?~+!$,;'@()*[]"
+_REMEMBERED = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Takedown:
+    """One thing to deny, in plain words."""
+
+    kind: DenyKind
+    value: str
 
 
 def normal(kind: DenyKind, value: str) -> str:
-    """The form of a value that is hashed: scheme and host in lower case, no fragment, no space around."""
+    """The form of a value that is hashed; of a link, a host is its host."""
     value = value.strip()
-    if kind is DenyKind.KEY:
-        return value
     if kind is DenyKind.HOST:
-        return value.lower().rstrip(".")
+        return _host(value)
     if kind is DenyKind.SHA256:
         return value.lower()
-    try:
-        parts = urlsplit(value)
-    except ValueError:  # no URL, such as an unclosed bracket: its own text is all there is to compare
-        return value
-    return urlunsplit((parts.scheme.lower(), parts.netloc.lower(), parts.path or "/", parts.query, ""))
+    return _link(value) if kind is DenyKind.URL else value
 
 
 def hashed(kind: DenyKind, value: str) -> str:
     """Return the sha256 of a value's normal form, hex."""
-    return hashlib.sha256(normal(kind, value).encode("utf-8", "surrogatepass")).hexdigest()
+    return _digest(normal(kind, value))
 
 
 def read(path: Path) -> Denylist:
@@ -73,18 +86,87 @@ def read(path: Path) -> Denylist:
     return {kind: frozenset(values) for kind, values in found.items()}
 
 
+def add(paths: AtlasPaths, takedowns: Iterable[Takedown]) -> int:
+    """Deny, and have it on the disk before returning; what is denied already is not written twice.
+
+    It needs no quiet atlas: a reader obeys at its next answer, a running build goes on.
+
+    Returns:
+        how many lines are new.
+
+    Raises:
+        AtlasError: the list that is there is damaged.
+    """
+    paths.build.mkdir(parents=True, exist_ok=True)
+    with FileLock(paths.build / "denylist.lock"):
+        known, lines = read(paths.denylist), _lines(paths.denylist)
+        wanted = {(each.kind, hashed(each.kind, each.value)): None for each in takedowns}
+        new = [(kind, digest) for kind, digest in wanted if digest not in known.get(kind, frozenset())]
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        lines += [json.dumps({"kind": kind.value, "sha256": digest, "at": at}) for kind, digest in new]
+        if new:
+            write_atomic(paths.denylist, "".join(f"{line}\n" for line in lines).encode())
+    return len(new)
+
+
 def is_denied(denylist: Denylist, kind: DenyKind, values: Iterable[str | None]) -> Iterator[bool]:
     """Whether each value is denied; a denied host takes its subdomains with it."""
     denied = denylist.get(kind, frozenset())
+
+    @lru_cache(_REMEMBERED)
+    def holds(form: str) -> bool:
+        return any(_digest(each) in denied for each in _forms(kind, form))
+
     for value in values:
-        yield value is not None and any(hashed(kind, form) in denied for form in _forms(kind, value))
+        yield bool(denied) and value is not None and holds(normal(kind, value))
 
 
-def _forms(kind: DenyKind, value: str) -> Iterator[str]:
-    yield value
+def denies(denylist: Denylist, kind: DenyKind, value: str | None) -> bool:
+    """Whether one value is denied."""
+    return next(is_denied(denylist, kind, [value]))
+
+
+def denies_link(denylist: Denylist, link: str | None) -> bool:
+    """Whether a link is denied, by itself or by its host."""
+    return denies(denylist, DenyKind.URL, link) or denies(denylist, DenyKind.HOST, link)
+
+
+def _link(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:  # no link, such as an unclosed bracket: its own text is all there is to compare
+        return value
+    scheme = "https" if parts.scheme == "http" else parts.scheme
+    place = "" if port in (None, 80, 443) else f":{port}"
+    path = quote(parts.path or "/", safe=_SAFE_IN_LINK, errors="surrogatepass")
+    query = quote(parts.query, safe=_SAFE_IN_LINK, errors="surrogatepass")
+    return f"{scheme}://{_host(parts.hostname or '')}{place}{path}" + (f"?{query}" if query else "")
+
+
+def _host(value: str) -> str:
+    """A host's name, or that of a link."""
+    if "://" in value:
+        try:
+            value = urlsplit(value).hostname or ""
+        except ValueError:
+            return value
+    value = value.lower().rstrip(".")
+    try:
+        return value.encode("idna").decode()
+    except UnicodeError:
+        return value
+
+
+def _forms(kind: DenyKind, form: str) -> Iterator[str]:
+    yield form
     if kind is DenyKind.HOST:
-        labels = value.split(".")
+        labels = form.split(".")
         yield from (".".join(labels[start:]) for start in range(1, len(labels) - 1))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _lines(path: Path) -> list[str]:
