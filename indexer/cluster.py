@@ -88,9 +88,9 @@ def find(
     """
     cluster = np.full(len(points), NONE, dtype=np.int32)
     cluster[train] = _density(points[train], options)
-    cluster = _by_size(_joined(cluster, neighbors, options.joining))
+    cluster = _by_size(joined(cluster, neighbors, options.joining))
     members = {
-        number: _central_first(np.flatnonzero(cluster == number), points, families)
+        number: central_first(np.flatnonzero(cluster == number), points, families)
         for number in range(int(cluster.max()) + 1)
     }
     named = labels(
@@ -122,8 +122,8 @@ def _density(points: npt.NDArray[np.float32], options: ClusterOptions) -> npt.ND
     return np.asarray(model.fit_predict(points.astype(np.float64)))
 
 
-def _joined(cluster: npt.NDArray[np.int32], neighbors: npt.NDArray[np.int32], share: float) -> npt.NDArray[np.int32]:
-    """Clusters, with the rows that had none and whose neighbors, `share` of them or more, are in one."""
+def joined(cluster: npt.NDArray[np.int32], neighbors: npt.NDArray[np.int32], share: float) -> npt.NDArray[np.int32]:
+    """Clusters (n,), with the rows that had none and whose neighbors (n, k), `share` of them or more, are in one."""
     outside = np.flatnonzero(cluster == NONE)
     is_near = neighbors[outside] >= 0
     around = np.where(is_near, cluster[neighbors[outside]], NONE)
@@ -144,7 +144,7 @@ def _by_size(cluster: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     return rank[cluster]
 
 
-def _central_first(
+def central_first(
     rows: npt.NDArray[np.int64], points: npt.NDArray[np.float32], families: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.int64]:
     """The rows of a cluster by their distance to where it is densest; the first of each family, then the others."""

@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from explorer.layout import AtlasPaths, VersionPaths, write_table
 
 FIRST = 1
-_SCHEMA = pa.schema([("key_hash", pa.binary(16)), ("id", pa.int64())])
+_SCHEMA = pa.schema([("key_hash", pa.binary(16)), ("id", pa.int64()), ("forgotten", pa.bool_())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +31,25 @@ class Ledger:
     Attributes:
         ids: hash of a key -> its id.
         following: the id that the next new key gets.
+        forgotten: the ids of pictures that were taken down and removed.
     """
 
     ids: Mapping[bytes, int]
     following: int = FIRST
+    forgotten: frozenset[int] = frozenset()
 
     @classmethod
     def read(cls, paths: AtlasPaths) -> Ledger:
         """The ledger of an atlas: of every version there is, so that one damaged version gives no id away again."""
         ids: dict[bytes, int] = {}
+        forgotten: set[int] = set()
         for folder in sorted(paths.versions.glob("[!.]*")):
             with suppress(OSError, pa.ArrowException):
                 table = pq.read_table(_path(VersionPaths(folder)))
                 ids |= zip(table["key_hash"].to_pylist(), table["id"].to_pylist(), strict=True)
-        return cls(ids, max(ids.values(), default=FIRST - 1) + 1)
+                if "forgotten" in table.column_names:
+                    forgotten.update(table.filter(pc.field("forgotten"))["id"].to_pylist())
+        return cls(ids, max(ids.values(), default=FIRST - 1) + 1, frozenset(forgotten))
 
     def with_keys(self, kind: str, keys: Iterable[str]) -> Ledger:
         """The ledger with an id for each of these keys."""
@@ -52,7 +58,11 @@ class Ledger:
         for key in keys:
             if ids.setdefault(key_hash(kind, key), following) == following:
                 following += 1
-        return Ledger(ids, following)
+        return Ledger(ids, following, self.forgotten)
+
+    def without(self, ids: Iterable[int]) -> Ledger:
+        """The ledger that knows these pictures as removed; their ids stay theirs."""
+        return Ledger(self.ids, self.following, self.forgotten | set(ids))
 
     def of(self, kind: str, keys: Iterable[str]) -> npt.NDArray[np.int64]:
         """The ids of keys that it has, int64 (n,)."""
@@ -60,7 +70,10 @@ class Ledger:
 
     def write(self, version: VersionPaths) -> None:
         """Keep it in a version."""
-        rows = [{"key_hash": hashed, "id": identity} for hashed, identity in self.ids.items()]
+        rows = [
+            {"key_hash": hashed, "id": identity, "forgotten": identity in self.forgotten}
+            for hashed, identity in self.ids.items()
+        ]
         write_table(_path(version), pa.Table.from_pylist(rows, schema=_SCHEMA))
 
 

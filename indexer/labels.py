@@ -80,6 +80,20 @@ def labels(clusters: Mapping[int, Sequence[Member]]) -> dict[int, str]:
     return named
 
 
+def is_borne(label: str, texts: Sequence[PictureText]) -> bool:
+    """Whether a label says nothing but what one of these pictures says, so that it may go on without the others."""
+    if re.fullmatch(r"group \d+", label):
+        return True
+    phrases, _, title = label.removesuffix(")").partition(" (") if label.endswith(")") else (label, "", "")
+    by_phrases = all(any(phrase in text.phrases for text in texts) for phrase in phrases.split(", "))
+    return (by_phrases and _is_said(title, texts)) or (label.startswith("like ") and _is_said(label[5:], texts))
+
+
+def _is_said(title: str, texts: Sequence[PictureText]) -> bool:
+    """Whether a caption holds a title, which may be its beginning."""
+    return not title or any(title.removesuffix("…") in text.caption for text in texts)
+
+
 @dataclass(frozen=True, slots=True)
 class _Scale:
     """What the corpus says of its phrases.

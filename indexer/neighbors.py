@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,19 +34,30 @@ class Neighbors:
         return np.maximum(1 - self.similarities, 0, dtype=np.float32)
 
 
-def find(vectors: npt.NDArray[np.float16], train: npt.NDArray[np.bool_], k: int) -> Neighbors:
+def find(
+    vectors: npt.NDArray[np.float16],
+    train: npt.NDArray[np.bool_],
+    k: int,
+    asked: npt.NDArray[np.integer[Any]] | None = None,
+) -> Neighbors:
     """Find them, exactly.
 
     Args:
         vectors: float16 (n, d), unit length.
         train: bool (n,).
         k: how many.
+        asked: rows (q,) whose neighbors to find; None = all.
     """
+    asked = np.arange(len(vectors)) if asked is None else asked
     makers = np.flatnonzero(train)
     found = min(k + 1, len(makers))
-    similarities, places = knn(vectors[makers], vectors, found)
+    if not found or not len(asked):
+        return Neighbors(
+            np.full((len(asked), k), NO_ROW, dtype=np.int32), np.full((len(asked), k), -np.inf, dtype=np.float32)
+        )
+    similarities, places = knn(vectors[makers], vectors[asked], found)
     rows = makers[places].astype(np.int32)
-    is_self = rows == np.arange(len(vectors), dtype=np.int32)[:, None]
+    is_self = rows == asked[:, None]
     # A picture with k twins may not be among its own nearest; then its last neighbor goes instead of itself.
     is_self[~is_self.any(axis=1) & (found > k), -1] = True
     order = np.argsort(is_self, axis=1, kind="stable")
