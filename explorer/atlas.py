@@ -5,7 +5,6 @@ Reading needs numpy, pyarrow and DuckDB; no model and no search index is loaded 
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -14,20 +13,18 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from explorer import denylist, verify
+from explorer import cache, denylist, verify
 from explorer.errors import AtlasError, QueryError
 from explorer.layout import AtlasPaths, VersionPaths, record_of
 from explorer.manifest import Manifest, from_dict
 from explorer.records import Cluster, Record, Space, Split
+from explorer.safety import flags
 from explorer.spaces import SpaceData, load_space
 from explorer.table import RecordsTable
-
-_APPLICATION = "latent-explorer"
 
 
 class Atlas:
@@ -42,22 +39,24 @@ class Atlas:
         ids: int64 (n,), id of each row.
         train: bool (n,), whether the row is of the split `train`.
         families: int32 (n,), equal where two rows are of one family; a row without a family is its own.
+        flagged: bool (n,), whether a row is kept behind a blur and out of exports; see `explorer.safety`.
         workspace_dir: where selections, generated pictures and jobs are kept.
         cache_dir: where what can be computed again is kept.
     """
 
     def __init__(
-        self, paths: AtlasPaths, version: VersionPaths, meta: dict[str, Any], workspace: Path, cache: Path
+        self, paths: AtlasPaths, version: VersionPaths, meta: dict[str, Any], workspace: Path, cache_dir: Path
     ) -> None:
         """Map the arrays of a version that was held against its `atlas.json`; `Atlas.open` is the way here."""
         self.path, self.version, self.meta = paths.root, version.root.name, meta
-        self.workspace_dir, self.cache_dir = workspace, cache
+        self.workspace_dir, self.cache_dir = workspace, cache_dir
         self.manifest: Manifest = from_dict(meta["manifest"], base=paths.root, file="atlas.json")
         self._paths, self._files = paths, version
-        light = pq.read_table(version.records, columns=["id", "split", "family"])
+        light = pq.read_table(version.records, columns=["id", "split", "family", "punsafe"])
         self.ids: npt.NDArray[np.int64] = light["id"].to_numpy()
         self.train: npt.NDArray[np.bool_] = pc.equal(light["split"], Split.TRAIN.value).to_numpy()
         self.families = _family_codes(light["family"])
+        self.flagged: npt.NDArray[np.bool_] = flags(light["punsafe"].to_numpy(), self.manifest)
         self._by_id = np.argsort(self.ids, kind="stable")
         self.spaces: tuple[str, ...] = tuple(sorted(meta["spaces"], key=lambda name: (name != Space.CLIP, name)))
         self._spaces = {name: load_space(version, name, meta["spaces"][name]) for name in self.spaces}
@@ -98,12 +97,11 @@ class Atlas:
     @classmethod
     def _read(cls, paths: AtlasPaths, version: VersionPaths, workspace: Path | None) -> Self:
         meta = verify.read_meta(version)
-        place = paths.root.resolve()
-        own = f"{place.name}-{hashlib.sha256(str(place).encode()).hexdigest()[:12]}"
-        cache = _writable(paths.cache, platformdirs.user_cache_path(_APPLICATION) / own)
-        verify.hold(version, meta, cache)
-        kept = workspace or _writable(paths.workspace, platformdirs.user_state_path(_APPLICATION) / own / "workspace")
-        return cls(paths, version, meta, kept, cache)
+        folder = _writable(paths.cache, cache.own_cache(paths))
+        verify.hold(version, meta, folder)
+        cache.prune(folder, paths)
+        kept = workspace or _writable(paths.workspace, cache.own_workspace(paths))
+        return cls(paths, version, meta, kept, folder)
 
     def __len__(self) -> int:
         """The number of pictures, denied ones included."""
@@ -175,6 +173,12 @@ class Atlas:
         _ = self.denied
         return self._records.query(sql, parameters)
 
+    def has_thumbnail(self, identity: int) -> bool:
+        """Whether a thumbnail of this picture was kept; an atlas may hold links alone."""
+        ids = self._thumbnails[0]
+        entry = int(np.searchsorted(ids, identity))
+        return entry < len(ids) and bool(ids[entry] == identity)
+
     def thumbnail(self, identity: int) -> bytes:
         """A picture's thumbnail, WebP.
 
@@ -182,11 +186,10 @@ class Atlas:
             QueryError: it is not in the atlas, or has no thumbnail.
         """
         self.row(identity)
-        ids, places = self._thumbnails
-        entry = int(np.searchsorted(ids, identity))
-        if entry == len(ids) or ids[entry] != identity:
+        if not self.has_thumbnail(identity):
             raise QueryError(f"picture {identity} has no thumbnail in this atlas")
-        pack, offset, length = places[entry].tolist()
+        ids, places = self._thumbnails
+        pack, offset, length = places[np.searchsorted(ids, identity)].tolist()
         try:
             with self._files.pack(pack).open("rb") as handle:
                 handle.seek(offset)

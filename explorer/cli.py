@@ -7,7 +7,7 @@ and wrong usage answer at once.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from explorer.atlas import Atlas
     from explorer.models.loader import Models
+    from explorer.search import Mask
 
 Document = dict[str, Any]
 
@@ -57,14 +58,15 @@ def run_search(args: argparse.Namespace) -> Document:
     from explorer import search
 
     atlas, split = _open(args), _split(args)
+    among = _among(atlas, args.filter)
     if args.id is not None:
-        hits = search.search_id(atlas, args.id, args.space, args.k, split)
+        hits = search.search_id(atlas, args.id, args.space, args.k, split, among)
         return {"hits": [to_json(hit) for hit in hits], "notes": []}
     notes, models = _notes(args, atlas, args.space), _models(args, atlas)
     if args.text is not None:
-        hits = search.search_text(atlas, models, args.text, args.k, split)
+        hits = search.search_text(atlas, models, args.text, args.k, split, among)
     else:
-        hits = search.search_image(atlas, models, _picture(args.image), args.space, args.k, split)
+        hits = search.search_image(atlas, models, _picture(args.image), args.space, args.k, split, among)
     return {"hits": [to_json(hit) for hit in hits], "notes": notes}
 
 
@@ -103,20 +105,31 @@ def run_clusters(args: argparse.Namespace) -> Document:
 
 def run_export(args: argparse.Namespace) -> Document:
     """Write rows of the atlas to a file."""
+    if args.cluster is None and args.ids is None and args.search is None and not args.filter:
+        raise UsageError("found nothing to export; expected one of --cluster, --ids, --search and --filter")
     from explorer.export import export
-    from explorer.search import search_text
 
     atlas = _open(args)
-    notes: list[str] = []
+    notes = [] if args.search is None else _notes(args, atlas, Space.CLIP)
+    ids = _chosen(args, atlas, _among(atlas, args.filter))
+    rows = export(atlas, ids, args.format, args.out, space=args.space)
+    if rows < len(ids):
+        notes.append(f"{len(ids) - rows:,} pictures are flagged as unsafe and were left out")
+        args.progress.note(notes[-1])
+    return {"rows": rows, "path": str(args.out.absolute()), "notes": notes}
+
+
+def _chosen(args: argparse.Namespace, atlas: Atlas, among: Mask | None) -> list[int]:
+    """The ids to export: of a cluster, a file or a search, as far as they meet the filters; or of the filters alone."""
+    if args.search is not None:
+        from explorer.search import search_text
+
+        return [hit.id for hit in search_text(atlas, _models(args, atlas), args.search, args.k, _split(args), among)]
     if args.cluster is not None:
         ids = cluster_ids(atlas, args.space, args.cluster)
-    elif args.ids is not None:
-        ids = read_ids(args.ids)
     else:
-        notes = _notes(args, atlas, Space.CLIP)
-        ids = [hit.id for hit in search_text(atlas, _models(args, atlas), args.search, args.k, _split(args))]
-    rows = export(atlas, ids, args.format, args.out, space=args.space)
-    return {"rows": rows, "path": str(args.out.absolute()), "notes": notes}
+        ids = atlas.ids[atlas.allowed(None)].tolist() if args.ids is None else read_ids(args.ids)
+    return ids if among is None else [identity for identity in ids if among[atlas.row(identity)]]
 
 
 def run_status(args: argparse.Namespace) -> Document:
@@ -195,6 +208,7 @@ def _search_words(parser: argparse.ArgumentParser) -> None:
     asked.add_argument("--text", metavar="T", help="words")
     asked.add_argument("--image", type=Path, metavar="FILE", help="a picture: JPEG, PNG, WebP or GIF")
     asked.add_argument("--id", type=int, metavar="N", help="a picture of the atlas; it is left out of the answer")
+    _add_filter(parser)
     _add_space(parser)
     _add_k(parser)
     _add_split(parser)
@@ -214,10 +228,11 @@ def _generate_words(parser: argparse.ArgumentParser) -> None:
 
 
 def _export_words(parser: argparse.ArgumentParser) -> None:
-    which = parser.add_mutually_exclusive_group(required=True)
+    which = parser.add_mutually_exclusive_group()
     which.add_argument("--cluster", type=int, metavar="N", help="a cluster of the space")
     which.add_argument("--ids", type=Path, metavar="FILE", help="ids, one a line")
     which.add_argument("--search", metavar="T", help="the pictures nearest to words")
+    _add_filter(parser)
     parser.add_argument("--format", required=True, choices=FORMATS, help="of the file")
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="the file to write")
     _add_space(parser)
@@ -232,6 +247,16 @@ def _add_space(parser: argparse.ArgumentParser) -> None:
 
 def _add_k(parser: argparse.ArgumentParser, default: int = 12) -> None:
     parser.add_argument("-k", type=int, default=default, metavar="K", help=f"how many (default: {default})")
+
+
+def _add_filter(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--filter",
+        action="append",
+        metavar="F",
+        help='only pictures that meet a condition: COLUMN, one of ~ = != >= <= > <, VALUE, such as "width >= 512", '
+        '"tags ~ cat" or "licence = null" (unknown); several times: all of them',
+    )
 
 
 def _add_split(parser: argparse.ArgumentParser) -> None:
@@ -255,6 +280,13 @@ def _picture(file: Path) -> Image.Image:
         return open_picture(file)
     except PictureError as error:
         raise PictureError(error.reason, f"{file}: {error}") from error
+
+
+def _among(atlas: Atlas, texts: Sequence[str] | None) -> Mask | None:
+    """Which rows the filters leave, None where there are none."""
+    from explorer import filters
+
+    return filters.matching(atlas, filters.parse_all(texts)) if texts else None
 
 
 def _models(args: argparse.Namespace, atlas: Atlas) -> Models:

@@ -2,7 +2,7 @@
 
 Parquet and JSON lines hold every value as it is. A spreadsheet may run a cell of a CSV as a formula, so there a text
 that could be one gets an apostrophe in front (OWASP, "CSV Injection"); `csv_text` takes it off again. Links other than
-http and https are left out everywhere.
+http and https are left out everywhere, and so are pictures that are flagged as unsafe.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from explorer.atlas import Atlas
 from explorer.errors import QueryError
 from explorer.layout import replacing
+from explorer.links import web_link
 from explorer.records import Record, Space
-from explorer.schema import is_link
 from explorer.spaces import SpaceData
 
 _BATCH = 4096
@@ -57,7 +58,7 @@ class _Source:
         values: Row = {"id": record.id, "key": record.key, "caption": record.caption}
         values |= {"captions": dict(record.captions), "tags": list(record.tags)}
         values |= {name: getattr(record, name) for name in _TEXTS}
-        values |= {name: None for name in _LINKS if values[name] is None or not is_link(values[name])}
+        values |= {name: web_link(values[name]) for name in _LINKS}
         values["split"] = record.split.value
         values |= zip(_axes(self.data.name), self.data.points[row].tolist(), strict=True)
         cluster = int(self.data.cluster[row])
@@ -68,7 +69,7 @@ class _Source:
 def export(
     atlas: Atlas, ids: Sequence[int], format: str, out: Path | str | BinaryIO, *, space: str = Space.CLIP
 ) -> int:
-    """Write pictures of an atlas, one row each, in the order given.
+    """Write pictures of an atlas, one row each, in the order given; flagged ones are left out.
 
     Args:
         atlas: where they are.
@@ -78,7 +79,7 @@ def export(
         space: whose map and clusters the rows tell of.
 
     Returns:
-        the number of rows.
+        the number of rows; what `ids` has more of is flagged.
 
     Raises:
         QueryError: the format, the space or an id is unknown, or the file cannot be written.
@@ -86,9 +87,9 @@ def export(
     write = _WRITERS.get(format)
     if write is None:
         raise QueryError(f"found format {format[:40]!r}; expected one of {', '.join(FORMATS)}")
-    ids = [int(identity) for identity in ids]
     data = atlas.space(space)
-    atlas.rows(ids)
+    wanted = np.asarray(ids, dtype=np.int64)
+    ids = wanted[~atlas.flagged[atlas.rows(wanted)]].tolist()
     labels = {cluster.cluster: cluster.label for cluster in atlas.clusters(space) if cluster.level == 0}
     extra = _extra_types(atlas, ids)
     source = _Source(atlas, data, labels, tuple(extra))

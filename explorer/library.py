@@ -10,12 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-from explorer import atlas, provenance, search
+from explorer import atlas, filters, provenance, search
 from explorer.export import export
 from explorer.models.loader import Models
 from explorer.records import Hit, Landing, Space, Split
+from explorer.search import Mask
 
 
 class Atlas(atlas.Atlas):
@@ -26,21 +29,37 @@ class Atlas(atlas.Atlas):
         """The models that the atlas was made with."""
         return Models(self)
 
-    def search_text(self, text: str, k: int = 12, split: Split | None = Split.TRAIN) -> tuple[Hit, ...]:
+    def matching(self, *conditions: str) -> npt.NDArray[np.bool_]:
+        """Which rows meet conditions such as "width >= 512"; for `among` of a search. See `explorer.filters`."""
+        return filters.matching(self, filters.parse_all(conditions))
+
+    def search_text(
+        self, text: str, k: int = 12, split: Split | None = Split.TRAIN, among: Mask | None = None
+    ) -> tuple[Hit, ...]:
         """The pictures nearest to some words; see `explorer.search.search_text`."""
-        return search.search_text(self, self.models, text, k, split)
+        return search.search_text(self, self.models, text, k, split, among)
 
     def search_image(
-        self, picture: Image.Image, k: int = 12, space: str = Space.CLIP, split: Split | None = Split.TRAIN
+        self,
+        picture: Image.Image,
+        k: int = 12,
+        space: str = Space.CLIP,
+        split: Split | None = Split.TRAIN,
+        among: Mask | None = None,
     ) -> tuple[Hit, ...]:
         """The pictures nearest to a picture; see `explorer.search.search_image`."""
-        return search.search_image(self, self.models, picture, space, k, split)
+        return search.search_image(self, self.models, picture, space, k, split, among)
 
     def search_id(
-        self, identity: int, k: int = 12, space: str = Space.CLIP, split: Split | None = Split.TRAIN
+        self,
+        identity: int,
+        k: int = 12,
+        space: str = Space.CLIP,
+        split: Split | None = Split.TRAIN,
+        among: Mask | None = None,
     ) -> tuple[Hit, ...]:
         """The pictures nearest to one of the atlas, itself left out; see `explorer.search.search_id`."""
-        return search.search_id(self, identity, space, k, split)
+        return search.search_id(self, identity, space, k, split, among)
 
     def locate(self, picture: Image.Image, k: int = 12) -> Landing:
         """Where any picture lands; see `explorer.provenance.locate`."""

@@ -92,6 +92,7 @@ class Hit:
             this; None for text queries.
         point: its place on the map of the space that was asked.
         cluster: its cluster there; None outside all clusters.
+        flagged: whether it is to be shown behind a blur; see `explorer.safety`.
     """
 
     id: int
@@ -105,6 +106,7 @@ class Hit:
     point: Point
     cluster: int | None
     family: str | None = None
+    flagged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ rounding of float32 sums.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 import weakref
@@ -21,6 +20,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from explorer.atlas import Atlas
+from explorer.cache import index_file
 from explorer.errors import QueryError
 from explorer.layout import replacing, write_atomic
 from explorer.records import Hit, Point, Space, Split
@@ -28,6 +28,8 @@ from explorer.spaces import SpaceData
 from explorer.verify import checksum
 
 Vectors = npt.NDArray[np.float16] | npt.NDArray[np.float32] | npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+"""Which rows may be found, bool (n,); `explorer.filters.matching` makes one."""
 
 MAX_K = 10_000
 MAX_TEXT = 2_000
@@ -118,8 +120,7 @@ class VectorIndex:
         """Read the index from the atlas's cache, or build it there where it is missing or damaged."""
         data = atlas.space(space)
         digest = atlas.meta["files"][f"{space}/vectors.npy"]["sha256"]
-        key = hashlib.sha256(f"{digest} {_SETTINGS} faiss {faiss.__version__}".encode()).hexdigest()
-        path = atlas.cache_dir / f"{space}-{key[:32]}.faiss"
+        path = index_file(atlas.cache_dir, space, digest, f"{_SETTINGS} faiss {faiss.__version__}")
         index = _cached(path, data)
         if index is None:
             index = _built(data)
@@ -193,21 +194,33 @@ def hits(
             point=_point(data, row),
             cluster=int(data.cluster[row]) if data.cluster[row] >= 0 else None,
             family=record.family,
+            flagged=bool(atlas.flagged[row]),
         )
         for record, row, similarity, nearness in zip(records, rows, similarities, percentiles, strict=True)
     )
 
 
 def search_vector(
-    atlas: Atlas, space: str, vector: Vectors, k: int = 12, split: Split | None = Split.TRAIN, percentile: bool = True
+    atlas: Atlas,
+    space: str,
+    vector: Vectors,
+    k: int = 12,
+    split: Split | None = Split.TRAIN,
+    percentile: bool = True,
+    among: Mask | None = None,
 ) -> tuple[Hit, ...]:
-    """The pictures nearest to a vector (d,) of any length; `split` None = both."""
-    similarities, rows = VectorIndex.open(atlas, space).search(vector, k, atlas.allowed(split))
+    """The pictures nearest to a vector (d,) of any length; `split` None = both, `among` None = all."""
+    similarities, rows = VectorIndex.open(atlas, space).search(vector, k, _allowed(atlas, split, among))
     return hits(atlas, space, similarities[0], rows[0], percentile)
 
 
 def search_text(
-    atlas: Atlas, models: Encoders, text: str, k: int = 12, split: Split | None = Split.TRAIN
+    atlas: Atlas,
+    models: Encoders,
+    text: str,
+    k: int = 12,
+    split: Split | None = Split.TRAIN,
+    among: Mask | None = None,
 ) -> tuple[Hit, ...]:
     """The pictures nearest to some words, in `clip`; their percentiles are None.
 
@@ -217,7 +230,7 @@ def search_text(
     atlas.space(Space.CLIP)
     if not text.strip() or len(text) > MAX_TEXT:
         raise QueryError(f"found a text of {len(text.strip()):,} characters; expected 1 to {MAX_TEXT:,}")
-    return search_vector(atlas, Space.CLIP, models.clip().embed_texts([text]), k, split, percentile=False)
+    return search_vector(atlas, Space.CLIP, models.clip().embed_texts([text]), k, split, percentile=False, among=among)
 
 
 def search_image(
@@ -227,17 +240,23 @@ def search_image(
     space: str = Space.CLIP,
     k: int = 12,
     split: Split | None = Split.TRAIN,
+    among: Mask | None = None,
 ) -> tuple[Hit, ...]:
     """The pictures nearest to a picture; QueryError where the atlas has no such space."""
-    return search_vector(atlas, space, picture_vectors(atlas, models, space, [picture]), k, split)
+    return search_vector(atlas, space, picture_vectors(atlas, models, space, [picture]), k, split, among=among)
 
 
 def search_id(
-    atlas: Atlas, identity: int, space: str = Space.CLIP, k: int = 12, split: Split | None = Split.TRAIN
+    atlas: Atlas,
+    identity: int,
+    space: str = Space.CLIP,
+    k: int = 12,
+    split: Split | None = Split.TRAIN,
+    among: Mask | None = None,
 ) -> tuple[Hit, ...]:
     """The pictures nearest to one of the atlas, itself left out; QueryError where there is no such picture or space."""
     row = atlas.row(identity)
-    allowed = atlas.allowed(split)
+    allowed = _allowed(atlas, split, among)
     allowed[row] = False
     similarities, rows = VectorIndex.open(atlas, space).search(atlas.space(space).vectors[row], k, allowed)
     return hits(atlas, space, similarities[0], rows[0])
@@ -249,6 +268,11 @@ def picture_vectors(atlas: Atlas, models: Encoders, space: str, pictures: list[I
     if data.name == Space.CLIP:
         return normalized(models.clip().embed_pictures(pictures))
     return normalized(models.vae().pooled(pictures) - data.mean)
+
+
+def _allowed(atlas: Atlas, split: Split | None, among: Mask | None) -> Mask:
+    allowed = atlas.allowed(split)
+    return allowed if among is None else allowed & among
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from webapp.cli import main
 
 HIT = {
     "id", "similarity", "percentile", "split", "caption", "image_url", "page_url", "licence", "point", "cluster",
-    "family",
+    "family", "flagged",
 }  # fmt: skip
 
 Ask = Callable[..., dict[str, Any]]
@@ -173,6 +174,40 @@ def test_export_of_a_cluster_of_ids_and_of_words(small_atlas: Path, tiny_atlas: 
     ask("export", tiny_atlas, "--search", "a", "-k", 3, "--format", "jsonl", "--out", tmp_path / "words.jsonl")
     hits = ask("search", tiny_atlas, "--text", "a", "-k", 3)["hits"]
     assert _ids(tmp_path / "words.jsonl") == [hit["id"] for hit in hits]
+
+
+def test_filters_narrow_a_search_and_an_export(
+    tiny_atlas: Path, tmp_path: Path, ask: Ask, misuse: Callable[..., str], refuse: Callable[..., str]
+) -> None:
+    """`--filter` leaves what meets it, of a search by words or by id and of every export; alone it exports its rows."""
+    atlas = Atlas.open(tiny_atlas)
+    red = [record.id for record in atlas.records(atlas.ids) if record.group == "red" and record.extra["year"] < 1906]
+    both = ("--filter", "group = red", "--filter", "extra.year < 1906")
+    for question in (("--text", "a"), ("--id", 1000 + 7 * 30)):
+        hits = ask("search", tiny_atlas, *question, *both, "-k", 60, "--split", "all")["hits"]
+        assert sorted(hit["id"] for hit in hits) == red
+    out = tmp_path / "rows.jsonl"
+    export_to = ("--format", "jsonl", "--out", out)
+    for chosen in ((), ("--cluster", 0)):
+        told = ask("export", tiny_atlas, *chosen, *both, *export_to)
+        assert _ids(out) == red and told["rows"] == len(red)
+    (tmp_path / "ids.txt").write_text(f"1007\n{1000 + 7 * 30}\n1000\n")
+    ask("export", tiny_atlas, "--ids", tmp_path / "ids.txt", *both, *export_to)
+    assert _ids(out) == [1007, 1000]
+    assert "nothing to export; expected one of --cluster, --ids, --search and --filter" in misuse(
+        "export", tiny_atlas, *export_to
+    )
+    assert "this atlas has no column 'yaer'" in refuse("search", tiny_atlas, "--id", 1000, "--filter", "yaer < 1")
+
+
+def test_flagged_pictures_are_left_out_of_an_export_and_counted(tmp_path: Path, ask: Ask) -> None:
+    """The note says how many; a search still finds them, and says that they are flagged."""
+    path = SmallAtlas(change=lambda record: replace(record, punsafe=0.9 if record.group == "red" else None)).write(
+        tmp_path / "spoiled"
+    )
+    told = ask("export", path, "--filter", "group != blue", "--format", "csv", "--out", tmp_path / "rows.csv")
+    assert (told["rows"], told["notes"]) == (40, ["10 pictures are flagged as unsafe and were left out"])
+    assert all(hit["flagged"] is (hit["caption"][:3] == "red") for hit in ask("search", path, "--id", 1000)["hits"])
 
 
 def _ids(file: Path) -> list[int]:
