@@ -110,6 +110,9 @@ class PictureError(ExplorerError):
         super().__init__(message)
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[PictureError], tuple[RejectReason, str]]:
+        return type(self), (self.reason, str(self))
+
 
 class BuildError(ExplorerError):
     """A build cannot start, go on, or be published."""

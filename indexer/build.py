@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from explorer import manifest as manifests
+from explorer.decoding import Workers
 from explorer.errors import BuildError
 from explorer.layout import SCHEMA, AtlasPaths, VersionPaths
 from explorer.manifest import Manifest
@@ -27,9 +28,11 @@ from indexer.lock import writing
 from indexer.plan import LIBRARIES, BuildOptions, Plan
 from indexer.project import Layout
 from indexer.publish import live, publish, tidy
+from indexer.reading import SourceReader, Work
 from indexer.sources import open_source
 from indexer.spaces import SpaceStages
 from indexer.stages import StageStore, libraries
+from indexer.timings import Timings
 from indexer.version import write_version
 
 _STAGES = ("vectors", "neighbors", "baseline", "map", "clusters")
@@ -145,19 +148,27 @@ class _Build:
         """The shards, encoded now where they are not yet."""
         todo = [shard.rows for shard in self._plan.shards if not self._store.has("encode", shard.inputs)]
         encoders = self._models.load() if todo else ()
-        outcomes = self._progress.track(
-            encode.encode(self._source, todo, encoders, self._plan.options.encode),
-            stage="encode",
-            total=sum(len(rows) for rows in todo),
-        )
-        shards = []
-        for shard in self._plan.shards:
-            size = len(shard.rows)
+        reader, timings, shards = SourceReader(self._source), Timings(), []
+        with Workers(preload=("indexer.prepared", self._source.decoder.__module__)) as workers:
+            outcomes = self._progress.track(
+                encode.encode(
+                    [Work(rows, reader) for rows in todo],
+                    self._source.decoder,
+                    encoders,
+                    self._plan.options.encode,
+                    workers=workers,
+                    timings=timings,
+                ),
+                stage="encode",
+                total=sum(len(rows) for rows in todo),
+            )
+            for shard in self._plan.shards:
+                size = len(shard.rows)
 
-            def make(folder: Path, size: int = size) -> None:
-                encode.save(folder, islice(outcomes, size), encoders)
+                def make(folder: Path, size: int = size) -> None:
+                    encode.save(folder, islice(outcomes, size), encoders, timings)
 
-            shards.append(encode.load(self._store.result("encode", shard.inputs, make)))
+                shards.append(encode.load(self._store.result("encode", shard.inputs, make)))
         return shards
 
     def _spaces(self, encoded: Encoded) -> list[SpaceStages]:

@@ -2,36 +2,45 @@
 
 The pictures go in shards. A shard ends where a key's hash says so, so that new pictures in the middle of a corpus
 change the shards around them and no others; each is saved under a key of all that its result depends on.
+
+Three hands work at a time: a thread reads files and passes them to worker processes that decode them, a thread stacks
+what comes back, and whoever asks for the outcomes runs the models.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import threading
-from collections import deque
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
+from explorer.decoding import Workers
 from explorer.errors import PictureError, RejectReason
-from explorer.layout import write_array, write_table
-from explorer.pictures import perceptual_hash, thumbnail_webp
+from explorer.layout import write_array, write_atomic, write_table
 from explorer.records import Space
+from indexer.ahead import Ahead, Room
+from indexer.batches import Batches
 from indexer.encoders import Encoder
-from indexer.sources.base import Source, SourceRow
+from indexer.prepared import Prepared, prepare
+from indexer.reading import Work
+from indexer.sources.base import Decoder, SourceRow
 from indexer.thumbnails import PACK, PackedThumbnails, write_pack
+from indexer.timings import Spent, Timings
 
-REVISION = 1
+REVISION = 2
 """Raised when the same pictures would give another result; part of a shard's key."""
+_IN_FLIGHT = 256 * 1024 * 1024
+"""Bytes of files that wait to be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +49,14 @@ class EncodeOptions:
 
     Attributes:
         shard: at most so many rows are lost when a build is killed.
-        batch: pictures that go through a model together.
+        batch: pictures that go through a model together; None = as many as are fast and as there is room for. A model's
+            last bits depend on it, so a build that is to be reproduced needs a number.
         ahead: batches that are decoded while one is in the models.
-        thumbnail: the long side of a thumbnail, pixels.
+        thumbnail: the long side of a thumbnail, pixels; 0 = no thumbnails.
     """
 
     shard: int = 512
-    batch: int = 32
+    batch: int | None = None
     ahead: int = 2
     thumbnail: int = 256
 
@@ -62,6 +72,7 @@ class Outcome:
     phash: str | None = None
     width: int | None = None
     height: int | None = None
+    fetched_at: str | None = None
     thumbnail: bytes = b""
     vectors: Mapping[Space, npt.NDArray[np.float32]] = field(default_factory=dict)
 
@@ -74,11 +85,13 @@ class Shard:
         folder: where it lies.
         outcomes: of every row, without vectors and thumbnails.
         thumbnails: of the encoded rows.
+        timings: what it took.
     """
 
     folder: Path
     outcomes: tuple[Outcome, ...]
     thumbnails: PackedThumbnails
+    timings: Timings
 
     def vectors(self, space: Space) -> npt.NDArray[np.float32]:
         """What a space's model gave for the encoded rows, float32 (m, d)."""
@@ -86,10 +99,11 @@ class Shard:
 
 
 _SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("key", "reason", "detail", "sha256", "phash")]
+    [(name, pa.string()) for name in ("key", "reason", "detail", "sha256", "phash", "fetched_at")]
     + [(name, pa.int32()) for name in ("width", "height", "length")]
 )
-_TEXTS = ("key", "detail", "sha256", "phash", "width", "height")
+_PLAIN = ("key", "detail", "sha256", "phash", "width", "height", "fetched_at")
+_TIMINGS = "timings.json"
 
 
 def cut(rows: Sequence[SourceRow], options: EncodeOptions) -> Iterator[slice]:
@@ -105,56 +119,74 @@ def cut(rows: Sequence[SourceRow], options: EncodeOptions) -> Iterator[slice]:
 
 
 def encode(
-    source: Source, shards: Iterable[Sequence[SourceRow]], encoders: Sequence[Encoder], options: EncodeOptions
+    works: Iterable[Work],
+    decoder: Decoder,
+    encoders: Sequence[Encoder],
+    options: EncodeOptions,
+    *,
+    workers: Workers,
+    timings: Timings,
 ) -> Iterator[Outcome]:
-    """Encode the rows of shards in their order; pictures are decoded in threads, a few batches ahead of the models.
+    """Encode the rows of works in their order.
 
-    A batch never reaches over the end of a shard: a model's last bits depend on what else is in a batch, and a shard is
+    A batch never reaches over the end of a work: a model's last bits depend on what else is in a batch, and a shard is
     to come out the same whether or not the shards before it were done in an earlier run.
+
+    Args:
+        works: pulled ahead of the models, in another thread; may wait for what is being fetched.
+        decoder: the source's.
+        encoders: one a space.
+        options: how.
+        workers: processes to decode in.
+        timings: counts what each outcome took by the time that it is yielded.
     """
-    batches = (shard[at : at + options.batch] for shard in shards for at in range(0, len(shard), options.batch))
-    stopped = threading.Event()
-    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode") as pool:
+    batches = [Batches(encoder, options.batch) for encoder in encoders]
+    size = max(each.size for each in batches)
+    sides = tuple(sorted({encoder.side for encoder in encoders}))
+    feed = _Feed(workers, partial(prepare, decoder, sides, options.thumbnail))
+    with (
+        Ahead(feed.begun(works, size), options.ahead, "read") as begun,
+        Ahead(map(_stacked, begun), 1, "stack") as stacked,
+    ):
+        asked = perf_counter()
+        for stack in stacked:
+            timings.add(stack.timings)
+            timings.decoding.add(perf_counter() - asked, 0)
+            with timings.model.process():
+                outcomes = _embedded(stack, batches)
+            yield from outcomes
+            asked = perf_counter()
 
-        def submit(batch: Sequence[SourceRow]) -> list[Future[_Decoded]]:
-            return [pool.submit(_decode, source, row, encoders, options, stopped) for row in batch]
 
-        try:
-            waiting = deque(submit(batch) for batch in islice(batches, 1 + options.ahead))
-            while waiting:
-                decoded = [future.result() for future in waiting.popleft()]
-                waiting.extend(submit(batch) for batch in islice(batches, 1))
-                yield from _embed(decoded, encoders)
-        finally:
-            stopped.set()
-
-
-def save(folder: Path, outcomes: Iterable[Outcome], encoders: Sequence[Encoder]) -> None:
-    """Write a shard into an empty folder."""
+def save(folder: Path, outcomes: Iterable[Outcome], encoders: Sequence[Encoder], timings: Timings) -> None:
+    """Write a shard into an empty folder, with what was counted in `timings` since the shard before."""
     kept = list(outcomes)
-    encoded = [outcome for outcome in kept if outcome.reason is None]
-    write_pack(folder / PACK, (outcome.thumbnail for outcome in encoded))
-    for encoder in encoders:
-        rows = [outcome.vectors[encoder.space] for outcome in encoded]
-        vectors = np.stack(rows) if rows else np.empty((0, 0), np.float32)
-        write_array(_vectors_file(folder, encoder.space), vectors)
-    table = [
-        {name: getattr(outcome, name) for name in _TEXTS}
-        | {"reason": outcome.reason and outcome.reason.value, "length": len(outcome.thumbnail)}
-        for outcome in kept
-    ]
-    write_table(folder / "rows.parquet", pa.Table.from_pylist(table, schema=_SCHEMA))
+    with timings.writing.process():
+        encoded = [outcome for outcome in kept if outcome.reason is None]
+        write_pack(folder / PACK, (outcome.thumbnail for outcome in encoded))
+        for encoder in encoders:
+            rows = [outcome.vectors[encoder.space] for outcome in encoded]
+            vectors = np.stack(rows) if rows else np.empty((0, 0), np.float32)
+            write_array(_vectors_file(folder, encoder.space), vectors)
+        table = [
+            {name: getattr(outcome, name) for name in _PLAIN}
+            | {"reason": outcome.reason and outcome.reason.value, "length": len(outcome.thumbnail)}
+            for outcome in kept
+        ]
+        write_table(folder / "rows.parquet", pa.Table.from_pylist(table, schema=_SCHEMA))
+    write_atomic(folder / _TIMINGS, json.dumps(timings.take().to_dict()).encode())
 
 
 def load(folder: Path) -> Shard:
     """Read a shard that `save` wrote."""
     rows = pq.read_table(folder / "rows.parquet").to_pylist()
     outcomes = tuple(
-        Outcome(reason=RejectReason(row["reason"]) if row["reason"] else None, **{name: row[name] for name in _TEXTS})
+        Outcome(reason=RejectReason(row["reason"]) if row["reason"] else None, **{name: row[name] for name in _PLAIN})
         for row in rows
     )
     lengths = tuple(row["length"] for row in rows if row["reason"] is None)
-    return Shard(folder, outcomes, PackedThumbnails(folder / PACK, lengths))
+    timings = Timings.from_dict(json.loads((folder / _TIMINGS).read_bytes()))
+    return Shard(folder, outcomes, PackedThumbnails(folder / PACK, lengths), timings)
 
 
 def _vectors_file(folder: Path, space: Space) -> Path:
@@ -162,51 +194,111 @@ def _vectors_file(folder: Path, space: Space) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class _Decoded:
-    """A picture on its way to the models."""
+class _Begun:
+    """A row whose picture is being decoded, or why it is not."""
 
-    outcome: Outcome
-    prepared: Mapping[Space, Image.Image] = field(default_factory=dict)
+    row: SourceRow
+    picture: Future[Prepared] | PictureError
+    fetched_at: str | None = None
 
 
-def _decode(
-    source: Source, row: SourceRow, encoders: Sequence[Encoder], options: EncodeOptions, stopped: threading.Event
-) -> _Decoded:
-    if stopped.is_set():
-        return _Decoded(Outcome(row.key))
-    try:
-        data = source.read(row)
-        picture = source.decode(row, data)
-        thumbnail = source.thumbnail(row, data, picture)
-    except PictureError as error:
-        return _Decoded(Outcome(row.key, error.reason, str(error)))
-    outcome = Outcome(
-        key=row.key,
-        sha256=hashlib.sha256(data).hexdigest(),
-        phash=perceptual_hash(picture),
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stack:
+    """A batch, ready for the models.
+
+    Attributes:
+        outcomes: of every row, still without vectors.
+        squares: side -> uint8 (m, side, side, 3), of the rows without a reason.
+        timings: what it took so far.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    squares: Mapping[int, npt.NDArray[np.uint8]]
+    timings: Timings
+
+
+class _Feed:
+    """Reads files and gives them to the workers, no more than there is room for."""
+
+    def __init__(self, workers: Workers, prepare: partial[Prepared]) -> None:
+        self._workers, self._prepare = workers, prepare
+        self._room = Room(_IN_FLIGHT)
+
+    def begun(self, works: Iterable[Work], size: int) -> Iterator[tuple[list[_Begun], Spent]]:
+        """Batches of at most `size` rows, and what reading them took."""
+        for work in works:
+            rows = iter(work.rows)
+            while batch := list(islice(rows, size)):
+                spent = Spent()
+                yield [self._begin(work, row, spent) for row in batch], spent
+
+    def _begin(self, work: Work, row: SourceRow, spent: Spent) -> _Begun:
+        if row.fault is not None:
+            return _Begun(row, PictureError(row.fault.reason, row.fault.detail))
+        try:
+            with spent.thread():
+                data = work.reader.read(row)
+        except PictureError as error:
+            return _Begun(row, error)
+        size = len(data)
+        self._room.take(size)
+        picture = self._workers.submit(self._prepare, data)
+        picture.add_done_callback(lambda _: self._room.give(size))
+        return _Begun(row, picture, work.reader.fetched_at(row))
+
+
+def _stacked(batch: tuple[list[_Begun], Spent]) -> _Stack:
+    """Wait for the pictures of a batch, and lay them side by side."""
+    begun, reading = batch
+    outcomes, pictures = [], []
+    for each in begun:
+        try:
+            if isinstance(each.picture, PictureError):
+                raise each.picture
+            picture = each.picture.result()
+        except PictureError as error:
+            outcomes.append(Outcome(each.row.key, error.reason, str(error)))
+        else:
+            outcomes.append(_outcome(each, picture))
+            pictures.append(picture)
+    sides = pictures[0].squares if pictures else ()
+    squares = {side: np.stack([picture.squares[side] for picture in pictures]) for side in sides}
+    seconds = sum(picture.seconds for picture in pictures)
+    return _Stack(tuple(outcomes), squares, Timings(reading=reading, decoding=Spent(0, seconds)))
+
+
+def _outcome(begun: _Begun, picture: Prepared) -> Outcome:
+    return Outcome(
+        key=begun.row.key,
+        sha256=picture.sha256,
+        phash=picture.phash,
         width=picture.width,
         height=picture.height,
-        thumbnail=thumbnail_webp(thumbnail, options.thumbnail),
+        fetched_at=begun.fetched_at,
+        thumbnail=picture.thumbnail,
     )
-    return _Decoded(outcome, {encoder.space: encoder.prepare(picture) for encoder in encoders})
 
 
-def _embed(decoded: Sequence[_Decoded], encoders: Sequence[Encoder]) -> Iterator[Outcome]:
-    """The outcomes of a batch; a picture whose vector has no direction is rejected."""
-    readable = [each for each in decoded if each.outcome.reason is None]
-    vectors = {
-        encoder.space: iter(encoder.encode([each.prepared[encoder.space] for each in readable]))
-        for encoder in encoders
-        if readable
+def _embedded(stack: _Stack, batches: Sequence[Batches]) -> list[Outcome]:
+    """The outcomes of a batch; a picture for which there is no room, or whose vector has no direction, is rejected."""
+    rows = {
+        each.encoder.space: iter(each.vectors(stack.squares[each.encoder.side])) if stack.squares else iter(())
+        for each in batches
     }
-    for each in decoded:
-        if each.outcome.reason is None:
-            yield _with_vectors(each.outcome, {space: next(rows) for space, rows in vectors.items()})
-        else:
-            yield each.outcome
+    return [
+        _with_vectors(outcome, {space: next(vectors) for space, vectors in rows.items()})
+        if outcome.reason is None
+        else outcome
+        for outcome in stack.outcomes
+    ]
 
 
-def _with_vectors(outcome: Outcome, vectors: Mapping[Space, npt.NDArray[np.float32]]) -> Outcome:
+def _with_vectors(outcome: Outcome, found: Mapping[Space, npt.NDArray[np.float32] | None]) -> Outcome:
+    vectors = {space: vector for space, vector in found.items() if vector is not None}
+    if len(vectors) < len(found):
+        lacking = " and ".join(space.value for space in found if space not in vectors)
+        detail = f"there is not memory enough for its vector in {lacking}, even alone; free some, or use --device cpu"
+        return Outcome(outcome.key, RejectReason.MEMORY, detail)
     bad = [space.value for space, vector in vectors.items() if not np.isfinite(vector).all() or not vector.any()]
     if bad:
         return Outcome(outcome.key, RejectReason.NOT_FINITE, f"its vector in {' and '.join(bad)} is zero or not finite")

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from explorer.errors import ModelError
 from explorer.layout import write_atomic
@@ -20,7 +19,6 @@ from explorer.manifest import Manifest
 from explorer.models.clip import ClipModel
 from explorer.models.references import Kind, ModelReference, Role, parse
 from explorer.models.vae import VaeModel
-from explorer.pictures import square
 from explorer.records import Space
 
 
@@ -36,12 +34,22 @@ class Encoder(Protocol):
         """What `atlas.json` says of it; its fingerprint stands for its weights."""
         ...
 
-    def prepare(self, picture: Image.Image) -> Image.Image:
-        """All of a picture that `encode` looks at, small enough to keep many."""
+    @property
+    def side(self) -> int:
+        """It looks at squares of so many pixels; see `explorer.pictures.square`."""
         ...
 
-    def encode(self, pictures: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
-        """Vectors of prepared pictures, float32 (n, d), of any length."""
+    @property
+    def batch(self) -> int | None:
+        """So many pictures are best encoded together; None = to be measured."""
+        ...
+
+    def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Vectors of pictures uint8 (n, side, side, 3), float32 (n, d), of any length.
+
+        Raises:
+            MemoryError: or torch's own, where there is no room for so many at once.
+        """
         ...
 
 
@@ -56,13 +64,19 @@ class ClipEncoder:
         """See `Encoder`."""
         return self.model.describe()
 
-    def prepare(self, picture: Image.Image) -> Image.Image:
+    @property
+    def side(self) -> int:
         """See `Encoder`."""
-        return square(picture, self.model.side)
+        return self.model.side
 
-    def encode(self, pictures: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
+    @property
+    def batch(self) -> int | None:
         """See `Encoder`."""
-        return self.model.embed_pictures(pictures)
+        return self.model.batch
+
+    def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """See `Encoder`."""
+        return self.model.embed_squares(squares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +90,19 @@ class VaeEncoder:
         """See `Encoder`."""
         return self.model.describe()
 
-    def prepare(self, picture: Image.Image) -> Image.Image:
+    @property
+    def side(self) -> int:
         """See `Encoder`."""
-        return square(picture, self.model.side)
+        return self.model.side
 
-    def encode(self, pictures: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
+    @property
+    def batch(self) -> int | None:
         """See `Encoder`."""
-        return self.model.pooled(pictures)
+        return self.model.batch
+
+    def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """See `Encoder`."""
+        return self.model.pool_squares(squares)
 
 
 class ModelSet:

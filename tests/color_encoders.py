@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from explorer.pictures import square
 from explorer.records import Space
 
 COLORS = ("crimson", "orange", "gold", "seagreen", "royalblue", "purple")
@@ -46,16 +45,22 @@ class ColorEncoder:
         """See `indexer.encoders.Encoder`."""
         return {"reference": "colors", "revision": None, "fingerprint": self.fingerprint, "dim": self.dim, "side": SIDE}
 
-    def prepare(self, picture: Image.Image) -> Image.Image:
+    @property
+    def side(self) -> int:
         """See `indexer.encoders.Encoder`."""
-        return square(picture, SIDE)
+        return SIDE
 
-    def encode(self, pictures: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
+    @property
+    def batch(self) -> int | None:
         """See `indexer.encoders.Encoder`."""
-        self.pictures += len(pictures)
+        return 32
+
+    def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """See `indexer.encoders.Encoder`."""
+        self.pictures += len(squares)
         if self.die_at is not None and self.pictures >= self.die_at:
             os.kill(os.getpid(), signal.SIGKILL)
-        pixels = np.stack([np.asarray(picture, dtype=np.float32).ravel() / 255 for picture in pictures]) - 0.4
+        pixels = squares.reshape(len(squares), -1).astype(np.float32) / 255 - 0.4
         seed = [self.dim, *self.fingerprint.encode()]
         return pixels @ np.random.default_rng(seed).normal(size=(pixels.shape[1], self.dim)).astype(np.float32)
 

@@ -143,7 +143,7 @@ def test_copies_land_on_their_originals(atlas: Atlas, space: str) -> None:
     by_key = {row.key: row for row in source.rows()}
     chosen = np.random.default_rng(0).choice(np.flatnonzero(atlas.train), 60, replace=False)
     rows = [by_key[record.key] for record in atlas.records(atlas.ids[chosen])]
-    pictures = [source.decode(row, source.read(row)) for row in rows]
+    pictures = [source.decoder(source.read(row)).picture for row in rows]
     for change in (as_jpeg, lambda picture: picture.resize((48, 48), Image.Resampling.LANCZOS)):
         vectors = picture_vectors(atlas, models, space, [change(picture) for picture in pictures])
         points = place_vectors(atlas, space, vectors).points

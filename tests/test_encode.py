@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import threading
+from collections.abc import Generator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import odd_decoders
 import pytest
 from color_encoders import ColorEncoder, encoders, picture, write_pictures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from explorer.decoding import Workers
 from explorer.errors import RejectReason
 from explorer.records import Space
 from indexer import encode
 from indexer.encode import EncodeOptions, Outcome
-from indexer.sources.base import SourceRow
+from indexer.encoders import Encoder
+from indexer.reading import SourceReader, Work
+from indexer.sources.base import Decoder, Source, SourceRow, plain
 from indexer.sources.folder import FolderSource
+from indexer.timings import Timings
 
 OPTIONS = EncodeOptions(shard=8, batch=3)
 
@@ -28,10 +35,41 @@ def outcomes(folder: Path, models: Sequence[ColorEncoder] | None = None) -> dict
     """The outcome of every picture of a folder, by key."""
     source = FolderSource(folder)
     rows = list(source.rows())
-    shards = [rows[part] for part in encode.cut(rows, OPTIONS)]
-    found = list(encode.encode(source, shards, models or encoders(), OPTIONS))
+    found = list(encoded(source, [rows[part] for part in encode.cut(rows, OPTIONS)], models))
     assert [outcome.key for outcome in found] == [row.key for row in rows]
     return {outcome.key: outcome for outcome in found}
+
+
+def encoded(
+    source: Source,
+    shards: Sequence[Sequence[SourceRow]],
+    models: Sequence[Encoder] | None = None,
+    options: EncodeOptions = OPTIONS,
+    timings: Timings | None = None,
+) -> Generator[Outcome]:
+    """What becomes of the rows of shards."""
+    works = [Work(rows, SourceReader(source)) for rows in shards]
+    with Workers(2, preload=("indexer.prepared", "odd_decoders")) as workers:
+        yield from encode.encode(
+            works, source.decoder, models or encoders(), options, workers=workers, timings=timings or Timings()
+        )
+
+
+class Watched(FolderSource):
+    """A folder that remembers what was read of it."""
+
+    def __init__(self, root: Path, decoder: Decoder = plain) -> None:
+        super().__init__(root)
+        object.__setattr__(self, "read_keys", [])
+        object.__setattr__(self, "chosen", decoder)
+
+    @property
+    def decoder(self) -> Decoder:
+        return self.chosen
+
+    def read(self, row: SourceRow) -> bytes:
+        self.read_keys.append(row.key)
+        return super().read(row)
 
 
 def test_broken_pictures_are_rows_with_a_reason(tmp_path: Path) -> None:
@@ -81,8 +119,8 @@ def test_a_vector_without_direction_is_rejected(tmp_path: Path) -> None:
     """A model that answers NaN, infinity or zero for a picture rejects it; its neighbors in the batch are kept."""
 
     class Sick(ColorEncoder):
-        def encode(self, pictures: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
-            vectors = super().encode(pictures)
+        def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+            vectors = super().encode(squares)
             vectors[1:2] = self.bad  # type: ignore[attr-defined]
             return vectors
 
@@ -97,39 +135,23 @@ def test_a_vector_without_direction_is_rejected(tmp_path: Path) -> None:
 
 def test_every_picture_is_read_and_decoded_once(tmp_path: Path) -> None:
     """Two models, thumbnail and hashes come out of one reading and one decoding."""
-    folder = write_pictures(tmp_path / "p", 2)
-    counts: dict[str, int] = {}
-
-    class Counting(FolderSource):
-        def read(self, row: SourceRow) -> bytes:
-            counts[f"read {row.key}"] = counts.get(f"read {row.key}", 0) + 1
-            return super().read(row)
-
-        def decode(self, row: SourceRow, data: bytes) -> Image.Image:
-            counts[f"decode {row.key}"] = counts.get(f"decode {row.key}", 0) + 1
-            return super().decode(row, data)
-
-    source = Counting(folder)
-    list(encode.encode(source, [list(source.rows())], encoders(), OPTIONS))
-    assert len(counts) == 24
-    assert set(counts.values()) == {1}
+    source = Watched(write_pictures(tmp_path / "p", 2), partial(odd_decoders.counted, tmp_path / "log"))
+    rows = list(source.rows())
+    assert all(outcome.reason is None for outcome in encoded(source, [rows]))
+    assert source.read_keys == [row.key for row in rows]
+    assert len((tmp_path / "log").read_text().splitlines()) == len(rows)
 
 
 def test_a_stopped_encoding_stops_its_threads(tmp_path: Path) -> None:
     """Who leaves off after a few pictures does not wait until all the others are decoded."""
-    folder = write_pictures(tmp_path / "p", 10)
-    read: list[str] = []
-
-    class Watched(FolderSource):
-        def read(self, row: SourceRow) -> bytes:
-            read.append(row.key)
-            return super().read(row)
-
-    source = Watched(folder)
-    running = encode.encode(source, [list(source.rows())], encoders(), OPTIONS)
+    source = Watched(write_pictures(tmp_path / "p", 10))
+    running = encoded(source, [list(source.rows())])
     next(running)
     running.close()
-    assert len(read) <= OPTIONS.batch * (2 + OPTIONS.ahead)
+    read = len(source.read_keys)
+    assert read <= 3 * (4 + OPTIONS.ahead)
+    assert not [thread for thread in threading.enumerate() if thread.name in ("read", "stack")]
+    assert len(source.read_keys) == read
 
 
 def test_a_shard_comes_back_as_it_was_saved(tmp_path: Path) -> None:
@@ -139,7 +161,7 @@ def test_a_shard_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     saved = list(outcomes(folder).values())
     shard_folder = tmp_path / "shard"
     shard_folder.mkdir()
-    encode.save(shard_folder, saved, encoders())
+    encode.save(shard_folder, saved, encoders(), Timings())
     shard = encode.load(shard_folder)
     assert [dataclasses.replace(each, vectors={}, thumbnail=b"") for each in saved] == list(shard.outcomes)
     good = [each for each in saved if each.reason is None]
@@ -180,11 +202,11 @@ def test_a_batch_ends_with_its_shard(tmp_path: Path, batch: int) -> None:
     sizes: list[int] = []
 
     class Sized(ColorEncoder):
-        def encode(self, pictures: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
-            sizes.append(len(pictures))
-            return super().encode(pictures)
+        def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+            sizes.append(len(squares))
+            return super().encode(squares)
 
     source = FolderSource(folder)
     rows = list(source.rows())
-    list(encode.encode(source, [rows[:7], rows[7:]], [Sized(Space.CLIP, 24)], EncodeOptions(batch=batch)))
+    list(encoded(source, [rows[:7], rows[7:]], [Sized(Space.CLIP, 24)], EncodeOptions(batch=batch)))
     assert sizes == ([1] * 12 if batch == 1 else [5, 2, 5])

@@ -104,7 +104,7 @@ def test_chosen_columns_win(photos: Path) -> None:
     assert found["P-7"].captions == {"en": "right"}
     assert (found["P-7"].group, found["P-7"].split) == ("test", Split.HELDOUT)
     assert found["gold/gold-00.png"].split is Split.TRAIN
-    assert source.decode(found["P-7"], source.read(found["P-7"])).size == (40, 32)
+    assert source.decoder(source.read(found["P-7"])).picture.size == (40, 32)
     assert "purple/purple-00.png" not in found
 
 

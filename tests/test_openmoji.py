@@ -77,8 +77,8 @@ def test_no_family_is_in_both_splits(rows: dict[str, SourceRow]) -> None:
 def test_renders_are_on_white(source: OpenMojiSource, rows: dict[str, SourceRow]) -> None:
     """64 px for the models, 256 px for the screen, rendered and not enlarged."""
     data = source.read(rows["2764"])
-    small = source.decode(rows["2764"], data)
-    large = source.thumbnail(rows["2764"], data, small)
+    decoded = source.decoder(data)
+    small, large = decoded.picture, decoded.thumbnail
     assert (small.mode, small.size, large.size) == ("RGB", (64, 64), (256, 256))
     assert small.getpixel((0, 0)) == large.getpixel((255, 255)) == (255, 255, 255)
     red, green, _ = large.getpixel((128, 128))
@@ -94,7 +94,7 @@ def test_what_cannot_be_rendered_has_a_reason(tmp_path: Path, rows: dict[str, So
         broken.read(rows["1F431"])
     assert missing.value.reason is RejectReason.MISSING
     with pytest.raises(PictureError) as undecodable:
-        broken.decode(rows["1F431"], b"<svg")
+        broken.decoder(b"<svg")
     assert undecodable.value.reason is RejectReason.DECODER
 
 

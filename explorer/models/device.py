@@ -1,13 +1,18 @@
-"""Which device models run on."""
+"""Which device models run on, how pictures get there, and what tells that it has no room."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from explorer.errors import ModelError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -28,3 +33,60 @@ def pick(name: str = "auto") -> torch.device:
     if not here[name]:
         raise ModelError(f"device {name!r}: this machine has none that torch can use; use --device auto")
     return torch.device(name)
+
+
+def upload(squares: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    """Bring pictures to a device.
+
+    Args:
+        squares: uint8 (n, side, side, 3).
+        device: to a GPU they go through pinned memory, at the bus's full speed and beside whatever it is computing.
+
+    Returns:
+        uint8 (n, 3, side, side), its memory as it was: channels last, which convolutions prefer.
+    """
+    import torch
+
+    pixels = torch.from_numpy(squares)
+    if device.type == "cuda":
+        pixels = pixels.pin_memory()
+    return pixels.to(device, non_blocking=True).permute(0, 3, 1, 2)
+
+
+def in_half(run: Callable[[], torch.Tensor], device: torch.device) -> torch.Tensor:
+    """Run a model in half precision where that is faster, and in float32 where it is not or its numbers do not fit.
+
+    On CUDA matrices and convolutions are multiplied in float16, whose rounding is eight times finer than bfloat16's,
+    and summed in float32; some autoencoders leave its range, and their batch is run again in float32.
+
+    Returns:
+        float32, on the device.
+    """
+    import torch
+
+    half: AbstractContextManager[object] = nullcontext()
+    if device.type == "cuda":
+        half = torch.autocast("cuda", dtype=torch.float16)
+    with half:
+        result = run().float()
+    if device.type == "cuda" and not bool(result.isfinite().all()):
+        result = run().float()
+    return result
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there was no room, on the device or in this machine."""
+    if isinstance(error, MemoryError):
+        return True
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(error, RuntimeError):
+        return False
+    words = ("can't allocate memory", "_ALLOC_FAILED", "out of memory")  # the CPU's, cuDNN's and cuBLAS's, MPS's
+    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
+
+
+def give_back() -> None:
+    """Let go of what torch keeps of a GPU's memory for later."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

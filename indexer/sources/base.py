@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from explorer.errors import RejectReason
+from explorer.pictures import open_picture
 from explorer.records import Split
 
 
@@ -71,14 +74,42 @@ class SourceRow:
     fault: Fault | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a decoder makes of a file: RGB, upright, sRGB on white.
+
+    Attributes:
+        picture: as the models are to see it.
+        thumbnail: for the screen; the build shrinks it. Often `picture` itself.
+    """
+
+    picture: Image.Image
+    thumbnail: Image.Image
+
+
+Decoder = Callable[[bytes], Decoded]
+"""A function of a module, so that a worker process finds it by its name; it raises `explorer.errors.PictureError`."""
+
+
+def plain(data: bytes) -> Decoded:
+    """Decode a JPEG, PNG, WebP or GIF; see `explorer.pictures.open_picture`."""
+    picture = open_picture(data)
+    return Decoded(picture, picture)
+
+
 class Source(Protocol):
     """A kind of corpus. Rows come in a fixed order; a row is cheap, its picture is not.
 
-    `read`, `decode` and `thumbnail` are called from several threads at once.
+    A source may also have `columns_found`: meaning -> name of the column that carries it, for the build to tell.
     """
 
-    def rows(self) -> Iterable[SourceRow]:
-        """Every picture that the source can name."""
+    @property
+    def decoder(self) -> Decoder:
+        """What makes a picture of the files."""
+        ...
+
+    def rows(self) -> Iterable[SourceRow | LeftOut]:
+        """Every picture that the source can name, each under a key of its own."""
         ...
 
     def signature(self, row: SourceRow) -> str:
@@ -86,21 +117,33 @@ class Source(Protocol):
         ...
 
     def read(self, row: SourceRow) -> bytes:
-        """The picture's file, as it is; its sha256 stands in the record.
+        """The file of a row without a link, as it is; its sha256 stands in the record. Called from another thread.
 
         Raises:
             explorer.errors.PictureError: there is none.
         """
         ...
 
-    def decode(self, row: SourceRow, data: bytes) -> Image.Image:
-        """The picture as the models are to see it: RGB, upright, on white.
 
-        Raises:
-            explorer.errors.PictureError: `data` is not a picture.
-        """
+class VectorSource(Protocol):
+    """A corpus of ready-made vectors: nothing is decoded, and no model runs."""
+
+    def rows(self) -> Iterable[SourceRow | LeftOut]:
+        """See `Source`."""
         ...
 
-    def thumbnail(self, row: SourceRow, data: bytes, picture: Image.Image) -> Image.Image:
-        """The picture for the screen, out of the file or out of what was decoded; the build shrinks it to 256 px."""
+    def signature(self, row: SourceRow) -> str:
+        """A short text that differs whenever the vector may differ."""
+        ...
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Space -> `reference`, `revision`, `fingerprint` and `dim` of the model that made the vectors."""
+        ...
+
+    def vectors(self, rows: Sequence[SourceRow]) -> npt.NDArray[np.float32]:
+        """The vectors of rows, float32 (n, d), of any length."""
+        ...
+
+    def thumbnail(self, row: SourceRow) -> bytes | None:
+        """A picture for the screen as WebP of at most 256 px, or None."""
         ...

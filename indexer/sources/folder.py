@@ -14,13 +14,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from PIL import Image
-
 from explorer.errors import ManifestError, PictureError, RejectReason
-from explorer.pictures import open_picture
 from explorer.records import Split
 from indexer.sources import tables
-from indexer.sources.base import SourceRow
+from indexer.sources.base import Decoder, SourceRow, plain
 
 PICTURES = frozenset(
     {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
@@ -65,6 +62,11 @@ class FolderSource:
     captions: Mapping[str, str] = field(default_factory=dict)
     split_column: str | None = None
 
+    @property
+    def decoder(self) -> Decoder:
+        """See `Source`."""
+        return plain
+
     def rows(self) -> Iterator[SourceRow]:
         """Every file that looks like a picture and every row of a table, in the order of the keys."""
         if not self.root.is_dir():
@@ -94,16 +96,6 @@ class FolderSource:
             return path.read_bytes()
         except (OSError, ValueError) as error:
             raise PictureError(RejectReason.MISSING, f"{row.key}: cannot be read ({error})") from error
-
-    def decode(self, row: SourceRow, data: bytes) -> Image.Image:
-        """The picture, upright, sRGB on white."""
-        del row
-        return open_picture(data)
-
-    def thumbnail(self, row: SourceRow, data: bytes, picture: Image.Image) -> Image.Image:
-        """The picture itself."""
-        del row, data
-        return picture
 
     @cached_property
     def _entries(self) -> dict[str, _Entry]:
@@ -161,7 +153,8 @@ class FolderSource:
         cells = entry.cells
         columns = tables.find_columns(cells, self.columns)
         captions = {**tables.caption_columns(cells), **self.captions}
-        known = {*columns.values(), *captions.values(), self.columns.get("file", "file_name"), self.columns.get("key")}
+        told = {column for meaning, column in columns.items() if meaning not in tables.ASIDE}
+        known = {*told, *captions.values(), self.columns.get("file", "file_name"), self.columns.get("key")}
         found = {meaning: cells[column] for meaning, column in columns.items()}
         tags = tables.tag_list(found.get("tags"))
         return SourceRow(

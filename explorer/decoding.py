@@ -1,0 +1,208 @@
+"""Strangers' files, decoded in processes of their own with little memory and little time: one that dies costs one file.
+
+Pillow's decoders are C libraries with a long list of holes. A file that makes one crash, spin or swell takes its worker
+with it: the file is refused with a reason, another worker takes the place, and the files beside it are none the worse.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import multiprocessing
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ParamSpec, Self, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+from PIL import Image
+
+from explorer.errors import BuildError, PictureError, RejectReason
+from explorer.pictures import open_picture
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MIB = 1 << 20
+LIGHT = ("explorer.decoding", "scipy.fftpack")
+"""What workers have loaded before they start; never torch, whose memory each of them would count as its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may cost.
+
+    Attributes:
+        memory: bytes of address space beyond what a fresh worker has. Linux alone holds a worker to it.
+        seconds: of waiting for one file.
+    """
+
+    memory: int = 2048 * MIB
+    seconds: float = 30.0
+
+
+class Workers:
+    """Processes that do what may go wrong; none is started before the first `submit`.
+
+    They are never forked from a process with threads and models in it: a server without either starts them, or they
+    start anew.
+    """
+
+    def __init__(self, processes: int | None = None, limits: Limits | None = None, preload: Sequence[str] = ()) -> None:
+        """Prepare to start.
+
+        Args:
+            processes: how many; one a core that this process may use if None.
+            limits: of every file.
+            preload: light modules that the functions need, loaded once for all workers where the system allows it.
+        """
+        self._processes = processes or cores()
+        self._limits = limits or Limits()
+        self._preload = [*LIGHT, *preload]
+        self._lock = threading.Lock()
+        self._pool: ProcessPool | None = None
+        self._is_proven = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Call a module-level function in a worker.
+
+        Returns:
+            Its result, or a `PictureError`: the function's own, or one with `RejectReason.DECODER` where it raised
+            anything else or its worker died, ran too long, or asked for too much memory.
+        """
+        answer: Future[T] = Future()
+        self._send(answer, functools.partial(_held, self._limits, function, *args, **kwargs))
+        return answer
+
+    def close(self) -> None:
+        """Stop every worker, whatever it is doing."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.stop()  # type: ignore[no-untyped-call]
+            pool.join()
+
+    def _send(self, answer: Future[T], call: Callable[[], T]) -> None:
+        with self._lock:
+            pool = self._pool = self._pool or self._start()
+        try:
+            done = pool.schedule(call, timeout=self._limits.seconds)
+        except RuntimeError:  # it broke after we looked
+            self._start_again(pool, answer, call)
+        else:
+            done.add_done_callback(functools.partial(self._settle, pool, answer, call))
+
+    def _start(self) -> ProcessPool:
+        has_server = "forkserver" in multiprocessing.get_all_start_methods()
+        context = multiprocessing.get_context("forkserver" if has_server else "spawn")
+        if has_server:
+            context.set_forkserver_preload(self._preload)
+        return ProcessPool(self._processes, initializer=_confine, initargs=(self._limits,), context=context)
+
+    def _settle(self, pool: ProcessPool, answer: Future[T], call: Callable[[], T], done: Future[T]) -> None:
+        """Pass on what a worker answered, or say in a `PictureError` why it did not."""
+        if done.cancelled():
+            answer.cancel()
+            return
+        error = done.exception()
+        if isinstance(error, BrokenProcessPool):
+            self._start_again(pool, answer, call)
+            return
+        self._is_proven = True
+        if error is None:
+            answer.set_result(done.result())
+        else:
+            answer.set_exception(_explained(error, self._limits))
+
+    def _start_again(self, pool: ProcessPool, answer: Future[T], call: Callable[[], T]) -> None:
+        """Go on with fresh workers where they died between two files; give up where none ever did anything."""
+        with self._lock:
+            if self._pool is pool:
+                self._pool = None
+        if self._is_proven:
+            self._send(answer, call)
+            return
+        answer.set_exception(
+            BuildError(
+                "the processes that decode pictures cannot start; a script must keep its work under "
+                "`if __name__ == '__main__':`, because they load it too"
+            )
+        )
+
+
+def isolated_picture(data: bytes) -> Image.Image:
+    """Decode a picture that somebody sent, as `explorer.pictures.open_picture` does, in a process of its own.
+
+    Raises:
+        PictureError: as `open_picture` does, or the decoder died, ran too long or asked for too much memory.
+    """
+    return _one_worker().submit(open_picture, data).result()
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+@functools.cache
+def _one_worker() -> Workers:
+    return Workers(1, Limits(seconds=10))
+
+
+def _explained(error: BaseException, limits: Limits) -> BaseException:
+    if isinstance(error, TimeoutError):
+        return PictureError(RejectReason.DECODER, f"decoding took longer than {limits.seconds:g} seconds")
+    if isinstance(error, ProcessExpired):
+        return PictureError(RejectReason.DECODER, f"the decoder's process died (exit code {error.exitcode})")
+    return error
+
+
+def _confine(limits: Limits) -> None:
+    """Hold a fresh worker to its memory, and to Pillow's warnings about size as refusals."""
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    if sys.platform == "linux":
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        size = pages * resource.getpagesize() + limits.memory
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+
+def _held(limits: Limits, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:  # noqa: ANN401 - anybody's
+    """Call a function in a worker; whatever it raises comes out as a `PictureError`."""
+    _allow_seconds(limits.seconds)
+    try:
+        return function(*args, **kwargs)
+    except PictureError:
+        raise
+    except MemoryError as error:
+        room = f"decoding asked for more than {limits.memory // MIB:,} MiB"
+        raise PictureError(RejectReason.DECODER, room) from error
+    except BaseException as error:
+        # A decoder lets out anything on a hostile file, panics of Rust libraries and what cannot be pickled among it;
+        # each is that file's fault, and none may end the worker's loop.
+        told = f"the picture cannot be decoded ({type(error).__name__}: {str(error)[:200]})"
+        raise PictureError(RejectReason.DECODER, told) from None
+
+
+def _allow_seconds(seconds: float) -> None:
+    """Let the system end a worker that spins on with nobody left to stop it, its parent having been killed."""
+    if sys.platform != "win32":
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds) + 5, most))

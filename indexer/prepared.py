@@ -1,0 +1,66 @@
+"""What a worker makes of a picture's file: all that the models and the screen need of it, and nothing that is large.
+
+Workers import this module; it stays light.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import process_time
+
+import numpy as np
+import numpy.typing as npt
+
+from explorer.pictures import perceptual_hash, square, thumbnail_webp
+from indexer.sources.base import Decoder
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A decoded picture.
+
+    Attributes:
+        sha256: of the file.
+        phash: see `explorer.pictures.perceptual_hash`.
+        width: pixels of the upright picture.
+        height: likewise.
+        thumbnail: WebP, or nothing where none is wanted.
+        squares: side -> uint8 (side, side, 3), for the models.
+        seconds: of processor that it took.
+    """
+
+    sha256: str
+    phash: str
+    width: int
+    height: int
+    thumbnail: bytes
+    squares: Mapping[int, npt.NDArray[np.uint8]]
+    seconds: float
+
+
+def prepare(decoder: Decoder, sides: Sequence[int], thumbnail: int, data: bytes) -> Prepared:
+    """Decode a file and take from it what is needed.
+
+    Args:
+        decoder: the source's.
+        sides: of the models' squares, pixels.
+        thumbnail: its long side, pixels; none is made if 0.
+        data: the file.
+
+    Raises:
+        explorer.errors.PictureError: it is no picture that is taken.
+    """
+    started = process_time()
+    decoded = decoder(data)
+    picture = decoded.picture
+    return Prepared(
+        sha256=hashlib.sha256(data).hexdigest(),
+        phash=perceptual_hash(picture),
+        width=picture.width,
+        height=picture.height,
+        thumbnail=thumbnail_webp(decoded.thumbnail, thumbnail) if thumbnail else b"",
+        squares={side: np.asarray(square(picture, side)) for side in sides},
+        seconds=process_time() - started,
+    )

@@ -1,0 +1,48 @@
+"""Decoders that go wrong, for worker processes: each is a function of this module, so that a worker finds it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import time
+from pathlib import Path
+
+from indexer.sources.base import Decoded, plain
+
+
+def counted(log: Path, data: bytes) -> Decoded:
+    """As `plain`; each call leaves a line in `log`."""
+    with log.open("a") as handle:
+        handle.write(f"{os.getpid()} {len(data)}\n")
+    return plain(data)
+
+
+def treacherous(data: bytes) -> Decoded:
+    """As `plain`, but the words abort, crash, spin, sleep, swell and panic in a file do what they say."""
+    if data == b"abort":
+        os.abort()
+    if data == b"crash":
+        ctypes.string_at(0)
+    if data == b"spin":
+        while True:
+            pass
+    if data == b"sleep":
+        time.sleep(3600)
+    if data == b"swell":
+        bytearray(1 << 40)
+    if data == b"panic":
+        raise Panic
+    return plain(data)
+
+
+class Panic(BaseException):
+    """What no `except Exception` catches and no pickle carries, as Rust's panics are in Python."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: None)
+
+
+def modules() -> set[str]:
+    """What this process has loaded."""
+    return set(sys.modules)
