@@ -9,9 +9,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from explorer import links
 from explorer.errors import ManifestError
+from explorer.links import LONGEST
 
 Cell = str | int | float | bool | None
 
@@ -25,14 +26,25 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "author": ("author", "artist", "creator", "photographer"),
     "licence": ("licence", "license"),
     "licence_url": ("licence_url", "license_url"),
-    "aesthetic": ("aesthetic",),
-    "punsafe": ("punsafe",),
-    "pwatermark": ("pwatermark",),
+    "aesthetic": ("aesthetic", "aesthetic_score"),
+    "punsafe": ("punsafe", "p_unsafe"),
+    "pwatermark": ("pwatermark", "p_watermark"),
+    "similarity": ("similarity",),
+    "width": ("original_width", "width"),
+    "height": ("original_height", "height"),
+    "language": ("language", "lang"),
+    "md5": ("md5",),
+    "sha1": ("sha1",),
+    "sha256": ("sha256",),
 }
 """Meaning -> names of columns that carry it when a manifest says nothing; the first present counts, case ignored."""
 
+DIGESTS = {"sha256": 64, "sha1": 40, "md5": 32}
+"""Meanings that are hashes of the picture's file -> their length in hex; the strongest first."""
+ASIDE = frozenset({"similarity", "width", "height", "language", *DIGESTS})
+"""Meanings that rows are chosen by, and that records have no column for: theirs stay among the extra ones."""
+
 _CAPTION_OF = re.compile(r"(?:caption|text)_([a-z]{2,3})", re.IGNORECASE)
-_LONGEST = 4000
 _SPACES = re.compile(r"\s+")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -95,8 +107,8 @@ def text(cell: Cell) -> str | None:
     """A cell as one line of text that any file can hold, at most 4,000 characters; None where nothing is in it."""
     if cell is None:
         return None
-    words = _SPACES.sub(" ", _CONTROLS.sub(" ", str(cell)[: 2 * _LONGEST])).strip()
-    return words[:_LONGEST] or None
+    words = _SPACES.sub(" ", _CONTROLS.sub(" ", str(cell)[: 2 * LONGEST])).strip()
+    return words[:LONGEST] or None
 
 
 def tag_list(cell: Cell) -> tuple[str, ...]:
@@ -111,23 +123,15 @@ def tag_list(cell: Cell) -> tuple[str, ...]:
 
 
 def web_link(cell: Cell) -> str | None:
-    """A cell as a link that a page may show: http or https with a host, else None."""
-    link = str(cell or "").strip()
-    if len(link) > _LONGEST or _CONTROLS.search(link) or _SPACES.search(link):
-        return None
-    try:
-        parts = urlsplit(link)
-        usable = parts.scheme.lower() in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        return None
-    return link if usable else None
+    """A cell as a link that a page may show, else None; see `explorer.links`."""
+    return links.web_link(str(cell or "").strip())
 
 
 def number(cell: Cell) -> float | None:
     """A cell as a finite number, else None."""
     try:
         value = float(cell) if cell is not None else math.nan
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return value if math.isfinite(value) else None
 
