@@ -1,0 +1,100 @@
+"""Fetches the pictures of a corpus, shard by shard, ahead of whoever reads them.
+
+The pictures wait on the disk, in a file for each shard, until the shard is encoded; a build that was killed finds them
+there and asks for the rest alone.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from explorer.errors import RejectReason
+from explorer.manifest import Fetch
+from indexer.fetch.addresses import AddressPolicy
+from indexer.fetch.ahead import Ahead, RunAhead
+from indexer.fetch.client import Client, user_agent
+from indexer.fetch.journey import Refused
+from indexer.fetch.parts import FetchedShard, FetchPart
+from indexer.fetch.resolver import Lookup, Resolver
+
+
+def nothing(link: str) -> RejectReason | None:
+    """Refuse no link."""
+    del link
+    return None
+
+
+class Fetcher:
+    """The way of a build to the network; a context manager, whose end stops what still runs."""
+
+    def __init__(
+        self,
+        settings: Fetch,
+        policy: AddressPolicy,
+        folder: Path,
+        *,
+        refused: Refused = nothing,
+        ahead: Ahead | None = None,
+        lookup: Lookup | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Take the settings; nothing is opened yet.
+
+        Args:
+            settings: of the manifest.
+            policy: which addresses may be opened.
+            folder: for what is fetched and not yet encoded; nothing else may lie there.
+            refused: asked about every link before it is opened, those of redirects too.
+            ahead: how far to run ahead.
+            lookup: how a name becomes addresses; by default as the operating system has it.
+            tls: whom to trust; by default whom the operating system trusts.
+
+        Raises:
+            ManifestError: nobody says who fetches.
+        """
+        self._settings, self._policy, self._folder = settings, policy, folder
+        self._agent = user_agent(settings, _version())
+        self._refused, self._ahead, self._lookup, self._tls = refused, ahead or Ahead(), lookup, tls
+        self._runs: list[RunAhead] = []
+
+    def __enter__(self) -> Fetcher:
+        """Nothing is opened yet."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Stop; what is fetched stays on the disk."""
+        for run in self._runs:
+            run.stop()
+
+    def shards(self, parts: Sequence[FetchPart]) -> Iterator[FetchedShard]:
+        """Yield each shard, in order, as soon as the outcome of all its rows is known.
+
+        Raises:
+            OSError: this machine has no room for another file or connection.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        expected = {part.spool(self._folder) for part in parts}
+        for left in self._folder.glob("*.spool"):
+            if left not in expected:
+                left.unlink()
+        if not parts:
+            return
+        client = Client(self._settings, self._policy, self._agent, Resolver(self._lookup), self._tls)
+        run = RunAhead(parts, self._settings, client, self._refused, self._folder, self._ahead)
+        self._runs.append(run)
+        run.start()
+        try:
+            for number in range(len(parts)):
+                yield run.take(number)
+        finally:
+            run.stop()
+
+
+def _version() -> str:
+    try:
+        return metadata.version("latent-explorer")
+    except metadata.PackageNotFoundError:
+        return "0"

@@ -1,0 +1,162 @@
+"""What hosts ask of robots: robots.txt, once for each origin, and the header X-Robots-Tag of each answer.
+
+Sources: RFC 9309; Google's description of `X-Robots-Tag`; DeviantArt's `noai` and `noimageai`; Microsoft's `noml`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from protego import Protego
+
+from explorer.errors import PictureError, RejectReason
+from explorer.manifest import Fetch
+from indexer.fetch.addresses import Place
+from indexer.fetch.client import AGENT, Client, MayPass, Reply
+from indexer.fetch.links import Target, joined
+
+MOST_BYTES = 512 * 1024
+"""Of a robots.txt that are read; RFC 9309 asks for at least 500 KiB."""
+MOST_DELAY = 10.0
+"""Seconds of a crawl delay that are honored."""
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_OPT_OUTS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "noml", "none"})
+"""`none` stands for `noindex, nofollow`."""
+_RULES_WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
+_MOST_ORIGINS = 10_000
+_EVERYTHING = Protego.parse("")
+_NOTHING = Protego.parse("User-agent: *\nDisallow: /")
+
+Turn = Callable[[str], Awaitable[None]]
+"""Wait until a host may be asked."""
+
+
+class Robots:
+    """The robots.txt of every origin, each fetched when it is first needed; for one event loop."""
+
+    def __init__(self, settings: Fetch, client: Client, turn: Turn) -> None:
+        self._settings, self._client, self._turn = settings, client, turn
+        self._known: OrderedDict[str, Protego | PictureError] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[Protego | PictureError]] = {}
+
+    async def delay(self, target: Target) -> float:
+        """The seconds that robots.txt wants between two requests.
+
+        Raises:
+            PictureError: ROBOTS: it asks to stay away from the target; otherwise: why the host cannot be asked at all.
+        """
+        rules = self._known.get(target.origin) or await self._ask_once(target)
+        if isinstance(rules, PictureError):
+            raise PictureError(rules.reason, str(rules))
+        if not rules.can_fetch(str(target.url), AGENT):
+            raise PictureError(RejectReason.ROBOTS, "robots.txt asks to stay away")
+        return min(rules.crawl_delay(AGENT) or 0.0, MOST_DELAY)
+
+    async def _ask_once(self, target: Target) -> Protego | PictureError:
+        origin = target.origin
+        task = self._asking.get(origin)
+        if task is None:
+            task = self._asking[origin] = asyncio.create_task(self._known_from_now_on(target))
+            task.add_done_callback(lambda _: self._asking.pop(origin))
+        return await asyncio.shield(task)
+
+    async def _known_from_now_on(self, target: Target) -> Protego | PictureError:
+        rules: Protego | PictureError
+        try:
+            rules = await self._rules(target.at("/robots.txt"))
+        except PictureError as error:
+            rules = error
+        self._known[target.origin] = rules
+        if len(self._known) > _MOST_ORIGINS:
+            self._known.popitem(last=False)
+        return rules
+
+    async def _rules(self, target: Target) -> Protego:
+        """What a robots.txt says, wherever it has moved; one that cannot be read forbids everything.
+
+        Raises:
+            PictureError: the host itself cannot be asked.
+        """
+        came_from: Place | None = None
+        for redirects in range(self._settings.redirects + 1):
+            try:
+                answer = await self._ask(target, came_from)
+            except PictureError:
+                if not redirects:
+                    raise
+                break
+            if isinstance(answer, Protego):
+                return answer
+            target, came_from = answer.target, answer.came_from
+        return _NOTHING
+
+    async def _ask(self, target: Target, came_from: Place | None) -> Protego | _Elsewhere:
+        for tries in range(self._settings.retries + 1):
+            await self._turn(target.host)
+            try:
+                async with asyncio.timeout(self._settings.timeout), self._client.get(target, came_from) as reply:
+                    return await _read(target, reply)
+            except TimeoutError as error:
+                raise PictureError(RejectReason.TIMEOUT, f"{target.host} does not answer for robots.txt") from error
+            except MayPass:
+                if tries == self._settings.retries:
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+
+@dataclass(frozen=True, slots=True)
+class _Elsewhere:
+    """Where a robots.txt has moved, and who says so."""
+
+    target: Target
+    came_from: Place
+
+
+async def _read(target: Target, reply: Reply) -> Protego | _Elsewhere:
+    """The rules of an answer: no robots.txt allows everything, a failing host nothing (RFC 9309, 2.3.1)."""
+    status, location = reply.response.status, reply.response.headers.get("Location")
+    if status in REDIRECTS and location is not None:
+        return _Elsewhere(joined(target, location), reply.place)
+    if status == 429 or status >= 500:
+        return _NOTHING
+    if status != 200:
+        return _EVERYTHING
+    try:
+        reply.check_plain()
+    except PictureError:
+        return _NOTHING
+    data = bytearray()
+    async for chunk in reply.response.content.iter_any():
+        data += chunk
+        if len(data) > MOST_BYTES:
+            break
+    return _parsed(bytes(data[:MOST_BYTES]))
+
+
+def _parsed(data: bytes) -> Protego:
+    text = data.decode("utf-8", "replace").removeprefix("\ufeff")
+    return Protego.parse(text) if "allow" in text.lower() or "delay" in text.lower() else _EVERYTHING
+
+
+def opt_out(headers: Iterable[str]) -> str | None:
+    """The first word in the values of `X-Robots-Tag` that asks this program not to use a picture, if there is one.
+
+    A value is a list of rules, and `name:` before a rule addresses it and those after it to the robot of that name.
+    """
+    for header in headers:
+        is_ours = True
+        for part in header.lower().split(","):
+            name, colon, rule = (word.strip() for word in part.partition(":"))
+            if not colon:
+                rule = name
+            elif name in _RULES_WITH_VALUE:
+                continue
+            else:
+                is_ours = name in (AGENT, "*")
+            if is_ours and rule in _OPT_OUTS:
+                return rule
+    return None
