@@ -43,6 +43,7 @@ class Database:
             self._connection.row_factory = sqlite3.Row
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.execute("PRAGMA secure_delete = ON")
             self._prepare(path, tables, schema)
         except (sqlite3.Error, AtlasError) as error:
             self.close()
@@ -78,6 +79,21 @@ class Database:
         with self._lock:
             found: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
             return found
+
+    def erase(self) -> None:
+        """Leave nothing on the disk of what was deleted or replaced: write the file anew and empty its journal.
+
+        Raises:
+            AtlasError: another connection does not let go of the file.
+        """
+        with self._lock:
+            try:
+                self._connection.execute("VACUUM")
+                is_busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.Error as error:
+                raise AtlasError(f"{self._path} cannot be written anew ({error}); do the same again later") from error
+        if is_busy:
+            raise AtlasError(f"{self._path} is being read all the time; stop its server and do the same again")
 
     def close(self) -> None:
         """Close the file; nothing can be asked afterwards."""

@@ -26,6 +26,9 @@ from explorer.layout import SCHEMA, SPACE_ARRAYS, AtlasPaths, VersionPaths, writ
 _FILE_NAME = re.compile(r"([A-Za-z0-9_-]+/)?[A-Za-z0-9_-]+\.[a-z]+")
 _PER_SPACE = frozenset({"mean", "baseline"})
 
+MEMORY = re.compile(r"checked-(.+)\.json")
+"""The name, in a cache, of what is remembered of a version."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,10 +19,19 @@ from typing import Any
 from explorer.database import Database
 from explorer.errors import QueryError
 from explorer.records import Landing, Recipe, TrajectoryStep, to_json
+from explorer.scrub import list_without, story_without
 
 FILE = "workspace.sqlite"
 SCHEMA = 1
 MAX_SELECTION = 1_000_000
+
+_NAMING = (
+    ("generations", "landing", story_without),
+    ("generations", "trajectory", story_without),
+    ("events", "data", story_without),
+    ("selections", "ids", list_without),
+)
+"""Table and column of every JSON that may name pictures of the corpus, and what takes some of them out of it."""
 
 _TABLES = """
 CREATE TABLE generations (
@@ -271,6 +280,27 @@ class Workspace:
         """Delete a selection; False if there is none of that name."""
         with self._database.change() as connection:
             return connection.execute("DELETE FROM selections WHERE name = ?", (name,)).rowcount == 1
+
+    def forget(self, ids: Collection[int]) -> int:
+        """Leave no trace of pictures of the corpus, in what is kept and in the file's unused pages.
+
+        Returns:
+            how many landings, trajectories, events and selections named one.
+
+        Raises:
+            AtlasError: SQLite cannot write, or another process does not let go of the file.
+        """
+        changed = 0
+        with self._database.change() as connection:
+            for table, column, without in _NAMING:
+                for number, text in connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall():
+                    before = json.loads(text)
+                    after = without(before, ids)
+                    if after != before:
+                        change = f"UPDATE {table} SET {column} = ? WHERE rowid = ?"
+                        changed += connection.execute(change, (_dumps(after), number)).rowcount
+        self._database.erase()
+        return changed
 
     def _found(self, identity: int, sql: str) -> sqlite3.Row:
         row = self._database.row(sql, identity)

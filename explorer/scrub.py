@@ -1,0 +1,34 @@
+"""What was kept about pictures, without some of them: landings, trajectories, events, selections, as JSON has them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+
+def story_without(document: Any, ids: Collection[int]) -> Any:  # noqa: ANN401 - a JSON document
+    """A landing, a trajectory or an event's data without these pictures.
+
+    A hit, which is an object with an `id` in a list, goes whole. Of a step whose `nearest` was one of them, the
+    nearest picture in that space becomes unknown, and so does the similarity to it.
+    """
+    if isinstance(document, list):
+        return [story_without(each, ids) for each in document if not _is_one_of(each, ids)]
+    if not isinstance(document, Mapping):
+        return document
+    story = {name: story_without(value, ids) for name, value in document.items()}
+    nearest = document.get("nearest")
+    if isinstance(nearest, Mapping):
+        gone = {space for space, identity in nearest.items() if identity in ids}
+        known = {name: story[name] for name in ("nearest", "similarity") if isinstance(story.get(name), Mapping)}
+        story |= {name: {space: each[space] for space in each if space not in gone} for name, each in known.items()}
+    return story
+
+
+def list_without(document: Sequence[int], ids: Collection[int]) -> list[int]:
+    """A selection's ids without these."""
+    return [identity for identity in document if identity not in ids]
+
+
+def _is_one_of(entry: Any, ids: Collection[int]) -> bool:  # noqa: ANN401 - a JSON document
+    return isinstance(entry, Mapping) and entry.get("id") in ids

@@ -1,0 +1,117 @@
+"""A version as columns and arrays: read whole, changed, written out as another one, without any new fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from explorer.layout import (
+    SPACE_ARRAYS,
+    THUMBNAILS_SCHEMA,
+    VersionPaths,
+    replacing,
+    sync_folder,
+    write_array,
+    write_table,
+)
+from explorer.records import Split
+from indexer.thumbnails import link
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+"""Name of an array of a space, as `SPACE_ARRAYS` has it -> the array."""
+
+REJECTED = "rejected.parquet"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """All of a version but its `atlas.json`, its ledger of ids and its data card.
+
+    Attributes:
+        records: `records.parquet`, n rows.
+        spaces: space -> its arrays, those of rows in the order of the records.
+        clusters: `clusters.parquet`.
+        thumbnails: `thumbnails.parquet`.
+        packs: number of a pack -> its file; only those that `thumbnails` names count.
+        rejected: `rejected.parquet`.
+    """
+
+    records: pa.Table
+    spaces: Mapping[str, Arrays]
+    clusters: pa.Table
+    thumbnails: pa.Table
+    packs: Mapping[int, Path]
+    rejected: pa.Table
+
+    @classmethod
+    def read(cls, version: VersionPaths, meta: Mapping[str, Any]) -> Contents:
+        """Read a version that was held against its `atlas.json`; large arrays stay on the disk."""
+        thumbnails = pq.read_table(version.thumbnails)
+        rejected = version.root / REJECTED
+        return cls(
+            records=pq.read_table(version.records),
+            spaces={space: _arrays(version, space) for space in meta["spaces"]},
+            clusters=pq.read_table(version.clusters),
+            thumbnails=thumbnails,
+            packs={number: version.pack(number) for number in pc.unique(thumbnails["pack"]).to_pylist()},
+            rejected=pq.read_table(rejected) if rejected.exists() else pa.table({"key": pa.array([], pa.string())}),
+        )
+
+    @property
+    def ids(self) -> npt.NDArray[np.int64]:
+        """int64 (n,)."""
+        return np.asarray(self.records["id"].to_numpy())
+
+    @property
+    def train(self) -> npt.NDArray[np.bool_]:
+        """Which rows are of the split `train`, bool (n,)."""
+        return np.asarray(pc.equal(self.records["split"], Split.TRAIN.value).to_numpy())
+
+    def write(self, version: VersionPaths) -> None:
+        """Fill an empty version; thumbnails that need not move are shared with the version that they come from."""
+        write_table(version.records, self.records)
+        for space, arrays in self.spaces.items():
+            for name, array in arrays.items():
+                write_array(version.array(space, name), array)
+        write_table(version.clusters, self.clusters)
+        write_table(version.root / REJECTED, self.rejected)
+        write_table(version.thumbnails, self._write_packs(version))
+
+    def _write_packs(self, version: VersionPaths) -> pa.Table:
+        """Link the packs that are used whole, copy what is used of the others; return where everything lies now."""
+        folder = version.pack(0).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        moved = []
+        for number, old in enumerate(sorted(pc.unique(self.thumbnails["pack"]).to_pylist())):
+            path = self.packs[old]
+            rows = self.thumbnails.filter(pc.equal(self.thumbnails["pack"], old)).sort_by("offset").to_pylist()
+            if sum(row["length"] for row in rows) == path.stat().st_size:
+                link(path, version.pack(number))
+            else:
+                rows = _copied(path, version.pack(number), rows)
+            moved += [row | {"pack": number} for row in rows]
+        sync_folder(folder)
+        return pa.Table.from_pylist(moved, schema=THUMBNAILS_SCHEMA)
+
+
+def _copied(source: Path, target: Path, rows: list[dict[str, int]]) -> list[dict[str, int]]:
+    """Copy some thumbnails of a pack into another; return their rows with their new offsets."""
+    moved = []
+    with source.open("rb") as reading, replacing(target) as writing:
+        for row in rows:
+            reading.seek(row["offset"])
+            moved.append(row | {"offset": writing.tell()})
+            writing.write(reading.read(row["length"]))
+    return moved
+
+
+def _arrays(version: VersionPaths, space: str) -> Arrays:
+    return {name: np.load(version.array(space, name), mmap_mode="r", allow_pickle=False) for name in SPACE_ARRAYS}

@@ -1,0 +1,166 @@
+"""A version without some of its pictures: nothing is fitted anew, what named the ones that go is made again.
+
+The map, its clusters and every vector stay as they are. Who had one of them among its nearest gets the next one; the
+baseline is taken anew; a cluster gets its new size and exemplars, and another label where its label said something that
+none of its other pictures says. The mean of `vae` stays: it is the frame that the vectors stand in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from explorer.layout import NEIGHBORS, record_of
+from explorer.search import normalized
+from indexer import neighbors
+from indexer.cluster import central_first
+from indexer.contents import Arrays, Contents
+from indexer.labels import Member, PictureText, is_borne, labels
+from indexer.neighbors import NO_ROW, Neighbors
+
+Mask = npt.NDArray[np.bool_]
+
+_BLOCK = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """Which rows stay.
+
+    Attributes:
+        mask: bool (n,), over the rows of the old version.
+        train: bool (m,), of those that stay.
+        families: int32 (m,), the same.
+        exemplars: how many a cluster shows.
+    """
+
+    mask: Mask
+    train: Mask
+    families: npt.NDArray[np.int32]
+    exemplars: int
+
+
+def without(contents: Contents, kept: Kept) -> Contents:
+    """What is left of a version when only some of its rows stay."""
+    records = contents.records.filter(pa.array(kept.mask))
+    spaces = {space: _space(arrays, kept) for space, arrays in contents.spaces.items()}
+    clusters = [
+        row
+        for space, arrays in contents.spaces.items()
+        for row in _Clusters(contents, kept, records, spaces[space], arrays["cluster"][~kept.mask]).rows(space)
+    ]
+    return replace(
+        contents,
+        records=records,
+        spaces=spaces,
+        clusters=pa.Table.from_pylist(clusters, schema=contents.clusters.schema),
+        thumbnails=contents.thumbnails.filter(pc.is_in(contents.thumbnails["id"], records["id"].combine_chunks())),
+    )
+
+
+def cosines(vectors: npt.NDArray[np.float16], rows: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+    """The similarity of every row to some others, float32 (n, k); -inf where `rows` (n, k) names none."""
+    found = np.full(rows.shape, -np.inf, dtype=np.float32)
+    for start in range(0, len(rows), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        others = np.asarray(vectors[rows[block]], dtype=np.float32)
+        near = np.einsum("qd,qkd->qk", normalized(vectors[block]), others)
+        found[block] = np.where(rows[block] == NO_ROW, -np.inf, near)
+    return found
+
+
+def _space(arrays: Arrays, kept: Kept) -> Arrays:
+    """The arrays of a space for the rows that stay."""
+    vectors = np.asarray(arrays["vectors"][kept.mask])
+    near, distances = _neighbors(arrays, vectors, kept)
+    found = Neighbors(near, cosines(vectors, near))
+    return {
+        "vectors": vectors,
+        "mean": arrays["mean"],
+        "points": arrays["points"][kept.mask],
+        "cluster": arrays["cluster"][kept.mask],
+        "neighbors": near,
+        "distances": distances,
+        "baseline": neighbors.baseline(vectors, kept.train, kept.families, found),
+    }
+
+
+def _neighbors(
+    arrays: Arrays, vectors: npt.NDArray[np.float16], kept: Kept
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Rows of the nearest (m, 15) and their distances, found anew for those who lose one of theirs."""
+    place = np.where(kept.mask, np.cumsum(kept.mask) - 1, NO_ROW).astype(np.int32)
+    old = np.asarray(arrays["neighbors"][kept.mask])
+    near = np.where(old == NO_ROW, NO_ROW, place[old])
+    distances = np.array(arrays["distances"][kept.mask])
+    bereft = np.flatnonzero(((old != NO_ROW) & (near == NO_ROW)).any(axis=1))
+    found = neighbors.find(vectors, kept.train, NEIGHBORS, bereft)
+    near[bereft], distances[bereft] = found.rows, found.distances
+    return near, distances
+
+
+class _Clusters:
+    """The clusters of one space when some of their pictures go."""
+
+    def __init__(
+        self, contents: Contents, kept: Kept, records: pa.Table, arrays: Arrays, left: npt.NDArray[np.int32]
+    ) -> None:
+        """Say what there is.
+
+        Args:
+            contents: of the old version.
+            kept: the rows that stay.
+            records: theirs, m rows.
+            arrays: of the space, of the same rows.
+            left: int32 (n - m,), the clusters of the rows that go.
+        """
+        self._old, self._kept, self._records, self._arrays = contents, kept, records, arrays
+        self._bereft = set(left[left >= 0].tolist())
+
+    def rows(self, space: str) -> Iterator[dict[str, Any]]:
+        """The rows of `clusters.parquet`; a cluster keeps its number, and goes with its last picture."""
+        listed = [row for row in self._old.clusters.to_pylist() if row["space"] == space]
+        used = {row["label"] for row in listed}
+        for row in listed:
+            if row["cluster"] not in self._bereft:
+                yield row
+            elif len(members := self._members(row["cluster"])):
+                label = self._label(row, members, listed, used)
+                used.add(label)
+                ids = self._records["id"].to_numpy()[members[: self._kept.exemplars]]
+                yield row | {"size": len(members), "exemplars": ids.tolist(), "label": label}
+
+    def _members(self, cluster: int) -> npt.NDArray[np.int64]:
+        rows = np.flatnonzero(self._arrays["cluster"] == cluster)
+        return central_first(rows, self._arrays["points"], self._kept.families) if len(rows) else rows
+
+    def _label(
+        self,
+        row: Mapping[str, Any],
+        members: npt.NDArray[np.int64],
+        listed: Sequence[Mapping[str, Any]],
+        used: set[str],
+    ) -> str:
+        """The old label where the others bear it, else one of their own."""
+        if is_borne(row["label"], [self._text(each) for each in members.tolist()]):
+            return str(row["label"])
+        everyone = {each["cluster"]: self._members(each["cluster"]) for each in listed}
+        families = self._kept.families
+        named = labels(
+            {
+                number: [Member(int(families[each]), self._text(each)) for each in rows.tolist()]
+                for number, rows in everyone.items()
+            }
+        )
+        label = named[row["cluster"]]
+        return label if label not in used else f"group {row['cluster'] + 1}"
+
+    def _text(self, row: int) -> PictureText:
+        record = record_of(self._records.slice(row, 1).to_pylist()[0])
+        return PictureText.of(record.caption, record.tags)
