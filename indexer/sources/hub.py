@@ -1,0 +1,34 @@
+"""Files of a data set of the Hugging Face hub, through its own cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from explorer.errors import ManifestError
+
+PREFIX = "hf-hub:"
+"""What a path begins with that names a data set of the hub, as in `hf-hub:org/name`."""
+
+
+def dataset(reference: str, pattern: str, revision: str | None = None) -> Path:
+    """The folder of a data set's files that match `pattern`, downloaded where the cache lacks them.
+
+    Raises:
+        ManifestError: the hub cannot be reached, or has no such data set, or wants to know who asks.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    name = reference.removeprefix(PREFIX)
+    try:
+        return Path(snapshot_download(name, repo_type="dataset", revision=revision, allow_patterns=[pattern]))
+    except LocalEntryNotFoundError as error:
+        raise ManifestError(
+            f"path: the hub cannot be reached and its cache on this machine has no copy of {name}; go online once, or "
+            "name files"
+        ) from error
+    except (HfHubHTTPError, HFValidationError) as error:
+        raise ManifestError(
+            f"path: found no data set {name} that may be read; check its name, accept its terms on its page if it has "
+            "any, and log in (`hf auth login`)"
+        ) from error
