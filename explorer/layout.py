@@ -104,6 +104,11 @@ class VersionPaths:
         """`THUMBNAILS_SCHEMA`: where in which pack a thumbnail lies."""
         return self.root / "thumbnails.parquet"
 
+    @property
+    def card(self) -> Path:
+        """DATA_CARD.md: for people, where the pictures come from and what was left out."""
+        return self.root / "DATA_CARD.md"
+
     def pack(self, number: int) -> Path:
         """One file of thumbnails laid end to end."""
         return self.root / "thumbnails" / f"{number:05d}.pack"
@@ -148,6 +153,11 @@ class AtlasPaths:
     def build(self) -> Path:
         """What an unfinished build has so far."""
         return self.root / "build"
+
+    @property
+    def unfinished(self) -> Path:
+        """What the unfinished build was begun with, and which shards it has; absent where there is none."""
+        return self.build / "plan.json"
 
     @property
     def versions(self) -> Path:

@@ -1,38 +1,32 @@
-"""From a manifest to a published atlas: source -> encode -> neighbors -> project -> cluster -> publish."""
+"""From a manifest to a published atlas: source -> fetch -> encode -> neighbors -> project -> cluster -> publish."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from explorer import manifest as manifests
-from explorer.decoding import Workers
-from explorer.errors import BuildError
-from explorer.layout import SCHEMA, AtlasPaths, VersionPaths
+import numpy as np
+
+from explorer.layout import AtlasPaths, VersionPaths, write_array
 from explorer.manifest import Manifest
-from explorer.models.loader import demo_note
 from explorer.progress import SILENT, Progress
 from explorer.records import Space
 from explorer.verify import current, read_meta
-from indexer import encode
-from indexer.encode import Shard
+from indexer import corpus, facts, families, reproducible, unfinished
 from indexer.encoded import INDEXED, Encoded
 from indexer.encoders import Encoder, ModelSet
+from indexer.guard import Guard
 from indexer.ids import Ledger
-from indexer.lock import writing
-from indexer.plan import LIBRARIES, BuildOptions, Plan
-from indexer.project import Layout
+from indexer.lock import explained, writing
+from indexer.plan import BuildOptions, Plan
 from indexer.publish import live, publish, tidy
-from indexer.reading import SourceReader, Work
+from indexer.shards import ShardMaker
 from indexer.sources import open_source
 from indexer.spaces import SpaceStages
 from indexer.stages import StageStore, libraries
-from indexer.timings import Timings
 from indexer.version import write_version
 
 _STAGES = ("vectors", "neighbors", "baseline", "map", "clusters")
@@ -49,6 +43,7 @@ class BuildResult:
         outcomes: outcome -> rows; they add up to the rows of the corpus.
         seconds: what this run took.
         stages: stage -> what it took when it was done, in this run or in one before; seconds.
+        timings: of the stage encode: `reading`, `decoding`, `model`, `writing` -> `wall` and `cpu`, seconds.
         is_new: False where nothing had changed and the live version stayed.
         notes: what the person should know.
     """
@@ -59,6 +54,7 @@ class BuildResult:
     seconds: float
     stages: Mapping[str, float]
     is_new: bool
+    timings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -82,25 +78,26 @@ def index(
         progress: what to report to.
 
     Raises:
-        BuildError: there is nothing to index, another process is building the atlas, or it cannot be written.
+        BuildError: there is nothing to index, another process is building the atlas, an unfinished build was begun
+            otherwise, or the disk cannot be written.
         ManifestError: the source is not what the manifest says.
         ModelError: a model cannot be loaded.
     """
     started = perf_counter()
-    paths = AtlasPaths(Path(path))
-    with _explained(paths), writing(paths):
-        build = _Build(paths, manifest, options or BuildOptions(), encoders, progress)
+    paths, options = AtlasPaths(Path(path)), reproducible.settled(options or BuildOptions())
+    with explained(paths), writing(paths), reproducible.in_order(options):
+        build = _Build(paths, manifest, options, encoders, progress)
         known = None if rebuild else build.unchanged()
         meta = known or build.run(rebuild=rebuild)
-        outcomes = meta["outcomes"]
         return BuildResult(
             version=meta["version"],
-            images=outcomes[INDEXED],
-            outcomes=outcomes,
+            images=meta["outcomes"][INDEXED],
+            outcomes=meta["outcomes"],
             seconds=perf_counter() - started,
-            stages=meta["seconds"],
+            stages=meta.get("seconds", {}),
+            timings=meta.get("timings", {}),
             is_new=known is None,
-            notes=_notes(manifest, meta),
+            notes=facts.notes(manifest, meta),
         )
 
 
@@ -121,96 +118,82 @@ class _Build:
         self._store = StageStore(paths.build)
         self._models = ModelSet(manifest, options.device, paths.build / "models.json", encoders)
         self._source = open_source(manifest)
-        self._plan = Plan.of(self._source, manifest, options, self._models.describe())
+        self._guard = Guard.of(paths, manifest)
+        self._plan = Plan.of(self._source, manifest, options, self._models.describe(), self._guard)
         self._source_seconds = perf_counter() - started
 
     def unchanged(self) -> dict[str, Any] | None:
         """What the live version's `atlas.json` says, if it was made from all that this build would be made from."""
-        version = live(self._paths)
-        meta = read_meta(version) if version is not None else {}
+        meta = self._live()
         return meta if meta.get("key") == self._plan.key else None
 
     def run(self, *, rebuild: bool) -> dict[str, Any]:
         """Go through the stages, publish, and return what `atlas.json` says."""
         if rebuild:
             self._store.clear()
-        encoded = Encoded.of(self._plan.rows, self._encode())
-        spaces = self._spaces(encoded)
-        for stage in _STAGES:
-            for space in self._progress.track(spaces, stage=stage):
-                getattr(space, stage)
-        self._progress.note(f"Publishing {len(encoded.rows):,} pictures")
-        publish(self._paths, self._plan.key, lambda version: self._write(version, encoded, spaces))
+        else:
+            facts.refuse_appended(self._live())
+        with unfinished.build(self._paths, self._plan):
+            encoded = self._grouped(self._encoded())
+            spaces = self._spaces(encoded)
+            for stage in _STAGES:
+                for space in self._progress.track(spaces, stage=stage):
+                    getattr(space, stage)
+            self._progress.note(f"Publishing {len(encoded.rows):,} pictures")
+            created = reproducible.now(self._plan.manifest, self._plan.options)
+            publish(self._paths, self._plan.key, lambda version: self._write(version, encoded, spaces), created)
         self._store.sweep()
         return read_meta(current(self._paths))
 
-    def _encode(self) -> list[Shard]:
-        """The shards, encoded now where they are not yet."""
-        todo = [shard.rows for shard in self._plan.shards if not self._store.has("encode", shard.inputs)]
-        encoders = self._models.load() if todo else ()
-        reader, timings, shards = SourceReader(self._source), Timings(), []
-        with Workers(preload=("indexer.prepared", self._source.decoder.__module__)) as workers:
-            outcomes = self._progress.track(
-                encode.encode(
-                    [Work(rows, reader) for rows in todo],
-                    self._source.decoder,
-                    encoders,
-                    self._plan.options.encode,
-                    workers=workers,
-                    timings=timings,
-                ),
-                stage="encode",
-                total=sum(len(rows) for rows in todo),
-            )
-            for shard in self._plan.shards:
-                size = len(shard.rows)
+    def _live(self) -> dict[str, Any]:
+        version = live(self._paths)
+        return read_meta(version) if version is not None else {}
 
-                def make(folder: Path, size: int = size) -> None:
-                    encode.save(folder, islice(outcomes, size), encoders, timings)
+    def _encoded(self) -> Encoded:
+        """All rows through their shards."""
+        maker = ShardMaker(
+            plan=self._plan,
+            store=self._store,
+            spool=self._paths.build / "fetch",
+            source=self._source,
+            models=self._models,
+            guard=self._guard,
+            progress=self._progress,
+        )
+        return Encoded.of(self._plan.rows, self._plan.left_out, maker.shards())
 
-                shards.append(encode.load(self._store.result("encode", shard.inputs, make)))
-        return shards
+    def _grouped(self, encoded: Encoded) -> Encoded:
+        """The rows with near-duplicates in common families, and with the splits that those families leave."""
+        plan, space = self._plan, Space(next(iter(self._plan.models)))
+
+        def make(folder: Path) -> None:
+            sums = [outcome.sha256 for outcome in encoded.outcomes]
+            hashes = [outcome.phash for outcome in encoded.outcomes]
+            first = families.find(sums, hashes, encoded.raw(space), plan.options.families)
+            write_array(folder / "first.npy", first)
+
+        inputs = {
+            "encoded": encoded.key(plan.pictures_key),
+            "space": space.value,
+            "options": plan.options.families,
+            "revision": families.REVISION,
+            "libraries": libraries("numpy", "scipy"),
+        }
+        first = np.load(self._store.result("families", inputs, make) / "first.npy", allow_pickle=False)
+        return encoded.with_rows(corpus.by_share(families.joined(encoded.rows, first), plan.manifest))
 
     def _spaces(self, encoded: Encoded) -> list[SpaceStages]:
-        pictures = encoded.pictures(self._plan.pictures_key)
+        pictures = encoded.pictures(encoded.key(self._plan.pictures_key))
         options = self._plan.options.spaces
         return [SpaceStages(Space(name), pictures, encoded.raw, options, self._store) for name in self._plan.models]
 
     def _write(self, version: VersionPaths, encoded: Encoded, spaces: Sequence[SpaceStages]) -> dict[str, Any]:
         """Fill a version and return what its `atlas.json` says."""
         started = perf_counter()
-        plan = self._plan
-        write_version(version, plan.manifest, encoded, spaces, Ledger.read(self._paths))
+        meta = facts.told(self._plan, encoded, spaces, self._models.generator, facts.columns(self._source))
+        write_version(version, self._plan.manifest, meta, encoded, spaces, Ledger.read(self._paths))
+        if self._plan.options.reproducible:
+            return meta
         seconds = {"source": self._source_seconds, **self._store.seconds(), "publish": perf_counter() - started}
-        return {
-            "schema": SCHEMA,
-            "key": plan.key,
-            "manifest": manifests.to_dict(plan.manifest),
-            "settings": asdict(plan.options),
-            "models": {**plan.models, "generator": {"reference": self._models.generator}},
-            "libraries": libraries(*LIBRARIES),
-            "outcomes": encoded.counts,
-            "seconds": {stage: round(spent, 3) for stage, spent in seconds.items()},
-            "spaces": {space.space.value: space.meta() for space in spaces},
-        }
-
-
-def _notes(manifest: Manifest, meta: Mapping[str, Any]) -> tuple[str, ...]:
-    """What to say about a version beside its numbers."""
-    models = manifest.models
-    foreign = demo_note((models.clip, models.vae, models.generator), manifest.kind)
-    is_small = any(space["layout"] == Layout.PCA for space in meta["spaces"].values())
-    few = "These are too few pictures for UMAP: the maps are their principal components." if is_small else None
-    return tuple(note for note in (foreign, few) if note)
-
-
-@contextmanager
-def _explained(paths: AtlasPaths) -> Iterator[None]:
-    """Turn what the operating system says of a full or read-only disk into one line."""
-    try:
-        yield
-    except OSError as error:
-        raise BuildError(
-            f"{error.filename or paths.root}: {error.strerror or error}; make room there or name another place, and "
-            "run the same command again: what is done is kept"
-        ) from error
+        spent = {stage: round(seconds[stage], 3) for stage in seconds}
+        return {**meta, "seconds": spent, "timings": encoded.timings.to_dict()}

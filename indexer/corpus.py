@@ -1,20 +1,20 @@
-"""The rows that a build is about: drawn out of the source, with their splits and families."""
+"""The rows that a build is about: drawn out of the source, with the split that a rule gives them."""
 
 from __future__ import annotations
 
 import hashlib
-import random
+import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from urllib.parse import urlsplit
 
-from explorer.errors import BuildError, ManifestError
+from explorer.errors import BuildError, ManifestError, RejectReason
 from explorer.manifest import Manifest
 from explorer.records import Record, Split
 from indexer.encode import Outcome
-from indexer.sources.base import Source, SourceRow
+from indexer.sources.base import LeftOut, Source, SourceRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +32,60 @@ class Selection:
     seed: int = 0
 
 
-def read(source: Source, manifest: Manifest, selection: Selection) -> tuple[SourceRow, ...]:
-    """The selected rows in the source's order, each with its split.
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What a source gave.
+
+    Attributes:
+        rows: the selected ones, in the source's order.
+        left_out: why a row is not among them though nobody's chance or limit left it behind -> how many.
+        read: rows that the source read, those that were not drawn too.
+    """
+
+    rows: tuple[SourceRow, ...]
+    left_out: Mapping[RejectReason, int] = field(default_factory=dict)
+    read: int = 0
+
+
+def read(
+    source: Source,
+    manifest: Manifest,
+    selection: Selection,
+    refused: Callable[[SourceRow], RejectReason | None] = lambda row: None,
+) -> Corpus:
+    """Draw the selected rows; memory grows with them, and not with the source.
+
+    Args:
+        source: where they come from.
+        manifest: whose rule may hold some of them out.
+        selection: which to take.
+        refused: why a row may not be looked at any further, if so.
 
     Raises:
         BuildError: there is none, or two rows have one key.
         ManifestError: the split cannot be made.
     """
-    rows = _drawn(source.rows(), selection)
+    left_out: Counter[RejectReason] = Counter()
+    count = 0
+
+    def kept() -> Iterator[SourceRow]:
+        nonlocal count
+        for each in source.rows():
+            reason = each.reason if isinstance(each, LeftOut) else refused(each)
+            size = each.count if isinstance(each, LeftOut) else 1
+            count += size
+            if reason is not None:
+                left_out[reason] += size
+            elif isinstance(each, SourceRow):
+                yield each
+
+    rows = _drawn(kept(), selection)
     if not rows:
-        raise BuildError(f"found no picture in {_place(manifest)}; name one that holds JPEG, PNG, WebP or GIF files")
-    key, count = Counter(row.key for row in rows).most_common(1)[0]
-    if count > 1:
-        raise BuildError(f"found the key {key[:80]!r} {count} times in {_place(manifest)}; expected each once")
-    return tuple(_split(rows, manifest))
+        raise BuildError(_nothing(manifest, left_out))
+    key, times = Counter(row.key for row in rows).most_common(1)[0]
+    if times > 1:
+        raise BuildError(f"found the key {key[:80]!r} {times} times in {_place(manifest)}; expected each once")
+    return Corpus(_listed(rows, manifest), dict(left_out), count)
 
 
 def record(row: SourceRow, outcome: Outcome, identity: int, manifest: Manifest) -> Record:
@@ -61,7 +101,7 @@ def record(row: SourceRow, outcome: Outcome, identity: int, manifest: Manifest) 
         group=row.group,
         image_url=row.image_url,
         page_url=row.page_url,
-        host=_host(row.page_url or row.image_url),
+        host=host(row),
         author=row.author or manifest.author,
         licence=row.licence if has_licence else manifest.licence,
         licence_url=row.licence_url if has_licence else manifest.licence_url,
@@ -76,38 +116,66 @@ def record(row: SourceRow, outcome: Outcome, identity: int, manifest: Manifest) 
     )
 
 
+def host(row: SourceRow) -> str | None:
+    """The host that a record names: of the picture's page, else of the picture."""
+    link = row.page_url or row.image_url
+    return urlsplit(link).hostname if link else None
+
+
+def by_share(rows: Sequence[SourceRow], manifest: Manifest) -> tuple[SourceRow, ...]:
+    """Rows with the split that chance gives their families, where the manifest's rule is a share.
+
+    To be called when the families are final: one that chance had cut in two would make the held-out half look near.
+    """
+    rule = manifest.split
+    if not rule.share:
+        return tuple(rows)
+    return tuple(replace(row, split=_by_chance(row, rule.share, rule.seed)) for row in rows)
+
+
 def _drawn(rows: Iterable[SourceRow], selection: Selection) -> list[SourceRow]:
+    """The first ones; of a sample, those whose keys have the smallest hashes, so that no other row moves them."""
     if selection.sample is None:
         return list(islice(rows, selection.limit))
-    listed = list(rows)
-    chosen = random.Random(selection.seed).sample(range(len(listed)), min(selection.sample, len(listed)))
-    return [listed[place] for place in sorted(chosen)][: selection.limit]
+    heap: list[tuple[int, int, SourceRow]] = []
+    for place, row in enumerate(rows):
+        entry = (-_chance(f"{selection.seed}\0{row.key}"), -place, row)
+        if len(heap) < selection.sample:
+            heapq.heappush(heap, entry)
+        elif entry > heap[0]:
+            heapq.heapreplace(heap, entry)
+    return [row for _, _, row in sorted(heap, key=lambda entry: -entry[1])][: selection.limit]
 
 
-def _split(rows: Sequence[SourceRow], manifest: Manifest) -> Iterator[SourceRow]:
-    """Rows with the split that the manifest's rule gives them; without a rule they keep the source's."""
+def _listed(rows: Sequence[SourceRow], manifest: Manifest) -> tuple[SourceRow, ...]:
+    """Rows with the split that the manifest's list of keys gives them; without a list they keep the source's."""
     rule = manifest.split
-    if rule.heldout_ids_file is not None:
-        path = manifest.resolve(rule.heldout_ids_file)
-        try:
-            heldout = set(path.read_text("utf-8").split("\n"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ManifestError(f"split.heldout_ids_file: {path} cannot be read ({error}); name a text file") from error
-        yield from (replace(row, split=Split.HELDOUT if row.key in heldout else Split.TRAIN) for row in rows)
-    elif rule.share:
-        yield from (replace(row, split=_by_chance(row, rule.share, rule.seed)) for row in rows)
-    else:
-        yield from rows
+    if rule.heldout_ids_file is None:
+        return tuple(rows)
+    path = manifest.resolve(rule.heldout_ids_file)
+    try:
+        heldout = set(path.read_text("utf-8").split("\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"split.heldout_ids_file: {path} cannot be read ({error}); name a text file") from error
+    return tuple(replace(row, split=Split.HELDOUT if row.key in heldout else Split.TRAIN) for row in rows)
 
 
 def _by_chance(row: SourceRow, share: float, seed: int) -> Split:
     """A family's split out of a hash of its name, so that new pictures move no other family to another split."""
-    digest = hashlib.sha256(f"{seed}:{row.family or row.key}".encode()).digest()
-    return Split.HELDOUT if int.from_bytes(digest[:8], "big") / 2**64 < share else Split.TRAIN
+    return Split.HELDOUT if _chance(f"{seed}:{row.family or row.key}") / 2**64 < share else Split.TRAIN
 
 
-def _host(link: str | None) -> str | None:
-    return urlsplit(link).hostname if link else None
+def _chance(text: str) -> int:
+    """A number from 0 up to 2**64 that looks drawn by chance and is the same every time."""
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big")
+
+
+def _nothing(manifest: Manifest, left_out: Mapping[RejectReason, int]) -> str:
+    """Why there is no row to build from."""
+    if not left_out:
+        return f"found no picture in {_place(manifest)}; name one that holds JPEG, PNG, WebP or GIF files"
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(left_out.items()))
+    return f"all {sum(left_out.values()):,} rows of {_place(manifest)} are left out ({reasons}); loosen these rules"
 
 
 def _place(manifest: Manifest) -> str:

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from explorer.errors import BuildError
+from explorer.errors import BuildError, RejectReason
 from explorer.records import Record, Space, Split
 from indexer.encode import Outcome, Shard
 from indexer.labels import PictureText
 from indexer.sources.base import SourceRow
 from indexer.spaces import Pictures
+from indexer.stages import digest
+from indexer.timings import Timings
 
 INDEXED = "indexed"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that is not in the atlas, and why."""
+
+    row: SourceRow
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,45 +37,70 @@ class Encoded:
     Attributes:
         rows: n rows, the encoded ones; their place is the row number in every array of the version.
         outcomes: n, of the same rows.
-        rejected: of the others.
+        rejected: the others.
+        left_out: rows that were counted and never looked at, by reason.
         shards: where vectors and thumbnails lie, in the order of the rows.
     """
 
     rows: tuple[SourceRow, ...]
     outcomes: tuple[Outcome, ...]
-    rejected: tuple[Outcome, ...]
+    rejected: tuple[Rejected, ...]
+    left_out: Mapping[RejectReason, int]
     shards: tuple[Shard, ...]
 
     @classmethod
-    def of(cls, rows: Sequence[SourceRow], shards: Sequence[Shard]) -> Encoded:
+    def of(cls, rows: Sequence[SourceRow], left_out: Mapping[RejectReason, int], shards: Sequence[Shard]) -> Self:
         """Bring rows and outcomes together.
 
         Raises:
-            BuildError: no row of the split `train` is left to make a map of.
+            BuildError: every row was rejected.
         """
         outcomes = [outcome for shard in shards for outcome in shard.outcomes]
         both = list(zip(rows, outcomes, strict=True))
         kept = [(row, outcome) for row, outcome in both if outcome.reason is None]
-        rejected = tuple(outcome for outcome in outcomes if outcome.reason is not None)
+        rejected = tuple(Rejected(row, outcome) for row, outcome in both if outcome.reason is not None)
         if not kept:
-            first = f"{rejected[0].key}: {rejected[0].detail}"
+            first = f"{rejected[0].row.key}: {rejected[0].outcome.detail}"
             raise BuildError(f"all {len(rejected)} pictures were rejected (the first is {first}); mend some of them")
-        if not any(row.split is Split.TRAIN for row, _ in kept):
-            raise BuildError(f"all {len(kept)} pictures are held out; leave some in `train`, which makes the map")
-        return cls(tuple(row for row, _ in kept), tuple(outcome for _, outcome in kept), rejected, tuple(shards))
+        return cls(
+            tuple(row for row, _ in kept), tuple(outcome for _, outcome in kept), rejected, left_out, tuple(shards)
+        )
+
+    def with_rows(self, rows: tuple[SourceRow, ...]) -> Self:
+        """The same pictures, said otherwise: in other families, in other splits.
+
+        Raises:
+            BuildError: no row of the split `train` is left to make a map of.
+        """
+        if not any(row.split is Split.TRAIN for row in rows):
+            raise BuildError(f"all {len(rows)} pictures are held out; leave some in `train`, which makes the map")
+        return replace(self, rows=rows)
 
     @property
     def counts(self) -> dict[str, int]:
         """Outcome -> rows; they add up to the rows of the corpus."""
-        reasons = Counter(f"rejected:{outcome.reason}" for outcome in self.rejected)
-        return {INDEXED: len(self.rows), **dict(sorted(reasons.items()))}
+        reasons = Counter(self.left_out)
+        reasons.update(each.outcome.reason for each in self.rejected if each.outcome.reason is not None)
+        return {INDEXED: len(self.rows), **{f"rejected:{reason}": reasons[reason] for reason in sorted(reasons)}}
+
+    @property
+    def timings(self) -> Timings:
+        """What reading, decoding, the models and writing took, in this run and in those before."""
+        total = Timings()
+        for shard in self.shards:
+            total.add(shard.timings)
+        return total
 
     def raw(self, space: Space) -> npt.NDArray[np.float32]:
         """What the model of a space gave, float32 (n, d)."""
         return np.concatenate([shard.vectors(space) for shard in self.shards if shard.thumbnails.lengths])
 
+    def key(self, planned: str) -> str:
+        """Stands for all that the vectors depend on; `planned` for what their shards do."""
+        return digest([planned, [row.key for row in self.rows]])
+
     def pictures(self, key: str) -> Pictures:
-        """What the stages of a space need to know; `key` is a digest of all that the vectors depend on."""
+        """What the stages of a space need to know; for `key` see there."""
         codes: dict[str, int] = {}
         names = [f"family {row.family}" if row.family is not None else f"key {row.key}" for row in self.rows]
         return Pictures(

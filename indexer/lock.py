@@ -36,6 +36,18 @@ def writing(paths: AtlasPaths) -> Iterator[None]:
         raise BuildError(f"{paths.root}: {_named(paths)} is building it; wait until it is done, or stop it") from error
 
 
+@contextmanager
+def explained(paths: AtlasPaths) -> Iterator[None]:
+    """Turn what the operating system says of a full or read-only disk into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise BuildError(
+            f"{error.filename or paths.root}: {error.strerror or error}; make room there or name another place, and "
+            "run the same command again: what is done is kept"
+        ) from error
+
+
 def _named(paths: AtlasPaths) -> str:
     """The owner in words."""
     with suppress(OSError, ValueError, KeyError, TypeError):

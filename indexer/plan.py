@@ -8,11 +8,14 @@ from functools import cached_property
 from typing import Any
 
 from explorer import manifest as manifests
+from explorer.errors import RejectReason
 from explorer.layout import SCHEMA
 from explorer.manifest import Manifest
 from indexer import corpus, encode
 from indexer.corpus import Selection
 from indexer.encode import EncodeOptions
+from indexer.families import FamilyOptions
+from indexer.guard import Guard
 from indexer.sources.base import Source, SourceRow
 from indexer.spaces import SpaceOptions
 from indexer.stages import digest, libraries
@@ -26,12 +29,18 @@ _DECISIVE = ("fingerprint", "dim", "side")
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """All settings of a build; they stand in `atlas.json`."""
+    """All settings of a build; they stand in `atlas.json`.
+
+    Attributes:
+        reproducible: the same input and seed give the same bytes; see `indexer.reproducible`.
+    """
 
     selection: Selection = field(default_factory=Selection)
     encode: EncodeOptions = field(default_factory=EncodeOptions)
+    families: FamilyOptions = field(default_factory=FamilyOptions)
     spaces: SpaceOptions = field(default_factory=SpaceOptions)
     device: str = "auto"
+    reproducible: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,18 +60,29 @@ class Plan:
         options: the settings.
         models: space -> what `atlas.json` says of its model.
         rows: of the corpus, in order.
+        left_out: why rows are not among them -> how many.
+        read: rows that the source read, those not drawn too.
         shards: the same rows.
+        guard: stands for the lists that rows and pictures are held against.
     """
 
     manifest: Manifest
     options: BuildOptions
     models: Mapping[str, Mapping[str, Any]]
     rows: tuple[SourceRow, ...]
+    left_out: Mapping[RejectReason, int]
+    read: int
     shards: tuple[PlannedShard, ...]
+    guard: str
 
     @classmethod
     def of(
-        cls, source: Source, manifest: Manifest, options: BuildOptions, models: Mapping[str, Mapping[str, Any]]
+        cls,
+        source: Source,
+        manifest: Manifest,
+        options: BuildOptions,
+        models: Mapping[str, Mapping[str, Any]],
+        guard: Guard,
     ) -> Plan:
         """Read the corpus.
 
@@ -70,8 +90,8 @@ class Plan:
             BuildError: it has no rows, or one twice.
             ManifestError: the source is not what the manifest says.
         """
-        rows = corpus.read(source, manifest, options.selection)
-        parts = (rows[part] for part in encode.cut(rows, options.encode))
+        drawn = corpus.read(source, manifest, options.selection, guard.row)
+        parts = (drawn.rows[part] for part in encode.cut(drawn.rows, options.encode))
         common = {
             "source": manifest.kind,
             "models": {space: {name: told.get(name) for name in _DECISIVE} for space, told in models.items()},
@@ -80,12 +100,14 @@ class Plan:
             "device": options.device,
             "revision": encode.REVISION,
             "libraries": libraries(*_MODEL_LIBRARIES),
+            "blocklist": guard.blocklist,
+            "reproducible": options.reproducible,
         }
         shards = tuple(
             PlannedShard(part, {**common, "rows": digest([[row.key, source.signature(row)] for row in part])})
             for part in parts
         )
-        return cls(manifest, options, models, rows, shards)
+        return cls(manifest, options, models, drawn.rows, drawn.left_out, drawn.read, shards, guard.key)
 
     @cached_property
     def pictures_key(self) -> str:
@@ -101,6 +123,8 @@ class Plan:
                 "revision": REVISION,
                 "manifest": manifests.to_dict(self.manifest),
                 "rows": [digest(row) for row in self.rows],
+                "left_out": self.left_out,
+                "guard": self.guard,
                 "pictures": self.pictures_key,
                 "models": self.models,
                 "options": self.options,

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from explorer import cache
 from explorer.errors import AtlasError
 from explorer.layout import AtlasPaths, VersionPaths, sync_folder, write_atomic
 from explorer.verify import current, describe, read_meta
 
-_UNFINISHED = ".unfinished-"
+UNFINISHED = ".unfinished-"
+"""Begins the name of a version's folder until it is whole."""
 
 
 def live(paths: AtlasPaths) -> VersionPaths | None:
@@ -26,7 +28,12 @@ def live(paths: AtlasPaths) -> VersionPaths | None:
     return version
 
 
-def publish(paths: AtlasPaths, key: str, write: Callable[[VersionPaths], dict[str, Any]]) -> str:
+def publish(
+    paths: AtlasPaths,
+    key: str,
+    write: Callable[[VersionPaths], dict[str, Any]],
+    created: datetime | None = None,
+) -> str:
     """Write a version and let it be the live one.
 
     A process that dies here leaves the version before it live and whole; the next build removes what is left over. The
@@ -36,14 +43,15 @@ def publish(paths: AtlasPaths, key: str, write: Callable[[VersionPaths], dict[st
         paths: the atlas.
         key: what the version was made from; part of its name.
         write: fills an empty version and returns what its `atlas.json` is to say, save `version`, `created`, `files`.
+        created: when it was made, part of its name; by default now.
 
     Returns:
         the version's name.
     """
     before = live(paths)
-    created = datetime.now(UTC)
-    name = _free(paths, f"{created:%Y%m%dT%H%M%SZ}-{key[:8]}")
-    unfinished = VersionPaths(paths.versions / f"{_UNFINISHED}{name}")
+    created = created or datetime.now(UTC)
+    name = _free(paths, f"{created:%Y%m%dT%H%M%SZ}-{key[:8]}", before)
+    unfinished = VersionPaths(paths.versions / f"{UNFINISHED}{name}")
     unfinished.root.mkdir(parents=True)
     meta = {
         "version": name,
@@ -55,6 +63,7 @@ def publish(paths: AtlasPaths, key: str, write: Callable[[VersionPaths], dict[st
     write_atomic(unfinished.meta, json.dumps(meta, ensure_ascii=False, indent=1).encode())
     for folder in {path.parent for path in unfinished.files()}:
         sync_folder(folder)
+    shutil.rmtree(paths.version(name).root, ignore_errors=True)
     os.rename(unfinished.root, paths.version(name).root)
     sync_folder(paths.versions)
     paths.publish(name)
@@ -69,20 +78,28 @@ def tidy(paths: AtlasPaths) -> None:
     """
     for file in paths.root.glob(f".{paths.current.name}.*"):
         file.unlink()
-    for folder in paths.versions.glob(f"{_UNFINISHED}*"):
+    for folder in paths.versions.glob(f"{UNFINISHED}*"):
         shutil.rmtree(folder)
-    version = live(paths)
-    if version is not None:
-        kept = (version.root.name, read_meta(version).get("before"))
-        for folder in paths.versions.iterdir():
-            if folder.is_dir() and folder.name not in kept:
-                shutil.rmtree(folder)
+    kept = _kept(live(paths))
+    for folder in paths.versions.iterdir() if kept else ():
+        if folder.is_dir() and folder.name not in kept:
+            shutil.rmtree(folder)
+    for caches in (paths.cache, cache.own_cache(paths)):
+        cache.prune(caches, paths)
 
 
-def _free(paths: AtlasPaths, name: str) -> str:
-    """`name`, or with a number behind it where two versions are made in one second."""
+def _kept(version: VersionPaths | None) -> tuple[str, ...]:
+    """The live version's name and that of the one before it."""
+    return () if version is None else (version.root.name, str(read_meta(version).get("before")))
+
+
+def _free(paths: AtlasPaths, name: str, before: VersionPaths | None) -> str:
+    """`name`, or with a number behind it where a version that is kept bears it.
+
+    Any other of that name was made of the same things, by a build that died before it went live; it is replaced.
+    """
     count, free = 1, name
-    while paths.version(free).root.exists():
+    while free in _kept(before):
         count += 1
         free = f"{name}.{count}"
     return free

@@ -51,9 +51,14 @@ class StageStore:
         for left in root.glob(".*"):
             _remove(left)
 
-    def has(self, stage: str, inputs: Mapping[str, Any]) -> bool:
-        """Whether a stage is done for these inputs."""
-        return self._folder(stage, inputs).is_dir()
+    def find(self, stage: str, inputs: Mapping[str, Any]) -> Path | None:
+        """The folder of a stage's result, if it is done for these inputs."""
+        folder = self._folder(stage, inputs)
+        return folder if folder.is_dir() else None
+
+    def remove(self, stage: str, inputs: Mapping[str, Any]) -> None:
+        """Let a result be made again."""
+        shutil.rmtree(self._folder(stage, inputs), ignore_errors=True)
 
     def result(self, stage: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
         """The folder of a stage's result; `make` fills an empty one if there is none yet.
@@ -100,8 +105,13 @@ class StageStore:
         self._used.clear()
         self.sweep()
 
+    @staticmethod
+    def name(stage: str, inputs: Mapping[str, Any]) -> str:
+        """The name of a result's folder."""
+        return f"{stage}-{digest(inputs)[:32]}"
+
     def _folder(self, stage: str, inputs: Mapping[str, Any]) -> Path:
-        return self._root / f"{stage}-{digest(inputs)[:32]}"
+        return self._root / self.name(stage, inputs)
 
 
 def _remove(path: Path) -> None:

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from explorer.layout import CLUSTERS_SCHEMA, SPACE_ARRAYS, VersionPaths, records_table, write_table
+from explorer.layout import CLUSTERS_SCHEMA, SPACE_ARRAYS, VersionPaths, records_table, write_atomic, write_table
 from explorer.manifest import Manifest
+from indexer import datacard
+from indexer.contents import REJECTED
 from indexer.corpus import record
-from indexer.encoded import Encoded
+from indexer.encoded import Encoded, Rejected
+from indexer.guard import UNLISTED
 from indexer.ids import Ledger
 from indexer.spaces import SpaceStages
 from indexer.thumbnails import link, publish_packs
 
-_REJECTED_SCHEMA = pa.schema([(name, pa.string()) for name in ("key", "reason", "detail")])
+_REJECTED_SCHEMA = pa.schema([(name, pa.string()) for name in ("key", "reason", "detail", "image_url")])
 
 
 def write_version(
-    version: VersionPaths, manifest: Manifest, encoded: Encoded, spaces: Sequence[SpaceStages], ledger: Ledger
+    version: VersionPaths,
+    manifest: Manifest,
+    meta: Mapping[str, Any],
+    encoded: Encoded,
+    spaces: Sequence[SpaceStages],
+    ledger: Ledger,
 ) -> None:
     """Fill the folder of a version with all but its `atlas.json`.
 
     Args:
         version: an empty folder.
         manifest: the corpus.
+        meta: what `atlas.json` will say.
         encoded: its rows.
         spaces: the spaces, all their stages done.
         ledger: the ids of the version before; new keys get theirs here.
@@ -36,19 +45,32 @@ def write_version(
     ledger = ledger.with_keys(manifest.kind, keys)
     ledger.write(version)
     ids = ledger.of(manifest.kind, keys)
-    records = (
+    records = records_table(
         record(row, outcome, identity, manifest)
         for row, outcome, identity in zip(encoded.rows, encoded.outcomes, ids.tolist(), strict=True)
     )
-    write_table(version.records, records_table(records))
-    rejected = [{"key": each.key, "reason": str(each.reason), "detail": each.detail} for each in encoded.rejected]
-    write_table(version.root / "rejected.parquet", pa.Table.from_pylist(rejected, schema=_REJECTED_SCHEMA))
+    write_table(version.records, records)
+    rejected = [row for each in encoded.rejected for row in _rejected_rows(each)]
+    write_table(version.root / REJECTED, pa.Table.from_pylist(rejected, schema=_REJECTED_SCHEMA))
     publish_packs(version, (shard.thumbnails for shard in encoded.shards), ids)
     for space in spaces:
         for name in SPACE_ARRAYS:
             link(space.array(name), version.array(space.space.value, name))
     clusters = [row for space in spaces for row in _cluster_rows(space, ids)]
     write_table(version.clusters, pa.Table.from_pylist(clusters, schema=CLUSTERS_SCHEMA))
+    write_atomic(version.card, datacard.text(meta, records).encode())
+
+
+def _rejected_rows(each: Rejected) -> Iterator[dict[str, str | None]]:
+    """A rejected row as it is listed; of some nothing but their number is kept."""
+    outcome = each.outcome
+    if outcome.reason not in UNLISTED:
+        yield {
+            "key": each.row.key,
+            "reason": str(outcome.reason),
+            "detail": outcome.detail,
+            "image_url": each.row.image_url,
+        }
 
 
 def _cluster_rows(space: SpaceStages, ids: npt.NDArray[np.int64]) -> Iterator[dict[str, Any]]:

@@ -74,6 +74,13 @@ def in_half(run: Callable[[], torch.Tensor], device: torch.device) -> torch.Tens
     return result
 
 
+def use_one_thread() -> None:
+    """Let torch sum in one order, whatever the number of cores."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that there was no room, on the device or in this machine."""
     if isinstance(error, MemoryError):

@@ -1,0 +1,168 @@
+"""DATA_CARD.md: what an atlas was made of, by whom it may be used, what was left out and why; for people to read.
+
+Source: M. Pushkarna, A. Zaldivar, O. Kjartansson, Data Cards, 2022 (arXiv 2204.01075), for what such a card should say.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from explorer.errors import RejectReason
+
+HOSTS = 10
+_RULES = {
+    RejectReason.FILTERED: "outside the manifest's filters",
+    RejectReason.UNSAFE: "punsafe over the line, or unknown",
+    RejectReason.WITHDRAWN: "not in the list that the corpus was intersected with",
+    RejectReason.BLOCKED: "named by the blocklist",
+    RejectReason.DENIED: "taken down",
+    RejectReason.ROBOTS: "robots.txt asks to stay away; honored",
+    RejectReason.OPTED_OUT: "X-Robots-Tag opts out; honored",
+}
+
+Meta = Mapping[str, Any]
+
+
+def text(meta: Meta, records: pa.Table) -> str:
+    """The card of a version.
+
+    Args:
+        meta: what its `atlas.json` says.
+        records: its `records.parquet`.
+    """
+    parts = [
+        _head(meta),
+        _section("Source", _source(meta["manifest"])),
+        _section("Which rows", _rows(meta)),
+        _section("What became of them", _outcomes(meta["outcomes"])),
+        _section("Fetching", _fetching(meta["manifest"])),
+        _section("Hosts", _hosts(records)),
+        _section("Same pictures", _near(meta)),
+        _section("Models", _models(meta)),
+        _section("How they are placed", _placed(meta, records)),
+        _section("What it cannot say", _limits()),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _head(meta: Meta) -> str:
+    manifest = meta["manifest"]
+    return f"# {_plain(manifest.get('title') or manifest['kind'])}\n\n{meta['outcomes']['indexed']:,} pictures."
+
+
+def _section(title: str, lines: Iterator[str]) -> str:
+    body = "\n".join(lines)
+    return f"## {title}\n\n{body}" if body else ""
+
+
+def _source(manifest: Meta) -> Iterator[str]:
+    told = {
+        "kind": manifest["kind"],
+        "path": manifest.get("path"),
+        "date of the corpus": manifest.get("date") or "unknown",
+        "licence": manifest.get("licence") or "unknown, unless a picture's own record names one",
+        "licence text": manifest.get("licence_url"),
+        "attribution": manifest.get("attribution"),
+        "home page": manifest.get("homepage"),
+        "contact for takedowns": manifest.get("contact") or manifest.get("fetch", {}).get("contact"),
+        "relation to a generator's training": manifest.get("training", {}).get("relation", "unknown"),
+    }
+    yield from (f"- {name}: {_plain(value)}" for name, value in told.items() if value)
+
+
+def _rows(meta: Meta) -> Iterator[str]:
+    """Thresholds, draws, overrides."""
+    manifest = meta["manifest"]
+    chosen = meta["settings"]["selection"]
+    yield f"- rows read from the source: {meta['read']:,}"
+    if chosen["sample"] is not None:
+        yield f"- drawn by chance: {chosen['sample']:,} of them (seed {chosen['seed']})"
+    if chosen["limit"] is not None:
+        yield f"- at most {chosen['limit']:,}, the first ones"
+    for table in ("filter", "safety", "split"):
+        yield from (f"- {table}.{key}: {_plain(_told(value))}" for key, value in manifest.get(table, {}).items())
+    columns = ", ".join(f"{meaning} from {_plain(name)}" for meaning, name in meta.get("columns", {}).items())
+    if columns:
+        yield f"- columns found: {columns}"
+
+
+def _outcomes(outcomes: Mapping[str, int]) -> Iterator[str]:
+    yield "| outcome | rows | |\n|---|---:|---|"
+    for name, count in outcomes.items():
+        reason = name.removeprefix("rejected:")
+        meaning = _RULES.get(RejectReason(reason), "") if reason != name else ""
+        yield f"| {name} | {count:,} | {meaning} |"
+    yield f"| sum | {sum(outcomes.values()):,} | |"
+
+
+def _fetching(manifest: Meta) -> Iterator[str]:
+    """How the web was met; what was opened beyond it is named."""
+    fetch = manifest.get("fetch")
+    if not fetch:
+        return
+    for key, label in (("honor_robots", "robots.txt"), ("honor_opt_out", "X-Robots-Tag")):
+        yield f"- {label}: {'honored' if fetch.get(key, True) else '**not honored**, by the manifest'}"
+    yield f"- networks opened beyond the public internet: {_told(fetch.get('allow_networks')) or 'none'}"
+    yield f"- ports opened beside 80 and 443: {_told(fetch.get('allow_ports')) or 'none'}"
+
+
+def _hosts(records: pa.Table) -> Iterator[str]:
+    """The largest ones, with their share; a corpus that one host fills is that host's."""
+    hosts = Counter(host for host in records["host"].to_pylist() if host is not None)
+    if not hosts:
+        return
+    yield "| host | pictures | share |\n|---|---:|---:|"
+    for host, count in sorted(hosts.items(), key=lambda item: (-item[1], item[0]))[:HOSTS]:
+        yield f"| {_plain(host)} | {count:,} | {count / records.num_rows:.1%} |"
+    yield f"| all {len(hosts):,} | {hosts.total():,} | {hosts.total() / records.num_rows:.1%} |"
+
+
+def _near(meta: Meta) -> Iterator[str]:
+    near, options = meta["near_duplicates"], meta["settings"]["families"]
+    yield (
+        f"{near['pictures']:,} pictures are near-duplicates of others and share {near['families']:,} families: equal "
+        f"bytes, or perceptual hashes that differ in at most {options['bits']} of 64 bits and vectors whose cosine is "
+        f"at least {options['similarity']:g}."
+    )
+
+
+def _models(meta: Meta) -> Iterator[str]:
+    for role, model in meta["models"].items():
+        if model and model.get("reference"):
+            revision = f", revision {_plain(model['revision'])}" if model.get("revision") else ""
+            yield f"- {role}: {_plain(model['reference'])}{revision}"
+
+
+def _placed(meta: Meta, records: pa.Table) -> Iterator[str]:
+    joined = sum(records["placed"].to_pylist())
+    heldout = records["split"].to_pylist().count("heldout")
+    layouts = ", ".join(f"{space} by {told['layout']}" for space, told in meta["spaces"].items())
+    yield f"- the map is fitted on {records.num_rows - heldout - joined:,} pictures: {layouts}"
+    yield f"- placed among them afterwards: {heldout:,} held out, {joined:,} appended"
+    for each in meta.get("appended", ()):
+        yield f"- appended: {each['outcomes'].get('indexed', 0):,} from {_plain(each['manifest']['kind'])}"
+
+
+def _limits() -> Iterator[str]:
+    yield "A neighbor is a resemblance, not a cause."
+    yield "Distances on the map are UMAP's; every list of neighbors comes from the vectors."
+    yield "That nothing is near proves nothing: the corpus is at most a part of what a generator saw."
+
+
+def _told(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return "" if value is None else json.dumps(value)
+
+
+def _plain(value: object) -> str:
+    """A stranger's words on one line, without what Markdown or a terminal would obey."""
+    words = "".join(each if each.isprintable() else "\ufffd" for each in " ".join(str(value).split()))
+    return "".join(f"\\{each}" if each in "\\`*_[]<>|#!" else each for each in words)

@@ -1,0 +1,78 @@
+"""What `atlas.json` says of a build, and what is said to the person beside it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from explorer.errors import BuildError
+from explorer.layout import SCHEMA
+from explorer.manifest import Manifest, to_dict
+from explorer.models.loader import demo_note
+from indexer.encoded import INDEXED, Encoded
+from indexer.plan import LIBRARIES, Plan
+from indexer.project import Layout
+from indexer.sources.base import Source
+from indexer.spaces import SpaceStages
+from indexer.stages import libraries
+
+
+def told(
+    plan: Plan, encoded: Encoded, spaces: Sequence[SpaceStages], generator: str, columns: Mapping[str, str]
+) -> dict[str, Any]:
+    """All that `atlas.json` says but the clock's part, the version's name and its files."""
+    return {
+        "schema": SCHEMA,
+        "key": plan.key,
+        "manifest": to_dict(plan.manifest),
+        "settings": asdict(plan.options),
+        "models": {**plan.models, "generator": {"reference": generator}},
+        "libraries": libraries(*LIBRARIES),
+        "read": plan.read,
+        "columns": dict(columns),
+        "outcomes": encoded.counts,
+        "near_duplicates": _near_duplicates(plan, encoded),
+        "spaces": {space.space.value: space.meta() for space in spaces},
+    }
+
+
+def columns(source: Source) -> Mapping[str, str]:
+    """Meaning -> column of the source, where it has columns."""
+    found: Mapping[str, str] = getattr(source, "columns_found", {})
+    return found
+
+
+def refuse_appended(meta: Mapping[str, Any]) -> None:
+    """Keep a build from dropping what was appended to the live version.
+
+    Raises:
+        BuildError: something was.
+    """
+    appended = meta.get("appended", ())
+    if appended:
+        count = sum(each["outcomes"].get(INDEXED, 0) for each in appended)
+        manifests = [each["manifest"] for each in appended]
+        places = ", ".join(f"{told['kind']} {told.get('path', '')}".strip() for told in manifests)
+        raise BuildError(
+            f"found {count:,} pictures appended from {places}, which this build would drop; append more with --append, "
+            "or drop them with --rebuild"
+        )
+
+
+def notes(manifest: Manifest, meta: Mapping[str, Any]) -> tuple[str, ...]:
+    """What to say about a version beside its numbers."""
+    models = manifest.models
+    foreign = demo_note((models.clip, models.vae, models.generator), manifest.kind)
+    is_small = any(space["layout"] == Layout.PCA for space in meta["spaces"].values())
+    few = "These are too few pictures for UMAP: the maps are their principal components." if is_small else None
+    found = ", ".join(f"{meaning} from {column}" for meaning, column in meta.get("columns", {}).items())
+    return tuple(note for note in (foreign, few, f"Columns: {found}." if found else None) if note)
+
+
+def _near_duplicates(plan: Plan, encoded: Encoded) -> dict[str, int]:
+    """How many pictures share a family only because they are nearly the same, and how many families those are."""
+    before = {row.key: row.family for row in plan.rows}
+    joined = [row.family for row in encoded.rows if row.family is not None and before[row.key] is None]
+    return {"families": len(Counter(joined)), "pictures": len(joined)}
