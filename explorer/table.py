@@ -37,6 +37,7 @@ class RecordsTable:
 
     def __init__(self, path: Path) -> None:
         """Open the file; AtlasError where it cannot be read."""
+        self._path = path
         self._small = pq.read_table(path) if pq.read_metadata(path).num_rows <= SMALL else None
         self._connection = duckdb.connect(":memory:", config=_CONFIG)
         quoted = str(path.resolve()).replace("'", "''")
@@ -65,10 +66,12 @@ class RecordsTable:
         return [by_id[identity] for identity in ids.tolist()]
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """One statement with its bound values; QueryError where DuckDB refuses it."""
+        """One statement with its bound values; QueryError where it is refused, AtlasError where the file is gone."""
         try:
             return self._connection.cursor().sql(sql, params=list(parameters)).to_arrow_table()
         except duckdb.Error as error:
+            if not self._path.exists():
+                raise AtlasError(f"version {self._path.parent.name} is gone; open the atlas again") from error
             raise QueryError(f"the records cannot answer this: {_line(error)}") from error
 
     def hide(self, ids: npt.NDArray[np.int64]) -> None:
@@ -83,9 +86,15 @@ class RecordsTable:
         found = np.zeros(rows, dtype=np.bool_)
         for kind in listed:
             for column in denylist.COLUMNS[kind]:
-                values = self.query(f"SELECT {column} FROM everything")[column].to_pylist()
+                values = self._column(column).to_pylist()
                 found |= np.fromiter(denylist.is_denied(listed, kind, values), np.bool_, rows)
         return found
+
+    def _column(self, name: str) -> pa.ChunkedArray:
+        """A whole column; of a small table it can be had even when the file is gone."""
+        if self._small is not None:
+            return self._small[name]
+        return self.query(f"SELECT {name} FROM everything")[name]
 
 
 def _line(error: duckdb.Error) -> str:

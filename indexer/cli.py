@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from explorer import lines
 from explorer import manifest as manifests
 from explorer.errors import ManifestError, UsageError
 from explorer.manifest import Manifest
 from explorer.models.device import DEVICES
+from explorer.records import to_json
 
 _OWN_HEAD = """\
 # Written by `latent-explorer index` for a folder of pictures. Change what you like and run the same command again:
 # captions and other columns come from metadata.csv or metadata.jsonl in the folder, see data_manifests/folder.toml.
 """
+
+_UNCONFIRMED = "Nothing was removed. The same command with --yes removes these; --id N takes a single one."
 
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps this class to itself
@@ -31,6 +36,8 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps this class t
     index.add_argument("--rebuild", action="store_true", help="do everything anew, what is done too")
     index.add_argument("--device", choices=DEVICES, default="auto", help="what runs the models (default: auto)")
     index.set_defaults(run=run_index, show=show_index)
+
+    _forget_words(verbs.add_parser("forget", help="take pictures down: out of the atlas and all that was made from it"))
 
     manifest = verbs.add_parser("manifest", help="what can be done with a manifest by itself")
     actions = manifest.add_subparsers(metavar="ACTION", required=True)
@@ -75,6 +82,31 @@ def show_index(document: Mapping[str, Any]) -> str:
     return "\n".join([*lines, f"version {document['version']}"])
 
 
+def run_forget(args: argparse.Namespace) -> dict[str, Any]:
+    """Take pictures down; what a search finds goes only with --yes."""
+    from explorer.denylist import DenyKind, Takedown
+
+    found = _candidates(args) if args.search is not None else []
+    if args.search is not None and not args.yes:
+        return {"atlas": str(args.atlas), "removed": 0, "found": found, "notes": [_UNCONFIRMED]}
+    from indexer.forget import forget
+
+    named = ((DenyKind.URL, args.url), (DenyKind.HOST, args.host), (DenyKind.SHA256, args.sha256))
+    takedowns = [Takedown(kind, value) for kind, value in named if value is not None]
+    ids = [hit["id"] for hit in found] if args.id is None else [args.id]
+    done = forget(args.atlas, takedowns, ids, workspaces=args.workspace, progress=args.progress)
+    return {"atlas": str(args.atlas), **asdict(done)}
+
+
+def show_forget(document: Mapping[str, Any]) -> str:
+    """What went, or what would go, in words."""
+    notes = "\n".join(document["notes"])
+    if "images" not in document:
+        return f"{lines.found({'hits': document['found']})}\n\n{notes}"
+    removed, images, traces = (f"{document[name]:,}" for name in ("removed", "images", "traces"))
+    return f"{document['atlas']}: {removed} removed, {images} left, {traces} traces in workspaces\n{notes}"
+
+
 def run_check(args: argparse.Namespace) -> dict[str, Any]:
     """Hold a manifest against its schema."""
     problems = manifests.check(args.file)
@@ -106,6 +138,47 @@ def own_manifest(atlas: Path, folder: Path) -> Manifest:
             "--manifest"
         )
     return manifest
+
+
+def _forget_words(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("atlas", type=Path, metavar="ATLAS", help="the atlas's directory")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--id", type=int, metavar="N", help="a picture of the atlas, and its link and bytes elsewhere")
+    which.add_argument("--url", type=_text, metavar="U", help="a link to a picture, or to its page")
+    which.add_argument("--host", type=_text, metavar="H", help="a site, its subdomains included")
+    which.add_argument("--sha256", type=_sha256, metavar="S", help="a picture's file")
+    which.add_argument("--search", type=_text, metavar="T", help="the pictures nearest to words; needs --yes to remove")
+    parser.add_argument("-k", type=_count, default=12, metavar="K", help="how many --search takes (default: 12)")
+    parser.add_argument("--yes", action="store_true", help="remove what --search finds; without it, it is only shown")
+    parser.add_argument(
+        "--workspace", type=Path, action="append", default=[], metavar="DIR",
+        help="a workspace that `serve --workspace` was given; may be said again",
+    )  # fmt: skip
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="what runs the model of --search")
+    parser.set_defaults(run=run_forget, show=show_forget)
+
+
+def _candidates(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """The pictures nearest to words, of both splits."""
+    from explorer.atlas import Atlas
+    from explorer.models.loader import Models
+    from explorer.search import search_text
+
+    atlas = Atlas.open(args.atlas)
+    hits = search_text(atlas, Models(atlas, args.device), args.search, args.k, split=None)
+    return [to_json(hit) for hit in hits]
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("found nothing; expected a text")
+    return text
+
+
+def _sha256(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        raise argparse.ArgumentTypeError(f"found {text[:80]!r}; expected 64 hexadecimal digits")
+    return text
 
 
 def _count(text: str) -> int:
