@@ -22,7 +22,7 @@ from explorer.errors import ManifestError, PictureError, RejectReason
 from explorer.manifest import Manifest, from_dict
 from explorer.records import Split
 from indexer.sources import folder
-from indexer.sources.base import SourceRow
+from indexer.sources.base import LeftOut, SourceRow
 from indexer.sources.webdataset import WebDatasetSource
 
 PER_SHARD = 5
@@ -305,6 +305,39 @@ def test_manifest_names_ending_key_and_split(tmp_path: Path) -> None:
     found = rows(source)
     assert found["K-1"].split is Split.HELDOUT
     assert source.read(found["K-1"]) == png(2)
+
+
+@pytest.mark.parametrize("with_table", [True, False])
+def test_filter_and_punsafe_leave_rows_out(tmp_path: Path, with_table: bool) -> None:
+    """Rows under a bound or over Re-LAION's line for punsafe are counted, and not listed, fetched or not."""
+    scores = {"a": (6.0, 0.1), "b": (5.1, 0.1), "c": (5.0, 0.1), "d": (6.0, 0.46), "e": (6.0, None)}
+    cells = [{"key": key, "status": "success", "score": s, "punsafe": p} for key, (s, p) in scores.items()]
+    cells.append({"key": "f", "status": "failed_to_download", "score": 6.0, "punsafe": 0.9})
+    path = write_tar(tmp_path / "s.tar", [{"__key__": each["key"], "png": png(1), "json": each} for each in cells[:-1]])
+    if with_table:
+        schema = pa.schema([("key", pa.string()), ("status", pa.string())])
+        schema = schema.append(pa.field("score", pa.float32())).append(pa.field("punsafe", pa.float32()))
+        pq.write_table(pa.Table.from_pylist(cells, schema=schema), path.with_suffix(".parquet"))
+    chosen = manifest(path, columns={"aesthetic": "score"}, filter={"aesthetic_min": 5.1})
+    source = WebDatasetSource(chosen)
+    found = list(source.rows())
+    assert [row.key for row in found if isinstance(row, SourceRow)] == ["s/a", "s/b"]
+    unsafe = LeftOut(RejectReason.UNSAFE, 3 if with_table else 2)
+    assert [row for row in found if isinstance(row, LeftOut)] == [unsafe, LeftOut(RejectReason.FILTERED, 1)]
+    assert source.thresholds == {"filter.aesthetic_min": 5.1, "filter.punsafe_max": 0.45}
+
+
+def test_tars_of_laion_stop_unless_vetted(tmp_path: Path) -> None:
+    """Tars of LAION's links stop with the ways on; with a list of the rows that may be used, the others are counted."""
+    write_shard(tmp_path, 0)
+    with pytest.raises(ManifestError, match="Re-LAION"):
+        rows(WebDatasetSource(manifest(tmp_path, name="laion2B-en-aesthetic")))
+    listed = tmp_path / "relaion.txt"
+    listed.write_text("https://pictures.example/1.jpg\nhttps://pictures.example/3.jpg\n")
+    safety = {"intersect_with": str(listed)}
+    found = list(WebDatasetSource(manifest(tmp_path, name="laion2B-en-aesthetic", safety=safety)).rows())
+    assert [row.key[-1] for row in found if isinstance(row, SourceRow)] == ["1", "3"]
+    assert LeftOut(RejectReason.WITHDRAWN, PER_SHARD - 2) in found
 
 
 def test_signature_changes_with_the_shard(tmp_path: Path) -> None:

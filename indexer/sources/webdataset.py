@@ -15,6 +15,7 @@ from pathlib import Path
 
 from explorer.errors import ManifestError, PictureError, RejectReason
 from explorer.manifest import Manifest
+from indexer import care
 from indexer.sources import img2dataset, tables
 from indexer.sources.base import Decoder, Fault, LeftOut, SourceRow, plain
 from indexer.sources.described import Cells, Descriptions, Keys, table_rows
@@ -22,6 +23,8 @@ from indexer.sources.folder import MAX_BYTES, MAX_TEXT
 from indexer.sources.parquet import ParquetTable
 from indexer.sources.paths import NamedFile, named_files
 from indexer.sources.samples import Sample, samples
+from indexer.sources.screen import thresholds
+from indexer.sources.screened import CellScreen
 from indexer.sources.tar import Damage, Member
 
 MAX_JSON = 1024 * 1024
@@ -36,14 +39,32 @@ class _Place:
     member: Member
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A row on its way.
+
+    Attributes:
+        key: within its shard.
+        cells: what the table beside the shard says of it, else the .json in it.
+        caption: of the .txt.
+        fault: why there is no picture.
+        member: the picture, where there is one that may be read.
+    """
+
+    key: str
+    cells: Cells
+    caption: str | None = None
+    fault: Fault | None = None
+    member: Member | None = None
+
+
 class WebDatasetSource:
     """The samples of tars; see `indexer.sources.base.Source`."""
 
     def __init__(self, manifest: Manifest) -> None:
         """Take `path`, a tar, a folder of them or a glob, and the table `[webdataset]`; nothing is read yet."""
+        self._manifest = manifest
         self._path = manifest.resolve(manifest.path or ".")
-        self._ending: str | None = manifest.source.get("picture")
-        self._key_column = manifest.columns.get("key")
         self._descriptions = Descriptions(manifest, own=img2dataset.OWN)
         self._places: dict[str, _Place] = {}
 
@@ -57,18 +78,24 @@ class WebDatasetSource:
         """Meaning -> column, in the first shard."""
         return self._descriptions.columns_found
 
+    @property
+    def thresholds(self) -> Mapping[str, tables.Cell]:
+        """What rows are held to: key of the manifest -> value."""
+        return thresholds(self._manifest, self.columns_found)
+
     def rows(self) -> Iterator[SourceRow | LeftOut]:
         """Every sample, then what img2dataset could not fetch and what the shard has lost, shard by shard."""
-        keys = Keys()
+        keys, screen = Keys(), self._screen()
         for shard in named_files(self._path, ".tar"):
             stamp = shard.stamp
-            for row, member in _ShardRows(shard, self._ending, self._key_column, self._descriptions).run():
-                if isinstance(row, LeftOut):
-                    yield row
+            for entry in screen.passing(self._entries(shard)):
+                if isinstance(entry, LeftOut):
+                    yield entry
                     continue
-                row = replace(row, key=keys.unique(row.key))
-                if member is not None:
-                    self._places[row.key] = _Place(shard.path, stamp, member)
+                row = self._row(shard, entry)
+                row = replace(row, key=keys.unique(row.key), fault=entry.fault or row.fault)
+                if entry.member is not None:
+                    self._places[row.key] = _Place(shard.path, stamp, entry.member)
                 yield row
 
     def signature(self, row: SourceRow) -> str:
@@ -86,25 +113,39 @@ class WebDatasetSource:
         except OSError as error:
             raise PictureError(RejectReason.DAMAGED, f"{place.shard}: cannot be read ({error})") from error
 
+    def _screen(self) -> CellScreen:
+        screen = CellScreen(self._manifest, str(self._path))
+        if self._manifest.safety.intersect_with is None:
+            return screen
+        entries = (entry for shard in named_files(self._path, ".tar") for entry in self._entries(shard))
+        return replace(screen, admitted=care.admitted(self._manifest, screen.shared(entries)))
+
+    def _entries(self, shard: NamedFile) -> Iterator[_Entry]:
+        return _ShardReading(shard, self._manifest.source.get("picture")).run()
+
+    def _row(self, shard: NamedFile, entry: _Entry) -> SourceRow:
+        column = self._manifest.columns.get("key")
+        told = tables.text(entry.cells.get(column)) if column else None
+        name = tables.text(entry.key)
+        key = told or (f"{shard.name}/{name}" if name else shard.name)
+        return self._descriptions.row(key, entry.cells, caption=entry.caption)
+
 
 @dataclass
-class _ShardRows:
-    """The rows of one shard.
+class _ShardReading:
+    """The way through one shard.
 
     Attributes:
         ending: of the members that hold the pictures; None = any that is a picture by its name.
-        key_column: the column that has the key, if the manifest names one.
         damage: what was found broken so far, in words.
     """
 
     shard: NamedFile
     ending: str | None
-    key_column: str | None
-    descriptions: Descriptions
     damage: list[str] = field(default_factory=list)
 
-    def run(self) -> Iterator[tuple[SourceRow | LeftOut, Member | None]]:
-        """Rows, each with the member that holds its picture where there is one that may be read."""
+    def run(self) -> Iterator[_Entry]:
+        """The samples of the tar, then the rows that the table has beyond them, then the damage if nothing tells it."""
         table = self._table()
         has_table = bool(table)
         try:
@@ -112,22 +153,25 @@ class _ShardRows:
                 if isinstance(each, Damage):
                     self.damage.append(each.why)
                 else:
-                    yield self._of_sample(each, table.pop(each.key, None))
+                    yield self._entry(each, table.pop(each.key, None))
         except OSError as error:
             self.damage.append(f"it cannot be read ({error.strerror})")
         for key, cells in table.items():
             fault = img2dataset.fault(cells) or self._lost(f"{key} is not in {self.shard.path.name}")
-            yield self._row(key, cells, None, fault), None
+            yield _Entry(key, cells, fault=fault)
         if self.damage and not has_table:
-            yield SourceRow(self.shard.name, fault=self._lost("")), None
+            yield _Entry("", {}, fault=self._lost(""))
 
-    def _of_sample(self, sample: Sample, cells: Cells | None) -> tuple[SourceRow | LeftOut, Member | None]:
+    def _entry(self, sample: Sample, cells: Cells | None) -> _Entry:
         member = sample.picture(self.ending)
-        caption = self._text(sample.parts.get("txt"))
-        if cells is None:
-            cells = self._json(sample.parts.get("json"))
         fault = self._fault(sample, member)
-        return self._row(sample.key, cells, caption, fault), member if fault is None else None
+        return _Entry(
+            key=sample.key,
+            cells=self._json(sample.parts.get("json")) if cells is None else cells,
+            caption=self._text(sample.parts.get("txt")),
+            fault=fault,
+            member=member if fault is None else None,
+        )
 
     def _fault(self, sample: Sample, member: Member | None) -> Fault | None:
         name = f"{sample.key[:80]!r} in {self.shard.path.name}"
@@ -145,11 +189,6 @@ class _ShardRows:
             return Fault(RejectReason.MISSING, otherwise)
         more = f" (and {len(self.damage) - 1} more)" if len(self.damage) > 1 else ""
         return Fault(RejectReason.DAMAGED, f"{self.shard.path.name} is damaged: {self.damage[0]}{more}")
-
-    def _row(self, key: str, cells: Cells, caption: str | None, fault: Fault | None) -> SourceRow | LeftOut:
-        told = tables.text(cells.get(self.key_column)) if self.key_column else None
-        row = self.descriptions.row(told or f"{self.shard.name}/{tables.text(key)}", cells, caption=caption)
-        return row if isinstance(row, LeftOut) or fault is None else replace(row, fault=fault)
 
     def _table(self) -> dict[str, Cells]:
         """What the Parquet file beside the shard says, by key; empty where there is none that can be read."""
