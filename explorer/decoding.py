@@ -68,6 +68,7 @@ class Workers:
         self._preload = [*LIGHT, *preload]
         self._lock = threading.Lock()
         self._pool: ProcessPool | None = None
+        self._awaited: set[Future[Any]] = set()
         self._is_proven = False
 
     def __enter__(self) -> Self:
@@ -84,13 +85,17 @@ class Workers:
             anything else or its worker died, ran too long, or asked for too much memory.
         """
         answer: Future[T] = Future()
+        self._awaited.add(answer)
+        answer.add_done_callback(self._awaited.discard)
         self._send(answer, functools.partial(_held, self._limits, function, *args, **kwargs))
         return answer
 
     def close(self) -> None:
-        """Stop every worker, whatever it is doing."""
+        """Stop every worker, whatever it is doing; what was not answered is cancelled."""
         with self._lock:
             pool, self._pool = self._pool, None
+        for answer in tuple(self._awaited):
+            answer.cancel()
         if pool is not None:
             pool.stop()  # type: ignore[no-untyped-call]
             pool.join()
@@ -122,6 +127,8 @@ class Workers:
             self._start_again(pool, answer, call)
             return
         self._is_proven = True
+        if not answer.set_running_or_notify_cancel():
+            return
         if error is None:
             answer.set_result(done.result())
         else:
@@ -205,4 +212,4 @@ def _allow_seconds(seconds: float) -> None:
         import resource
 
         _, most = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds) + 5, most))
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds) + 1, most))

@@ -117,7 +117,9 @@ def _explained(data: bytes) -> Iterator[None]:
         raise PictureError(RejectReason.NOT_A_PICTURE, message) from error
     except (OSError, EOFError) as error:
         raise PictureError(RejectReason.TRUNCATED, f"the picture is cut off or damaged ({error})") from error
-    except (SyntaxError, ValueError, TypeError, KeyError, IndexError, MemoryError, OverflowError) as error:
+    except MemoryError as error:
+        raise PictureError(RejectReason.DECODER, "decoding it takes more memory than there is") from error
+    except (SyntaxError, ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         # What Pillow's decoders let out on damaged files.
         raise PictureError(RejectReason.DECODER, f"the picture cannot be decoded ({error})") from error
 

@@ -27,10 +27,18 @@ class Ahead(Generic[T]):
     Use it as a context: leaving it stops the thread, at the latest when its next item is there.
     """
 
-    def __init__(self, items: Iterable[T], depth: int, name: str) -> None:
+    def __init__(self, items: Iterable[T], depth: int, name: str, stopped: threading.Event | None = None) -> None:
+        """Prepare.
+
+        Args:
+            items: what to iterate over; may itself be `Ahead`.
+            depth: how far ahead.
+            name: of the thread.
+            stopped: set when the context is left; those that feed one another share it, and stop together.
+        """
         self._items = items
         self._queue: Queue[T | _End] = Queue(depth)
-        self._stopped = threading.Event()
+        self._stopped = stopped or threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def __enter__(self) -> Self:
@@ -44,7 +52,7 @@ class Ahead(Generic[T]):
                 self._queue.get_nowait()
             except Empty:
                 break
-        self._thread.join(timeout=2 * _GLANCE)
+        self._thread.join(timeout=10 * _GLANCE)
 
     def __iter__(self) -> Iterator[T]:
         while not self._stopped.is_set():

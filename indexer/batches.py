@@ -11,7 +11,7 @@ from explorer.models.device import give_back, is_out_of_memory
 from indexer.encoders import Encoder
 
 MOST = 512
-_REPEATS = 3
+_SECONDS = 0.1
 _GAIN = 1.03
 """A batch twice as large has to be so much faster to be worth its room."""
 
@@ -44,20 +44,30 @@ class Batches:
 
 
 def measured(encoder: Encoder, most: int = MOST) -> int:
-    """The batch size after which a model becomes no faster, or has no room."""
+    """The batch size beyond which a model becomes no faster, or has no room."""
     best, best_rate, size = 1, 0.0, 1
-    while size <= most:
-        squares = np.zeros((size, encoder.side, encoder.side, 3), np.uint8)
-        if _tried(encoder, squares) is None:  # the first pass of a shape also chooses its kernels
+    while size <= min(most, 4 * best):
+        rate = _rate(encoder, size)
+        if rate is None:
             break
-        started = perf_counter()
-        for _ in range(_REPEATS):
-            encoder.encode(squares)
-        rate = _REPEATS * size / (perf_counter() - started)
         if rate > _GAIN * best_rate:
             best, best_rate = size, rate
         size *= 2
     return best
+
+
+def _rate(encoder: Encoder, size: int) -> float | None:
+    """Pictures a second in batches of a size; None where there is no room for them."""
+    squares = np.zeros((size, encoder.side, encoder.side, 3), np.uint8)
+    if _tried(encoder, squares) is None:  # the first pass also chooses the kernels
+        return None
+    best, until = float("inf"), perf_counter() + _SECONDS
+    while perf_counter() < until:
+        started = perf_counter()
+        if _tried(encoder, squares) is None:
+            return None
+        best = min(best, perf_counter() - started)
+    return size / best
 
 
 def _tried(encoder: Encoder, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32] | None:

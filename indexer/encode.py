@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -144,9 +145,10 @@ def encode(
     size = max(each.size for each in batches)
     sides = tuple(sorted({encoder.side for encoder in encoders}))
     feed = _Feed(workers, partial(prepare, decoder, sides, options.thumbnail))
+    stopped = threading.Event()
     with (
-        Ahead(feed.begun(works, size), options.ahead, "read") as begun,
-        Ahead(map(_stacked, begun), 1, "stack") as stacked,
+        Ahead(feed.begun(works, size), options.ahead, "read", stopped) as begun,
+        Ahead(map(_stacked, begun), 1, "stack", stopped) as stacked,
     ):
         asked = perf_counter()
         for stack in stacked:

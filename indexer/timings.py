@@ -69,7 +69,7 @@ class Timings:
     def to_dict(self) -> dict[str, dict[str, float]]:
         """Part -> `wall` and `cpu`, seconds."""
         parts = {part.name: getattr(self, part.name) for part in fields(self)}
-        return {name: {"wall": round(spent.wall, 3), "cpu": round(spent.cpu, 3)} for name, spent in parts.items()}
+        return {name: {"wall": round(spent.wall, 6), "cpu": round(spent.cpu, 6)} for name, spent in parts.items()}
 
     @classmethod
     def from_dict(cls, parts: Mapping[str, Mapping[str, float]]) -> Self:

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Generator, Sequence
+import time
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import odd_decoders
 import pytest
+import torch
 from color_encoders import ColorEncoder, encoders, picture, write_pictures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from explorer.decoding import Workers
-from explorer.errors import RejectReason
+from explorer.errors import BuildError, RejectReason
+from explorer.models.clip import ClipModel
+from explorer.models.vae import VaeModel
 from explorer.records import Space
 from indexer import encode
+from indexer.ahead import Room
+from indexer.batches import Batches
 from indexer.encode import EncodeOptions, Outcome
-from indexer.encoders import Encoder
+from indexer.encoders import ClipEncoder, Encoder, VaeEncoder
 from indexer.reading import SourceReader, Work
-from indexer.sources.base import Decoder, Source, SourceRow, plain
+from indexer.sources.base import Decoder, Fault, Source, SourceRow, plain
 from indexer.sources.folder import FolderSource
 from indexer.timings import Timings
 
@@ -210,3 +217,229 @@ def test_a_batch_ends_with_its_shard(tmp_path: Path, batch: int) -> None:
     rows = list(source.rows())
     list(encoded(source, [rows[:7], rows[7:]], [Sized(Space.CLIP, 24)], EncodeOptions(batch=batch)))
     assert sizes == ([1] * 12 if batch == 1 else [5, 2, 5])
+
+
+def test_a_row_with_a_fault_is_never_read(tmp_path: Path) -> None:
+    """What the source says against a row stands as its outcome, and nobody looks for its picture."""
+    source = Watched(write_pictures(tmp_path / "p", 1, ("gold",)))
+    rows = [SourceRow("row 7 of x.csv", fault=Fault(RejectReason.BAD_ROW, "no link")), *source.rows()]
+    bad, good = encoded(source, [rows])
+    assert (bad.key, bad.reason, bad.detail) == ("row 7 of x.csv", RejectReason.BAD_ROW, "no link")
+    assert good.reason is None
+    assert source.read_keys == ["gold/gold-00.png"]
+
+
+def test_when_a_picture_was_fetched_stays_with_it(tmp_path: Path) -> None:
+    """A reader's time of fetching comes out in the outcome, and again out of the saved shard."""
+
+    class Fetched(SourceReader):
+        def fetched_at(self, row: SourceRow) -> str | None:
+            return f"2026-01-02T03:04:05Z {row.key}"
+
+    source = FolderSource(write_pictures(tmp_path / "p", 1, ("gold",)))
+    with Workers(1) as workers:
+        works = [Work(list(source.rows()), Fetched(source))]
+        found = list(encode.encode(works, plain, encoders(), OPTIONS, workers=workers, timings=Timings()))
+    (tmp_path / "shard").mkdir()
+    encode.save(tmp_path / "shard", found, encoders(), Timings())
+    (loaded,) = encode.load(tmp_path / "shard").outcomes
+    assert loaded.fetched_at == found[0].fetched_at == "2026-01-02T03:04:05Z gold/gold-00.png"
+
+
+def test_decoders_that_go_wrong_cost_their_rows_alone(tmp_path: Path) -> None:
+    """Every row of a folder has its outcome when some of its files abort, crash or swell their decoder."""
+    folder = write_pictures(tmp_path / "p", 4, ("gold", "purple"))
+    for deed in ("abort", "crash", "swell", "panic"):
+        (folder / f"{deed}.png").write_text(deed)
+    source = Watched(folder, odd_decoders.treacherous)
+    found = {outcome.key: outcome for outcome in encoded(source, [list(source.rows())])}
+    assert len(found) == 12
+    lost = {key for key, outcome in found.items() if outcome.reason is not None}
+    assert lost == {"abort.png", "crash.png", "swell.png", "panic.png"}
+    assert all(found[key].reason is RejectReason.DECODER and found[key].detail for key in lost)
+
+
+class Cramped(ColorEncoder):
+    """Has room for a few pictures at a time, and for none that is too dark; remembers what it was asked."""
+
+    def set_up(self, room: int, error: BaseException, dark: float = 0.0) -> Cramped:
+        self.room, self.error, self.dark = room, error, dark
+        self.asked: list[int] = []
+        return self
+
+    def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        self.asked.append(len(squares))
+        if len(squares) > self.room or squares.mean(axis=(1, 2, 3)).min() < self.dark:
+            raise self.error
+        return super().encode(squares)
+
+
+def _torch_errors() -> list[BaseException]:
+    """A real refusal of torch's, and what it raises on a GPU."""
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 50, dtype=torch.uint8)
+    return [caught.value, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), MemoryError()]
+
+
+@pytest.mark.parametrize("error", _torch_errors(), ids=["torch-cpu", "torch-gpu", "python"])
+def test_a_batch_without_room_is_halved(tmp_path: Path, error: BaseException) -> None:
+    """Where 16 pictures have no room at once, fewer go through; none is lost, and each has its usual vector."""
+    folder = write_pictures(tmp_path / "p", 4)
+    cramped = Cramped(Space.CLIP, 24).set_up(3, error)
+    options = EncodeOptions(batch=16)
+    source = FolderSource(folder)
+    rows = list(source.rows())
+    found = list(encoded(source, [rows], [cramped], options))
+    assert cramped.asked == [16, 8, 4, *[2] * 12]
+    usual = list(encoded(source, [rows], [ColorEncoder(Space.CLIP, 24)], options))
+    for mine, other in zip(found, usual, strict=True):
+        np.testing.assert_allclose(mine.vectors[Space.CLIP], other.vectors[Space.CLIP], rtol=1e-4, atol=1e-5)
+
+
+def test_a_picture_without_room_even_alone_is_rejected(tmp_path: Path) -> None:
+    """Only the picture for which a single pass has no room is lost; the others have both their vectors."""
+    folder = write_pictures(tmp_path / "p", 2, ("gold", "orange"))
+    Image.new("RGB", (40, 32), (3, 3, 3)).save(folder / "dark.png")
+    cramped = Cramped(Space.VAE, 16).set_up(99, MemoryError(), dark=20)
+    source = FolderSource(folder)
+    found = list(encoded(source, [list(source.rows())], [ColorEncoder(Space.CLIP, 24), cramped]))
+    assert {outcome.key: outcome.reason for outcome in found if outcome.reason} == {"dark.png": RejectReason.MEMORY}
+    assert [set(outcome.vectors) for outcome in found if not outcome.reason] == [{Space.CLIP, Space.VAE}] * 4
+    assert "vae" in next(outcome.detail or "" for outcome in found if outcome.reason)
+
+
+def test_other_errors_of_a_model_stop_the_build(tmp_path: Path) -> None:
+    """What is not want of memory is no reason to reject a picture."""
+    source = FolderSource(write_pictures(tmp_path / "p", 1))
+    broken = Cramped(Space.CLIP, 24).set_up(0, RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    with pytest.raises(RuntimeError, match="mat1"):
+        list(encoded(source, [list(source.rows())], [broken]))
+
+
+@pytest.mark.parametrize(("room", "expected"), [(512, 8), (5, 4), (0, 1)])
+def test_the_batch_size_is_found_by_measuring(room: int, expected: int) -> None:
+    """A model that takes 20 ms for up to eight pictures, and in proportion for more, is best given eight; or what fits."""
+
+    class Slow(Cramped):
+        batch = None
+
+        def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+            time.sleep(0.020 * max(1, len(squares) / 8))
+            return super().encode(squares)
+
+    assert Batches(Slow(Space.CLIP, 24).set_up(room, MemoryError())).size == expected
+
+
+def test_vectors_do_not_depend_on_the_batch(tiny_clip_dir: Path, tiny_pipeline_dir: Path, tmp_path: Path) -> None:
+    """Real models give a picture the same vectors, up to float noise, whatever goes through with it."""
+    models = (
+        ClipEncoder(ClipModel.load(str(tiny_clip_dir), "cpu")),
+        VaeEncoder(VaeModel.load(str(tiny_pipeline_dir), "cpu")),
+    )
+    source = FolderSource(write_pictures(tmp_path / "p", 3))
+    rows = list(source.rows())
+    by_batch = [list(encoded(source, [rows], models, EncodeOptions(batch=batch))) for batch in (1, 5, None)]
+    for others in by_batch[1:]:
+        for mine, other in zip(by_batch[0], others, strict=True):
+            for space in Space:
+                difference = np.linalg.norm(mine.vectors[space] - other.vectors[space])
+                assert difference < 1e-4 * np.linalg.norm(mine.vectors[space])
+
+
+def test_what_is_fetched_slowly_holds_nothing_back(tmp_path: Path) -> None:
+    """While the next work still waits for its pictures, all outcomes of the work before are there."""
+    source = FolderSource(write_pictures(tmp_path / "p", 2))
+    rows = list(source.rows())
+    came = threading.Event()
+
+    def works() -> Iterator[Work]:
+        yield Work(rows[:7], SourceReader(source))
+        assert came.wait(60)
+        yield Work(rows[7:], SourceReader(source))
+
+    with Workers(1) as workers:
+        running = encode.encode(works(), plain, encoders(), OPTIONS, workers=workers, timings=Timings())
+        first = list(islice(running, 7))
+        assert [outcome.key for outcome in first] == [row.key for row in rows[:7]]
+        came.set()
+        assert len(list(running)) == 5
+
+
+def test_an_error_on_the_way_is_raised_to_the_build(tmp_path: Path) -> None:
+    """What stops the fetcher stops the build, with its own words; so does a fault of a source's code."""
+    source = FolderSource(write_pictures(tmp_path / "p", 1))
+
+    def works() -> Iterator[Work]:
+        yield Work(list(source.rows()), SourceReader(source))
+        raise BuildError("no contact")
+
+    class Faulty(SourceReader):
+        def read(self, row: SourceRow) -> bytes:
+            raise ZeroDivisionError(row.key)
+
+    with Workers(1) as workers:
+        running = encode.encode(works(), plain, encoders(), OPTIONS, workers=workers, timings=Timings())
+        with pytest.raises(BuildError, match="no contact"):
+            list(running)
+        faulty = [Work(list(source.rows()), Faulty(source))]
+        with pytest.raises(ZeroDivisionError):
+            list(encode.encode(faulty, plain, encoders(), OPTIONS, workers=workers, timings=Timings()))
+
+
+def test_each_part_of_encoding_is_timed(tmp_path: Path) -> None:
+    """Reading, decoding, model and writing are counted a shard, come back with it, and add up."""
+
+    class Slow(ColorEncoder):
+        def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+            time.sleep(0.03)
+            return super().encode(squares)
+
+    source = FolderSource(write_pictures(tmp_path / "p", 2))
+    rows, timings, total = list(source.rows()), Timings(), Timings()
+    running = encoded(source, [rows[:6], rows[6:]], [Slow(Space.CLIP, 24)], timings=timings)
+    for number in range(2):
+        folder = tmp_path / f"shard {number}"
+        folder.mkdir()
+        encode.save(folder, islice(running, 6), [Slow(Space.CLIP, 24)], timings)
+        shard = encode.load(folder)
+        assert 0.06 <= shard.timings.model.wall < 5
+        assert shard.timings.model.cpu < shard.timings.model.wall + 1
+        assert shard.timings.decoding.cpu > 0
+        assert shard.timings.reading.wall > 0
+        assert shard.timings.writing.wall > 0
+        total.add(shard.timings)
+    assert total.model.wall >= 0.12
+    assert total.to_dict().keys() == {"reading", "decoding", "model", "writing"}
+    assert timings.to_dict() == Timings().to_dict()
+
+
+def test_no_thumbnails_where_none_are_wanted(tmp_path: Path) -> None:
+    """With a thumbnail size of 0 none is made."""
+    source = FolderSource(write_pictures(tmp_path / "p", 1))
+    found = list(encoded(source, [list(source.rows())], options=EncodeOptions(thumbnail=0)))
+    assert [outcome.thumbnail for outcome in found] == [b""] * 6
+
+
+def test_files_that_wait_have_a_bound() -> None:
+    """Room that is taken must be given back before more is had; what is larger than all of it waits for all of it."""
+    room, taken = Room(10), []
+
+    def take(size: int) -> None:
+        room.take(size)
+        taken.append(size)
+
+    room.take(6)
+    threads = [threading.Thread(target=take, args=(size,), daemon=True) for size in (4, 5, 99)]
+    threads[0].start()
+    threads[0].join(10)
+    threads[1].start()
+    time.sleep(0.1)
+    assert taken == [4]
+    room.give(6)
+    threads[1].join(10)
+    threads[2].start()
+    time.sleep(0.1)
+    assert taken == [4, 5]
+    room.give(9)
+    threads[2].join(10)
+    assert taken == [4, 5, 99]

@@ -1,0 +1,289 @@
+"""Decoding in worker processes: whatever a file does to its decoder, it costs that file and nothing else."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import odd_decoders
+import psutil
+import pytest
+from PIL import EpsImagePlugin, Image
+
+from explorer import decoding
+from explorer.decoding import Limits, Workers, isolated_picture
+from explorer.errors import PictureError, RejectReason
+from explorer.pictures import MAX_PIXELS, open_picture
+from indexer.prepared import Prepared, prepare
+from indexer.sources.base import plain
+
+MIB = 1024 * 1024
+FEW = Limits(memory=512 * MIB, seconds=2)
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    """Two workers with little memory and little time."""
+    with Workers(2, FEW, preload=("indexer.prepared", "odd_decoders")) as found:
+        yield found
+
+
+def encoded(image: Image.Image, format: str, **options: object) -> bytes:
+    data = io.BytesIO()
+    image.save(data, format, **options)  # type: ignore[arg-type]
+    return data.getvalue()
+
+
+def red(size: tuple[int, int] = (40, 30)) -> Image.Image:
+    return Image.new("RGB", size, (200, 10, 20))
+
+
+def refusal(workers: Workers, data: bytes) -> PictureError:
+    """Why a worker refuses a file; the next file is decoded as if nothing had been."""
+    with pytest.raises(PictureError) as caught:
+        workers.submit(prepare, odd_decoders.treacherous, (16,), 64, data).result(timeout=30)
+    assert "\n" not in str(caught.value)
+    after = workers.submit(prepare, plain, (16,), 64, encoded(red(), "PNG")).result(timeout=30)
+    assert (after.width, after.height) == (40, 30)
+    return caught.value
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 30\n%%EndComments\nshowpage\n%%EOF\n"
+LIES = {
+    "html": b"<!doctype html><html><body>404</body></html>",
+    "svg": b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
+    "pdf": b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj\n%%EOF",
+    "eps": EPS,
+    "json": b'{"error": "gone"}',
+    "tiff": encoded(red(), "TIFF"),
+    "bmp": encoded(red(), "BMP"),
+    "ico": encoded(red(), "ICO"),
+    "icns": encoded(red((64, 64)), "ICNS"),
+    "jpeg2000": encoded(red(), "JPEG2000"),
+    "tga": encoded(red(), "TGA"),
+    "ppm": encoded(red(), "PPM"),
+    "zip": b"PK\x03\x04" + bytes(60),
+    "elf": b"\x7fELF" + bytes(60),
+    "pickle": b"\x80\x04\x95\x1a\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94.",
+    "wav": b"RIFF$\x00\x00\x00WAVEfmt " + bytes(40),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_other_files_are_no_pictures_whatever_they_are_called(workers: Workers, name: str) -> None:
+    """What is not JPEG, PNG, WebP or GIF by its bytes is refused, though Pillow could open some of it."""
+    data = LIES[name]
+    expected = RejectReason.TRUNCATED if data.startswith(b"RIFF") else RejectReason.NOT_A_PICTURE
+    assert refusal(workers, data).reason is expected
+
+
+def test_eps_never_starts_ghostscript(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow's own way would hand an EPS to `gs`, as this test sees for itself; ours never does."""
+    canary = tmp_path / "started"
+    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {canary}\nexit 1\n")
+    (tmp_path / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    with pytest.raises(PictureError), Workers(1) as fresh:
+        fresh.submit(open_picture, EPS).result()
+    with pytest.raises(PictureError):
+        open_picture(EPS)
+    assert not canary.exists()
+    with pytest.raises((OSError, subprocess.CalledProcessError)), Image.open(io.BytesIO(EPS)) as image:
+        image.load()
+    assert canary.exists()
+
+
+@pytest.mark.parametrize(
+    ("deed", "words"),
+    [
+        (b"abort", f"exit code {-signal.SIGABRT}"),
+        (b"crash", f"exit code {-signal.SIGSEGV}"),
+        (b"spin", "longer than 2 seconds"),
+        (b"swell", "more than 512 MiB"),
+        (b"panic", "Panic"),
+    ],
+)
+def test_a_decoder_that_goes_wrong_costs_one_file(workers: Workers, deed: bytes, words: str) -> None:
+    """Abort, crash, endless loop, endless memory and panic each refuse their file, and say what happened."""
+    error = refusal(workers, deed)
+    assert error.reason is RejectReason.DECODER
+    assert words in str(error)
+
+
+def test_files_beside_a_bad_one_come_out(workers: Workers) -> None:
+    """Of many files in flight, those whose worker dies are lost, and all the others are right."""
+    good = encoded(red(), "PNG")
+    files = [b"abort" if number % 7 == 3 else good for number in range(40)]
+    answers = [workers.submit(prepare, odd_decoders.treacherous, (8,), 0, data) for data in files]
+    for data, answer in zip(files, answers, strict=True):
+        if data == good:
+            assert answer.result(timeout=60).squares[8].tobytes() == bytes([200, 10, 20]) * 64
+        else:
+            assert isinstance(answer.exception(timeout=60), PictureError)
+
+
+def test_workers_that_die_between_two_files_are_replaced() -> None:
+    """Killed while it waits, say by the system for want of memory, a worker costs no file at all."""
+    with Workers(1) as workers:
+        for _ in range(3):
+            pid = workers.submit(os.getpid).result(timeout=30)
+            os.kill(pid, signal.SIGKILL)
+            assert psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10)[1] == []
+            assert workers.submit(os.getpid).result(timeout=30) != pid
+
+
+def test_a_bomb_of_pixels_stays_small(workers: Workers) -> None:
+    """A head that claims 3.6 gigapixels is refused before memory is asked for; so is a real picture beyond it."""
+    head = (60_000).to_bytes(4, "big") * 2 + b"\x08\x02\x00\x00\x00"
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND")
+    assert refusal(workers, bomb).reason is RejectReason.TOO_LARGE
+    side = int(MAX_PIXELS**0.5)
+    with Workers(1, Limits(memory=64 * MIB, seconds=20)) as narrow:
+        error = refusal(narrow, encoded(Image.new("RGB", (side, side)), "PNG", compress_level=1))
+    assert error.reason is RejectReason.DECODER
+    assert "memory" in str(error) or "64 MiB" in str(error)
+
+
+def test_a_bomb_of_text_or_profile_stays_small(workers: Workers) -> None:
+    """Text and ICC profiles in a PNG that unpack to 256 MB are refused within a worker's memory."""
+    packed = zlib.compressobj(6)
+    much = b"".join(packed.compress(bytes(16 * MIB)) for _ in range(16)) + packed.flush()
+    plain_png = encoded(red(), "PNG")
+    for kind, name in ((b"zTXt", b"Comment"), (b"iCCP", b"profile")):
+        bomb = plain_png[:33] + chunk(kind, name + b"\x00\x00" + much) + plain_png[33:]
+        assert refusal(workers, bomb).reason is RejectReason.DECODER
+
+
+def test_a_huge_profile_costs_nothing(workers: Workers) -> None:
+    """16 MB of ICC profile in a JPEG, which is no profile, are passed over."""
+    data = encoded(red(), "JPEG", quality=95, icc_profile=os.urandom(16 * MIB - 65_536))
+    assert len(data) > 15 * MIB
+    picture = workers.submit(prepare, plain, (8,), 0, data).result(timeout=30)
+    np.testing.assert_allclose(picture.squares[8][0, 0], (200, 10, 20), atol=4)
+
+
+def test_of_fifty_thousand_frames_the_first_is_decoded(workers: Workers) -> None:
+    """A GIF of 50,000 frames takes no longer than a still one; its first frame is the picture."""
+    still = encoded(red(), "GIF")
+    start = still.index(b",", still.index(b"\x21") if b"\x21" in still[:1000] else 13)
+    frame = still[start:-1]
+    data = still[:-1] + (b"\x21\xf9\x04\x00\x05\x00\x00\x00" + frame) * 49_999 + b";"
+    with Image.open(io.BytesIO(data)) as image:
+        image.seek(2)  # the frames are real
+    picture = workers.submit(prepare, plain, (8,), 64, data).result(timeout=30)
+    assert picture.seconds < 0.5
+    np.testing.assert_allclose(picture.squares[8][0, 0], (200, 10, 20), atol=2)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF"])
+def test_a_cut_off_file_is_refused_in_a_worker_too(workers: Workers, format: str) -> None:
+    """Cut at every tenth of its length a file is refused for it, and never filled up."""
+    noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+    data = encoded(Image.fromarray(noise), format)
+    for tenth in range(1, 10):
+        assert refusal(workers, data[: len(data) * tenth // 10]).reason is RejectReason.TRUNCATED
+
+
+def test_what_a_worker_sends_is_what_is_decoded_here(workers: Workers) -> None:
+    """Squares, size, hashes and thumbnail are those that the same function gives in this process."""
+    noise = np.random.default_rng(1).integers(0, 255, (60, 80, 3), np.uint8)
+    data = encoded(Image.fromarray(noise), "JPEG", quality=90)
+    there = workers.submit(prepare, plain, (16, 24), 32, data).result(timeout=30)
+    here = prepare(plain, (16, 24), 32, data)
+    for name in ("sha256", "phash", "width", "height", "thumbnail"):
+        assert getattr(there, name) == getattr(here, name)
+    assert list(there.squares) == [16, 24]
+    assert all(np.array_equal(there.squares[side], here.squares[side]) for side in there.squares)
+    assert isinstance(there, Prepared)
+    assert prepare(plain, (16,), 0, data).thumbnail == b""
+
+
+def test_workers_are_not_forked_and_never_hold_torch(workers: Workers) -> None:
+    """A worker has none of this process's modules beyond the light ones, though torch is loaded here."""
+    import torch  # noqa: F401 - the point
+
+    loaded = workers.submit(odd_decoders.modules).result(timeout=30)
+    assert "PIL.Image" in loaded
+    assert "indexer.prepared" in loaded
+    assert not {"torch", "diffusers", "open_clip", "pyarrow", "dash", "duckdb"} & loaded
+
+
+def test_closing_answers_all_who_wait() -> None:
+    """Whoever waits for a file when the workers are stopped is told at once, not left to wait for ever."""
+    workers = Workers(1, Limits(seconds=60))
+    answers = [workers.submit(odd_decoders.treacherous, b"sleep") for _ in range(3)]
+    time.sleep(0.2)
+    started = time.monotonic()
+    workers.close()
+    assert all(answer.cancelled() for answer in answers)
+    assert time.monotonic() - started < 5
+
+
+def test_nothing_starts_before_it_is_needed() -> None:
+    """Making and leaving workers that get nothing to do starts no process and no thread."""
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    with Workers(2):
+        assert {child.pid for child in psutil.Process().children(recursive=True)} == before
+
+
+ORPHANS = """
+import os, time
+import odd_decoders, psutil
+from explorer.decoding import Limits, Workers
+workers = Workers(2, Limits(seconds=1))
+workers.submit(os.getpid).result()
+spinning = workers.submit(odd_decoders.treacherous, b"spin")
+time.sleep(0.2)
+print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_killed_parent_leaves_no_worker(tmp_path: Path) -> None:
+    """SIGKILL the process that owns the workers: the idle one ends, and the one that spins is ended by its seconds."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHANS], capture_output=True, text=True, env=environment, cwd=tmp_path, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    orphans = [int(pid) for pid in done.stdout.split()]
+    assert len(orphans) >= 3  # two workers, and the server that started them
+    deadline = time.monotonic() + 30
+    while any(map(psutil.pid_exists, orphans)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [pid for pid in orphans if psutil.pid_exists(pid)]
+
+
+def test_an_unguarded_script_is_told_so(tmp_path: Path) -> None:
+    """A script that decodes at its top level is loaded by its own workers; it gets one clear line and no hang."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from explorer.decoding import isolated_picture\n"
+        "try:\n    isolated_picture(b'')\nexcept Exception as error:\n    print(type(error).__name__, error)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.startswith("BuildError the processes that decode pictures cannot start"), done.stderr
+
+
+def test_an_upload_is_decoded_in_a_process_of_its_own() -> None:
+    """`isolated_picture` gives what `open_picture` gives, or its reason."""
+    noise = np.random.default_rng(2).integers(0, 255, (30, 40, 4), np.uint8)
+    data = encoded(Image.fromarray(noise), "PNG")
+    assert np.array_equal(np.asarray(isolated_picture(data)), np.asarray(open_picture(data)))
+    with pytest.raises(PictureError) as caught:
+        isolated_picture(EPS)
+    assert caught.value.reason is RejectReason.NOT_A_PICTURE
+    assert decoding._one_worker().submit(os.getpid).result() != os.getpid()
+
+
+def chunk(kind: bytes, data: bytes = b"") -> bytes:
+    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
