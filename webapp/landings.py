@@ -1,9 +1,9 @@
-"""Landings as the workspace keeps them, read back: takedowns since then are left out of their neighbors."""
+"""Pictures of the visitor's and where they landed; takedowns since then are left out of their neighbors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from explorer.atlas import Atlas
@@ -30,15 +30,43 @@ def made(site: Site, job: str) -> Made | None:
     return Made(job, generation.recipe, landing_of(site.atlas, generation.landing))
 
 
-def landing_of(atlas: Atlas, kept: Mapping[str, Any]) -> Landing:
-    """Return a landing from its JSON; it may come from another version of the atlas, whose ids still hold."""
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A picture that the visitor brought."""
+
+    upload: str
+    landing: Landing
+
+
+Own = Made | Brought
+"""A picture of the visitor's that stands in the map."""
+
+
+def own_of(site: Site, job: str | None, upload: str | None) -> Own | None:
+    """Return what a job made or a visitor brought, None where there is none (yet, or any more)."""
+    if upload:
+        found = site.uploads.get(upload) if site.uploads else None
+        return Brought(upload, _without_hidden(site.atlas, found.landing)) if found else None
+    return made(site, job) if job else None
+
+
+def _without_hidden(atlas: Atlas, landing: Landing) -> Landing:
     hidden = set(atlas.ids[atlas.denied].tolist())
     spaces = {
-        name: SpaceLanding(**{**space, "hits": tuple(_hit(hit) for hit in space["hits"] if hit["id"] not in hidden)})
+        name: replace(space, hits=tuple(hit for hit in space.hits if hit.id not in hidden))
+        for name, space in landing.spaces.items()
+    }
+    return replace(landing, spaces=spaces)
+
+
+def landing_of(atlas: Atlas, kept: Mapping[str, Any]) -> Landing:
+    """Return a landing from its JSON; it may come from another version of the atlas, whose ids still hold."""
+    spaces = {
+        name: SpaceLanding(**{**space, "hits": tuple(map(_hit, space["hits"]))})
         for name, space in kept["spaces"].items()
     }
     verdict = Verdict(VerdictName(kept["verdict"]["name"]), kept["verdict"]["rule"])
-    return Landing(spaces, verdict, tuple(kept.get("notes", ())))
+    return _without_hidden(atlas, Landing(spaces, verdict, tuple(kept.get("notes", ()))))
 
 
 def _hit(kept: Mapping[str, Any]) -> Hit:
