@@ -172,7 +172,7 @@ def story(world: World, folder: Path, key: str) -> int:
 
 
 def test_a_picture_that_was_taken_down_is_in_no_file(world: World) -> None:
-    """Neither atlas nor build, cache or workspace holds its key, words, link, hash, picture or vector, byte for byte."""
+    """Neither atlas nor build, cache nor workspace holds its key, words, link, hash, picture or vector in any byte."""
     before = Atlas.open(world.atlas)
     search_id(before, int(before.ids[0]))
     paths = AtlasPaths(world.atlas)
