@@ -58,13 +58,14 @@ class ModelReference:
         return Path(self.value)
 
 
-def parse(text: str, role: Role, base: Path | None = None) -> ModelReference:
+def parse(text: str, role: Role, base: Path | None = None, *, here: bool = True) -> ModelReference:
     """Read a reference.
 
     Args:
         text: as a person or a manifest writes it.
         role: what the model is to be used as.
         base: where a relative path starts; the working directory if None.
+        here: whether the model has to be on this machine where its reference is a path.
 
     Raises:
         ModelError: the text is none of the forms, or its path is not there, or its file would be a pickle.
@@ -77,7 +78,7 @@ def parse(text: str, role: Role, base: Path | None = None) -> ModelReference:
     if text.startswith("hf-hub:"):
         return _pair(text.removeprefix("hf-hub:"), text, Kind.HUB, role)
     if text.startswith(("local-dir:", "./", "../", "/", "~")) or text.endswith(".safetensors"):
-        return _local(text, role, base)
+        return _local(text, role, base, here=here)
     return _pair(text, text, Kind.TAG if role is Role.CLIP else Kind.HUB, role)
 
 
@@ -108,10 +109,10 @@ def _pair(value: str, text: str, kind: Kind, role: Role) -> ModelReference:
     return ModelReference(kind, role, value, text)
 
 
-def _local(text: str, role: Role, base: Path | None) -> ModelReference:
+def _local(text: str, role: Role, base: Path | None, *, here: bool) -> ModelReference:
     path = Path(text.removeprefix("local-dir:")).expanduser()
     path = ((base or Path.cwd()) / path).resolve()
-    if path.is_dir():
+    if path.is_dir() or not (here or path.exists()):
         return ModelReference(Kind.FOLDER, role, str(path), str(path))
     if not path.is_file():
         raise ModelError(f"model reference {text!r}: nothing is at {path}; expected a model's folder or .safetensors")
