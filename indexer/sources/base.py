@@ -144,6 +144,6 @@ class VectorSource(Protocol):
         """The vectors of rows, float32 (n, d), of any length."""
         ...
 
-    def thumbnail(self, row: SourceRow) -> bytes | None:
-        """A picture for the screen as WebP of at most 256 px, or None."""
+    def picture(self, row: SourceRow) -> bytes | None:
+        """A picture's file for the screen, as it is, or None; the build decodes it as it decodes any stranger's."""
         ...
