@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from explorer.errors import ManifestError
+from explorer.errors import ManifestError, RejectReason
 from explorer.manifest import Manifest
 from explorer.records import Split
 from indexer.sources import tables
-from indexer.sources.base import Link, SourceRow
+from indexer.sources.base import Fault, Link, SourceRow
 from indexer.sources.parquet import ParquetTable
 from indexer.sources.parquet import cells as cells_of
 
@@ -48,18 +48,30 @@ class Description:
         """Find the columns of a table that has these names."""
         return cls(
             columns=tables.find_columns(names, manifest.columns),
-            captions={**tables.caption_columns(names), **manifest.captions},
-            split=manifest.split.column,
-            own=frozenset(own) | {manifest.columns.get("key", "")},
+            captions={**tables.caption_columns(names), **_spelled(names, manifest.captions)},
+            split=tables.find_column(names, manifest.split.column) or manifest.split.column,
+            own=frozenset(own) | {*_spelled(names, {"key": manifest.columns.get("key", "")}).values()},
         )
 
-    def row(self, key: str, cells: Cells, *, caption: str | None = None, split: Split = Split.TRAIN) -> SourceRow:
+    def row(
+        self,
+        key: str,
+        cells: Cells,
+        *,
+        caption: str | None = None,
+        split: Split = Split.TRAIN,
+        link: Link | None = None,
+    ) -> SourceRow:
         """What one row of the table says; `caption` and `split` where it says nothing of its own."""
+        word = (tables.text(cells.get(self.split)) if self.split else None) or split.value
+        if word.lower() not in SPLITS:
+            detail = f"split.column: found {word[:40]!r} in column {self.split}; expected {', '.join(SPLITS)}"
+            return SourceRow(key=key, fault=Fault(RejectReason.BAD_ROW, detail))
         found = {meaning: cells.get(column) for meaning, column in self.columns.items()}
         tags = tables.tag_list(found.get("tags"))
         return SourceRow(
             key=key,
-            split=self._split(key, cells, split),
+            split=SPLITS[word.lower()],
             family=tables.text(found.get("family")),
             captions=self._captions(cells, found, caption),
             tags={LANGUAGE_UNKNOWN: tags} if tags else {},
@@ -73,6 +85,7 @@ class Description:
             punsafe=tables.number(found.get("punsafe")),
             pwatermark=tables.number(found.get("pwatermark")),
             extra=self._extra(cells),
+            link=link,
         )
 
     def _captions(self, cells: Cells, meanings: Cells, otherwise: str | None) -> dict[str, str]:
@@ -107,15 +120,20 @@ class Description:
             for name, cell in found.items()
         }
 
-    def _split(self, key: str, cells: Cells, otherwise: Split) -> Split:
-        if self.split is None:
-            return otherwise
-        word = (tables.text(cells.get(self.split)) or otherwise.value).lower()
-        if word not in SPLITS:
-            raise ManifestError(
-                f"split.column: {key} has {word[:40]!r} in column {self.split}; expected {', '.join(SPLITS)}"
-            )
-        return SPLITS[word]
+
+def expect_columns(manifest: Manifest, names: Collection[str], where: str) -> None:
+    """Make sure that a table has every column that the manifest names.
+
+    Raises:
+        ManifestError: it does not; which key names which column, and what there is.
+    """
+    wanted = {f"columns.{meaning}": column for meaning, column in manifest.columns.items()}
+    wanted |= {f"captions.{language}": column for language, column in manifest.captions.items()}
+    wanted |= {"split.column": manifest.split.column} if manifest.split.column is not None else {}
+    for key, column in wanted.items():
+        if tables.find_column(names, column) is None:
+            listed = ", ".join(name[:40] for name in list(names)[:12]) or "nothing"
+            raise ManifestError(f"{key}: found no column {column!r} in {where}; expected one of {listed}")
 
 
 class Descriptions:
@@ -163,8 +181,13 @@ class Keys:
 
 
 def table_rows(table: ParquetTable, names: Sequence[str] | None = None) -> Iterator[Cells]:
-    """The rows of a Parquet file as cells, by default of all its columns that are readable."""
-    names = table.names if names is None else names
+    """The rows of a Parquet file as cells, by default of all its columns that hold words or numbers."""
+    names = tuple(name for name in table.names if name not in table.raw) if names is None else names
     for batch in table.batches(names):
         columns = [cells_of(column) for column in batch.columns]
         yield from (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
+
+
+def _spelled(names: Collection[str], chosen: Mapping[str, str]) -> dict[str, str]:
+    """Columns that a manifest names, as the table spells them."""
+    return {meaning: tables.find_column(names, column) or column for meaning, column in chosen.items()}

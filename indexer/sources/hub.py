@@ -11,7 +11,7 @@ PREFIX = "hf-hub:"
 
 
 def dataset(reference: str, pattern: str, revision: str | None = None) -> Path:
-    """The folder of a data set's files that match `pattern`, downloaded where the cache lacks them.
+    """The folder of a data set's files that match a glob, downloaded where the cache lacks them.
 
     Raises:
         ManifestError: the hub cannot be reached, or has no such data set, or wants to know who asks.
@@ -20,8 +20,9 @@ def dataset(reference: str, pattern: str, revision: str | None = None) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     name = reference.removeprefix(PREFIX)
+    patterns = [pattern, pattern.removeprefix("**/")]  # to the hub `**/` is at least one folder
     try:
-        return Path(snapshot_download(name, repo_type="dataset", revision=revision, allow_patterns=[pattern]))
+        return Path(snapshot_download(name, repo_type="dataset", revision=revision, allow_patterns=patterns))
     except LocalEntryNotFoundError as error:
         raise ManifestError(
             f"path: the hub cannot be reached and its cache on this machine has no copy of {name}; go online once, or "

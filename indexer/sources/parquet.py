@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import glob
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -61,10 +60,27 @@ class ParquetTable:
         """How many there are."""
         return int(self._file.metadata.num_rows)
 
-    def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The columns `names` of all rows, in order."""
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """The columns whose values are lists of numbers with a fraction."""
+        return tuple(field.name for field in self._schema if _is_vector(field.type))
+
+    def has(self, name: str) -> bool:
+        """Whether there is a column of that name, of whatever type."""
+        return name in self._schema.names
+
+    def batches(self, names: Sequence[str], start: int = 0) -> Iterator[pa.RecordBatch]:
+        """The columns `names` of all rows from `start` on, in order; row groups before that are not read."""
+        group = 0
+        while group < self._file.num_row_groups and start >= self._file.metadata.row_group(group).num_rows:
+            start -= self._file.metadata.row_group(group).num_rows
+            group += 1
+        groups = range(group, self._file.num_row_groups)
         try:
-            yield from self._file.iter_batches(batch_size=self._batch_rows(names), columns=list(names))
+            for batch in self._file.iter_batches(self._batch_rows(names), groups, list(names)):
+                if batch.num_rows > start:
+                    yield batch.slice(start)
+                start = max(start - batch.num_rows, 0)
         except (pa.ArrowException, OSError) as error:
             raise ManifestError(f"{self.path}: cannot be read ({_line(error)}); get the file anew") from error
 
@@ -136,22 +152,6 @@ def as_numbers(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
         return np.asarray(numbers.fill_null(np.nan).to_numpy(zero_copy_only=False))
     told = (number(cell) for cell in cells(column))
     return np.array([np.nan if value is None else value for value in told], dtype=np.float64)
-
-
-def parquet_files(path: Path, pattern: str = "**/*.parquet") -> list[Path]:
-    """The file itself, those in a folder that match `pattern`, or those that match the path as a glob; sorted.
-
-    Raises:
-        ManifestError: there is none.
-    """
-    if path.is_file():
-        return [path]
-    found = path.glob(pattern) if path.is_dir() else map(Path, glob.glob(str(path), recursive=True))
-    files = sorted(each for each in found if each.is_file())
-    if not files:
-        wanted = f"{path} that matches {pattern}" if path.is_dir() else f"{path}"
-        raise ManifestError(f"found no file {wanted}; name a Parquet file, a folder or a glob of them")
-    return files
 
 
 def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
