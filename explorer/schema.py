@@ -7,7 +7,8 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
+
+from explorer.links import web_link
 
 ValueType: TypeAlias = type
 _NAMES = {
@@ -30,7 +31,7 @@ class Rule:
     holds: Callable[[Any], bool]
 
 
-LINK = Rule("a link by http or https", lambda value: is_link(value))
+LINK = Rule("a link by http or https", lambda value: web_link(value) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +130,6 @@ def _table_problems(name: str, values: Mapping[str, Any], table: Table, more: It
     chosen = [key for key in table.one_of if key in values]
     if len(chosen) > 1:
         yield f"{name}: found {' and '.join(chosen)}; expected at most one of {', '.join(table.one_of)}"
-
-
-def is_link(value: str) -> bool:
-    """Whether a text is a link by http or https to a named host, without a blank or control character."""
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return False
-    plain = value.isprintable() and " " not in value and "\\" not in value
-    return plain and parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _is_date(value: Any) -> bool:  # noqa: ANN401 - whatever TOML can hold
