@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from explorer.errors import BuildError
@@ -88,6 +89,13 @@ class RunAhead:
         """Wait for a shard; what went wrong in the thread comes out here."""
         self._call(self._want, number)
         return self._done[number].result()
+
+    def discard(self, number: int) -> None:
+        """Remove what was fetched for a shard, and let the thread use the room."""
+        part = self._parts[number]
+        part.spool(self._folder).unlink(missing_ok=True)
+        self._shared.release(part.links.values(), number)
+        self._call(self._discarded, number)
 
     def stop(self) -> None:
         """End the thread; what is fetched stays on the disk."""
@@ -180,10 +188,10 @@ class RunAhead:
 
     async def _finish(self, shard: _Open) -> None:
         """Hand a shard over; from here on not even a power cut takes it away."""
-        await asyncio.to_thread(shard.spool.sync)
-        number = shard.number
-        done = FetchedShard(shard.part, shard.spool, self._shared, lambda: self._call(self._discard, number))
-        self._done[number].set_result(done)
+        await asyncio.to_thread(shard.spool.finish)
+        spool = shard.spool
+        done = FetchedShard(shard.part, spool.path, spool.entries, self._shared, partial(self.discard, shard.number))
+        self._done[shard.number].set_result(done)
         if all(future.done() for future in self._done):
             self._end.set()
 
@@ -191,13 +199,11 @@ class RunAhead:
         self._wanted = max(self._wanted, number)
         self._go_on()
 
-    def _discard(self, number: int) -> None:
+    def _discarded(self, number: int) -> None:
         shard = self._open.pop(number, None)
         if shard is not None:
             self._bytes -= shard.spool.size
             self._rows -= len(shard.part.rows)
-            shard.spool.remove()
-            self._shared.release(shard.part.links.values(), number)
             self._go_on()
 
     def _go_on(self) -> None:

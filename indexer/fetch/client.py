@@ -191,6 +191,8 @@ class Client:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=patience),
             )
+        except aiohttp.ClientSSLError:
+            raise  # some of these are values' errors, too
         except (aiohttp.ClientResponseError, HttpProcessingError, ValueError) as error:
             raise PictureError(RejectReason.CONNECTION, f"{target.host} does not answer in HTTP") from error
         return Reply(place, response)

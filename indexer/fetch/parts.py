@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from explorer.errors import PictureError, RejectReason
 from indexer.fetch.shared import SharedPictures
-from indexer.fetch.spool import Spool
+from indexer.fetch.spool import Entry, read
 from indexer.sources.base import Link, SourceRow
 
 
@@ -38,10 +38,15 @@ class FetchedShard:
     """The pictures of a shard, on the disk until they are discarded; read from any thread."""
 
     def __init__(
-        self, part: FetchPart, spool: Spool, shared: SharedPictures, discarded: Callable[[], None] = lambda: None
+        self,
+        part: FetchPart,
+        path: Path,
+        entries: Mapping[str, Entry],
+        shared: SharedPictures,
+        discard: Callable[[], None],
     ) -> None:
         self.part = part
-        self._spool, self._shared, self._discarded = spool, shared, discarded
+        self._path, self._entries, self._shared, self._discard = path, entries, shared, discard
 
     def read(self, row: SourceRow) -> bytes:
         """The picture's file, as it came.
@@ -49,23 +54,23 @@ class FetchedShard:
         Raises:
             PictureError: there is none, or not the one whose hash the row gives.
         """
-        entry = self._spool.entries.get(row.key)
+        entry = self._entries.get(row.key)
         if entry is None or row.link is None:
             raise PictureError(RejectReason.MISSING, "the row has no link")
         if entry.reason is not None:
             raise PictureError(entry.reason, entry.detail)
-        data = self._shared.read(entry.shared) if entry.shared else self._spool.read(entry)
+        data = self._shared.read(entry.shared) if entry.shared else read(self._path, entry)
         _compare(data, row.link)
         return data
 
     def fetched_at(self, row: SourceRow) -> str | None:
         """When the picture was fetched, ISO 8601, UTC."""
-        entry = self._spool.entries.get(row.key)
+        entry = self._entries.get(row.key)
         return entry.at if entry is not None and entry.reason is None else None
 
     def discard(self) -> None:
         """Remove the pictures: the shard has been encoded."""
-        self._discarded()
+        self._discard()
 
 
 def _compare(data: bytes, link: Link) -> None:

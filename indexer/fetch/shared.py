@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.fetch.spool import Entry, Fetched, Spool
+from indexer.fetch.spool import Entry, Fetched, Spool, read
 
 _KEY = "shared"
 
@@ -57,10 +57,8 @@ class SharedPictures:
     def read(self, name: str) -> bytes:
         """The picture in a file."""
         spool = Spool(self._folder / name)
-        try:
-            return spool.read(spool.entries[_KEY])
-        finally:
-            spool.close()
+        spool.close()
+        return read(spool.path, spool.entries[_KEY])
 
     def release(self, links: Iterable[str], part: int) -> None:
         """Remove the files that no part after this one needs."""

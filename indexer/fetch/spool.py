@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import struct
-import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,16 +69,20 @@ class Entry:
 
 
 class Spool:
-    """The records of one shard, by the keys of its rows; open for appending."""
+    """The records of one shard, open for appending.
+
+    Attributes:
+        path: of the file.
+        size: of the file, bytes.
+        entries: by the keys of the rows.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open a file or make a new one; what is torn at its end is cut off."""
         self.entries: dict[str, Entry] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(path, "a+b", buffering=0)
-        self._reading = threading.Lock()
-        self._path = path
-        self.size = 0
+        self.path, self.size = path, 0
         for key, entry, end in _records(self._file):
             self.entries[key] = entry
             self.size = end
@@ -105,24 +108,21 @@ class Spool:
         self.entries[key] = Entry(fetched.at, fetched.reason, fetched.detail, shared, offset, len(data))
         self.size += len(record)
 
-    def read(self, entry: Entry) -> bytes:
-        """The picture of an entry; may be called from any thread once the last record has been written."""
-        with self._reading:
-            self._file.seek(entry.offset)
-            return self._file.read(entry.length)
-
-    def sync(self) -> None:
-        """Bring the file to the disk."""
+    def finish(self) -> None:
+        """Bring the file to the disk, where not even a power cut takes it away, and close it."""
         os.fsync(self._file.fileno())
+        self._file.close()
 
     def close(self) -> None:
-        """Close the file and leave it where it is."""
+        """Close the file."""
         self._file.close()
 
-    def remove(self) -> None:
-        """Close the file and remove it."""
-        self._file.close()
-        self._path.unlink(missing_ok=True)
+
+def read(path: Path, entry: Entry) -> bytes:
+    """The picture of an entry of the file at `path`."""
+    with open(path, "rb") as file:
+        file.seek(entry.offset)
+        return file.read(entry.length)
 
 
 def _records(file: BinaryIO) -> Iterator[tuple[str, Entry, int]]:
