@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,21 +13,34 @@ from indexer.encoders import Encoder
 
 MOST = 512
 _SECONDS = 0.1
+"""How long a size is timed, at least one pass."""
 _GAIN = 1.03
-"""A batch twice as large has to be so much faster to be worth its room."""
+"""What is to replace something simpler has to be so much faster."""
+_LONG = 600.0
+"""Seconds of work for a model from which on compiling it, a minute or so, can pay."""
 
 
 class Batches:
     """Runs a model over pictures in batches, which become smaller where there is no room.
 
     Attributes:
+        encoder: the model.
         size: pictures that go through together.
     """
 
-    def __init__(self, encoder: Encoder, size: int | None = None) -> None:
-        """Set the size, or find it: a model on the CPU knows its own, one on a GPU is measured."""
-        self.encoder = encoder
-        self.size = size or encoder.batch or measured(encoder)
+    def __init__(self, encoder: Encoder, size: int | None = None, expected: int = 0) -> None:
+        """Set the size, or find it: a model on the CPU knows its own, one on a GPU is measured.
+
+        Args:
+            encoder: the model.
+            size: a size that has to be kept to where there is room; then nothing is measured.
+            expected: pictures to come; for many a model on a GPU is compiled, and the faster of the two is kept.
+        """
+        self.encoder, self.size = encoder, size or encoder.batch or 1
+        if size is None and encoder.batch is None:
+            self.size, rate = measured(encoder)
+            if expected > _LONG * rate:
+                self.encoder = _faster(encoder, self.size, rate)
 
     def vectors(self, squares: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32] | None]:
         """Vectors float32 (d,) of pictures uint8 (n, side, side, 3); None where one has no room even alone."""
@@ -43,7 +57,14 @@ class Batches:
         return rows
 
 
-def measured(encoder: Encoder, most: int = MOST) -> int:
+class Measured(NamedTuple):
+    """A batch size, and the pictures a second that a model makes with it."""
+
+    size: int
+    rate: float
+
+
+def measured(encoder: Encoder, most: int = MOST) -> Measured:
     """The batch size beyond which a model becomes no faster, or has no room."""
     best, best_rate, size = 1, 0.0, 1
     while size <= min(most, 4 * best):
@@ -53,7 +74,7 @@ def measured(encoder: Encoder, most: int = MOST) -> int:
         if rate > _GAIN * best_rate:
             best, best_rate = size, rate
         size *= 2
-    return best
+    return Measured(best, best_rate)
 
 
 def _rate(encoder: Encoder, size: int) -> float | None:
@@ -68,6 +89,16 @@ def _rate(encoder: Encoder, size: int) -> float | None:
             return None
         best = min(best, perf_counter() - started)
     return size / best
+
+
+def _faster(encoder: Encoder, size: int, rate: float) -> Encoder:
+    """The model compiled, if that works here and is faster than `rate` pictures a second; else as it is."""
+    try:
+        compiled = encoder.compiled(size)
+        reached = _rate(compiled, size)
+    except Exception:  # compilers fail in many ways, and what would only have been faster need not be
+        return encoder
+    return compiled if reached is not None and reached > _GAIN * rate else encoder
 
 
 def _tried(encoder: Encoder, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32] | None:

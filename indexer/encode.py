@@ -127,6 +127,7 @@ def encode(
     *,
     workers: Workers,
     timings: Timings,
+    expected: int = 0,
 ) -> Iterator[Outcome]:
     """Encode the rows of works in their order.
 
@@ -140,8 +141,9 @@ def encode(
         options: how.
         workers: processes to decode in.
         timings: counts what each outcome took by the time that it is yielded.
+        expected: rows in all works, about; see `Batches`.
     """
-    batches = [Batches(encoder, options.batch) for encoder in encoders]
+    batches = [Batches(encoder, options.batch, expected) for encoder in encoders]
     size = max(each.size for each in batches)
     sides = tuple(sorted({encoder.side for encoder in encoders}))
     feed = _Feed(workers, partial(prepare, decoder, sides, options.thumbnail))

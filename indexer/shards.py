@@ -69,6 +69,7 @@ class ShardMaker:
                     self.plan.options.encode,
                     workers=workers,
                     timings=timings,
+                    expected=sum(len(shard.rows) for shard in todo),
                 ),
                 stage=STAGE,
                 total=sum(len(shard.rows) for shard in todo),

@@ -55,6 +55,11 @@ class ColorEncoder:
         """See `indexer.encoders.Encoder`."""
         return 32
 
+    def compiled(self, batch: int) -> ColorEncoder:
+        """See `indexer.encoders.Encoder`."""
+        del batch
+        return self
+
     def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """See `indexer.encoders.Encoder`."""
         self.pictures += len(squares)

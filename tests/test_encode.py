@@ -318,7 +318,7 @@ def test_other_errors_of_a_model_stop_the_build(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("room", "expected"), [(512, 8), (5, 4), (0, 1)])
 def test_the_batch_size_is_found_by_measuring(room: int, expected: int) -> None:
-    """A model that takes 20 ms for up to eight pictures, and in proportion for more, is best given eight; or what fits."""
+    """A model of 20 ms for up to eight pictures, and in proportion for more, is best given eight, or what fits."""
 
     class Slow(Cramped):
         batch = None
@@ -443,3 +443,36 @@ def test_files_that_wait_have_a_bound() -> None:
     room.give(9)
     threads[2].join(10)
     assert taken == [4, 5, 99]
+
+
+def test_many_pictures_are_worth_compiling_for() -> None:
+    """A compiled model is used for many pictures where it is measured to be faster; not where it fails or is slower."""
+
+    class Slow(Cramped):
+        batch = None
+        seconds, better = 0.004, 0.001
+
+        def compiled(self, batch: int) -> Slow:
+            if self.better == 0:
+                raise ValueError("no compiler here")
+            made = Slow(Space.CLIP, 24).set_up(self.room, self.error)
+            made.seconds = self.better
+            return made
+
+        def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+            time.sleep(self.seconds * max(1, len(squares)))
+            return super().encode(squares)
+
+    def slow(better: float) -> Slow:
+        made = Slow(Space.CLIP, 24).set_up(2, MemoryError())
+        made.better = better
+        return made
+
+    for better, expected, kept in (
+        (0.001, 1_000_000, 0.001),
+        (0.001, 100, 0.004),
+        (0.02, 10**6, 0.004),
+        (0, 10**6, 0.004),
+    ):
+        assert Batches(slow(better), expected=expected).encoder.seconds == kept  # type: ignore[attr-defined]
+    assert Batches(slow(0.001), 2, expected=1_000_000).encoder.seconds == 0.004  # type: ignore[attr-defined]

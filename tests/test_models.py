@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from explorer.errors import ModelError
 from explorer.models import loader
 from explorer.models.clip import ClipModel
 from explorer.models.device import pick
+from explorer.models.forward import Forward
 from explorer.models.generator import GeneratorModel
 from explorer.models.vae import VaeModel
 
@@ -284,3 +286,86 @@ def test_the_demos_models_warn_on_other_corpora(references: list[str | None], co
     assert (note is not None) is says
     if note:
         assert "emoji" in note and "[models]" in note
+
+
+def test_a_pickle_beside_safetensors_is_not_opened(tiny_clip_dir: Path, tmp_path: Path) -> None:
+    """open_clip takes a pickle of its usual name before safetensors of another; such a folder is refused unread."""
+    shutil.copytree(tiny_clip_dir, tmp_path / "clip")
+    (tmp_path / "clip" / "open_clip_model.safetensors").rename(tmp_path / "clip" / "model.safetensors")
+    torch.save({"a": torch.zeros(1)}, tmp_path / "clip" / "open_clip_pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"found model.safetensors .* name it open_clip_model.safetensors"):
+        ClipModel.load(str(tmp_path / "clip"), "cpu")
+    (tmp_path / "clip" / "model.safetensors").rename(tmp_path / "clip" / "open_clip_model.safetensors")
+    kept = ClipModel.load(str(tmp_path / "clip"), "cpu")
+    assert kept.fingerprint == ClipModel.load(str(tiny_clip_dir), "cpu").fingerprint
+
+
+def _relative(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference of a vector, relative to its length."""
+    return float((np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1)).max())
+
+
+def test_half_precision_stays_near(clip: ClipModel, vae: VaeModel, pictures: list[Image.Image]) -> None:
+    """In float16, as on CUDA, the tiny models' vectors are within 1e-2 of float32's, and they do differ."""
+    for model, vectors in ((clip, clip.embed_pictures), (vae, vae.pooled)):
+        whole = model.model if isinstance(model, ClipModel) else model.vae
+        halved = replace(model, forward=Forward.of(whole, model.forward.precise.func, halves=True))
+        assert halved.forward.half is not None
+        found = halved.embed_pictures(pictures) if isinstance(halved, ClipModel) else halved.pooled(pictures)
+        assert found.dtype == np.float32
+        assert 0 < _relative(found, vectors(pictures)) < 1e-2
+
+
+def test_what_float16_cannot_hold_is_computed_in_float32() -> None:
+    """Where the pass in half precision overflows, its batch comes out as in float32; where not, that is not asked."""
+    layer = torch.nn.Conv2d(3, 1, 1, bias=False)
+    layer.weight.data.fill_(30_000.0)
+    asked: list[torch.dtype] = []
+
+    def run(model: torch.nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+        asked.append(pixels.dtype)
+        return model(pixels)
+
+    forward = Forward.of(layer, run, halves=True)
+    with torch.inference_mode():
+        assert float(forward(torch.full((1, 3, 2, 2), 0.5)).max()) == 44_992  # the nearest that float16 has
+        assert asked == [torch.float16]
+        assert float(forward(torch.ones(1, 3, 2, 2)).max()) == 90_000
+    assert asked == [torch.float16, torch.float16, torch.float32]
+    assert Forward.of(layer, run, halves=False).half is None
+
+
+def test_compiled_models_serve_their_batch_size_alone(clip: ClipModel, pictures: list[Image.Image]) -> None:
+    """A batch of the compiled size goes the compiled way, another the usual one; on a CPU there is no compiled way."""
+    assert clip.compiled(2).forward.compiled is None
+    used: list[int] = []
+
+    def counted(pixels: torch.Tensor) -> torch.Tensor:
+        used.append(len(pixels))
+        return clip.forward.precise(pixels.float())
+
+    forward = replace(clip.forward, half=lambda pixels: clip.forward.precise(pixels.float()), compiled=counted, size=2)
+    model = replace(clip, forward=forward)
+    expected = clip.embed_pictures(pictures[:3])
+    assert _relative(model.embed_pictures(pictures[:3]), expected) < 1e-2
+    assert used == []
+    assert _relative(model.embed_pictures(pictures[:2]), expected[:2]) < 1e-2
+    assert used == [2]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here: float16 there is not compared")
+@pytest.mark.parametrize("compile", [False, True])
+def test_on_a_gpu_vectors_are_those_of_the_cpu(
+    tiny_clip_dir: Path, tiny_pipeline_dir: Path, pictures: list[Image.Image], compile: bool
+) -> None:
+    """On CUDA, in half precision and compiled too, vectors are within 1e-2 relative of the CPU's float32."""
+    here = ClipModel.load(str(tiny_clip_dir), "cpu").embed_pictures(pictures)
+    clip = ClipModel.load(str(tiny_clip_dir), "cuda")
+    assert clip.forward.half is not None
+    assert clip.batch is None
+    vae = VaeModel.load(str(tiny_pipeline_dir), "cuda")
+    if compile:
+        clip, vae = clip.compiled(len(pictures)), vae.compiled(len(pictures))
+    assert _relative(clip.embed_pictures(pictures), here) < 1e-2
+    there = VaeModel.load(str(tiny_pipeline_dir), "cpu").pooled(pictures)
+    assert _relative(vae.pooled(pictures), there) < 1e-2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from explorer.errors import ModelError
 from explorer.models import hub
-from explorer.models.device import in_half, pick, upload
+from explorer.models.device import pick, upload
+from explorer.models.forward import Forward
 from explorer.models.quiet import loading
 from explorer.models.references import Kind, ModelReference, Role, parse
 from explorer.models.weights import fingerprint
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 BATCH = 32
 """Pictures or texts that go through the model at a time; more make no CPU faster."""
+_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class ClipModel:
         fingerprint: sha256 of the weights and of how pictures are prepared.
         side: pictures are squares of this many pixels.
         dim: dimensions of the space.
+        forward: the picture tower.
     """
 
     model: Any
@@ -49,6 +52,7 @@ class ClipModel:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     dim: int
+    forward: Forward
 
     @classmethod
     def load(cls, reference: str | ModelReference, device: str = "auto") -> Self:
@@ -72,7 +76,7 @@ class ClipModel:
         return cls(
             model=model, tokenizer=tokenizer, device=where, reference=named.text, revision=hub.revision(path),
             fingerprint=fingerprint(model.state_dict(), side, mean, std), side=side, mean=mean, std=std,
-            dim=_dimensions(model, side, where),
+            dim=_dimensions(model, side, where), forward=Forward.of(model, _encode, halves=where.type == "cuda"),
         )  # fmt: skip
 
     @property
@@ -84,6 +88,10 @@ class ClipModel:
     def batch(self) -> int | None:
         """So many pictures are best embedded together; None = to be measured, on a GPU."""
         return BATCH if self.device.type == "cpu" else None
+
+    def compiled(self, batch: int) -> Self:
+        """The same model, faster with batches of this many pictures, where the device can be made faster."""
+        return replace(self, forward=self.forward.compile(batch))
 
     def describe(self) -> dict[str, Any]:
         """What an atlas keeps of the model that made its vectors."""
@@ -106,7 +114,7 @@ class ClipModel:
         mean, std = (torch.tensor(each, device=self.device).view(3, 1, 1) for each in (self.mean, self.std))
         with torch.inference_mode():
             pixels = (upload(squares, self.device).float() / 255 - mean) / std
-            vectors = in_half(lambda: self.model.encode_image(pixels), self.device)
+            vectors = self.forward(pixels)
             return torch.nn.functional.normalize(vectors, dim=-1).cpu().numpy()
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -121,18 +129,33 @@ class ClipModel:
         return np.concatenate(rows)
 
 
+def _encode(model: Any, pixels: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 - open_clip has no common base
+    vectors: torch.Tensor = model.encode_image(pixels)
+    return vectors
+
+
 def _source(named: ModelReference) -> tuple[str, dict[str, Any], Path]:
     """Return open_clip's name for a model, options of `create_model`, and the path of its weights."""
     if named.kind is Kind.TAG:
         return _tagged(named)
     if named.kind is Kind.HUB:
         folder = hub.snapshot(named.value, ["*.json", "*.txt", "*.safetensors"])
-        hub.safetensors_in(folder, named.text)
+        _expect_weights(folder, named.text, _WEIGHTS[:1])
         return f"hf-hub:{named.value}", {}, folder
-    hub.safetensors_in(named.path, named.text)
+    _expect_weights(named.path, named.text, _WEIGHTS)
     if not (named.path / "open_clip_config.json").is_file():
         raise ModelError(f"model {named.text}: {named.path} has no open_clip_config.json; expected open_clip's layout")
     return f"local-dir:{named.value}", {}, named.path
+
+
+def _expect_weights(folder: Path, name: str, allowed: Sequence[str]) -> None:
+    """Make sure that open_clip finds safetensors under a name that it looks for before it looks for pickles."""
+    found = hub.safetensors_in(folder, name)
+    if not any(path.name in allowed for path in found):
+        raise ModelError(
+            f"model {name}: found {found[0].name} in {folder}, which open_clip passes over where there is a pickle; "
+            f"name it {allowed[0]}"
+        )
 
 
 def _tagged(named: ModelReference) -> tuple[str, dict[str, Any], Path]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from explorer.errors import ModelError
@@ -51,27 +49,6 @@ def upload(squares: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
     if device.type == "cuda":
         pixels = pixels.pin_memory()
     return pixels.to(device, non_blocking=True).permute(0, 3, 1, 2)
-
-
-def in_half(run: Callable[[], torch.Tensor], device: torch.device) -> torch.Tensor:
-    """Run a model in half precision where that is faster, and in float32 where it is not or its numbers do not fit.
-
-    On CUDA matrices and convolutions are multiplied in float16, whose rounding is eight times finer than bfloat16's,
-    and summed in float32; some autoencoders leave its range, and their batch is run again in float32.
-
-    Returns:
-        float32, on the device.
-    """
-    import torch
-
-    half: AbstractContextManager[object] = nullcontext()
-    if device.type == "cuda":
-        half = torch.autocast("cuda", dtype=torch.float16)
-    with half:
-        result = run().float()
-    if device.type == "cuda" and not bool(result.isfinite().all()):
-        result = run().float()
-    return result
 
 
 def use_one_thread() -> None:

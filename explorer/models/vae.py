@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from explorer.errors import ModelError
 from explorer.models import hub
-from explorer.models.device import in_half, pick, upload
+from explorer.models.device import pick, upload
 from explorer.models.files import Files, files, read_json
+from explorer.models.forward import Forward
 from explorer.models.quiet import loading
 from explorer.models.references import ModelReference, Role, parse
 from explorer.models.weights import fingerprint
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 GRID = 8
 """A latent is averaged down to channels x GRID x GRID."""
 BATCH = 32
-"""At most so many pictures go through the encoder at a time; more make no CPU faster."""
-BATCH_BYTES = 1 << 30
-"""What a batch's activations may take on a CPU, about."""
+"""At most so many pictures go through the encoder at a time on a CPU."""
+BATCH_BYTES = 32 << 20
+"""What a batch's activations may take there, about: beyond its caches a CPU becomes slower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class VaeModel:
         revision: the hub's commit; None for local weights.
         fingerprint: sha256 of its weights and scaling; equal where two generators share a VAE.
         side: pictures are encoded as squares of this many pixels.
+        forward: the encoder, up to the posterior's mean.
     """
 
     vae: Any
@@ -47,6 +49,7 @@ class VaeModel:
     revision: str | None
     fingerprint: str
     side: int
+    forward: Forward
 
     @classmethod
     def load(cls, reference: str | ModelReference, device: str = "auto", *, side: int | None = None) -> Self:
@@ -72,7 +75,8 @@ class VaeModel:
         """Wrap a VAE that is loaded already, as part of a generator."""
         vae = vae.eval().requires_grad_(False)
         mark = fingerprint(vae.state_dict(), float(vae.config.scaling_factor), float(vae.config.shift_factor or 0))
-        return cls(vae=vae, device=device, reference=reference, revision=revision, fingerprint=mark, side=side)
+        forward = Forward.of(vae, _mean, halves=device.type == "cuda")
+        return cls(vae, device, reference, revision, mark, side, forward)
 
     @property
     def dim(self) -> int:
@@ -90,6 +94,10 @@ class VaeModel:
         copies, size = 4, 4
         one = copies * size * int(self.vae.config.block_out_channels[0]) * self.side**2
         return max(1, min(BATCH, BATCH_BYTES // one))
+
+    def compiled(self, batch: int) -> Self:
+        """The same model, faster with batches of this many pictures, where the device can be made faster."""
+        return replace(self, forward=self.forward.compile(batch))
 
     def describe(self) -> dict[str, Any]:
         """What an atlas keeps of the model that made its vectors."""
@@ -117,7 +125,7 @@ class VaeModel:
 
         with torch.inference_mode():
             pixels = upload(squares, self.device).to(self.vae.dtype) / 127.5 - 1
-            mean = in_half(lambda: self.vae.encode(pixels).latent_dist.mode(), self.device)
+            mean = self.forward(pixels)
             shift, scale = float(self.vae.config.shift_factor or 0), float(self.vae.config.scaling_factor)
             return (mean - shift) * scale
 
@@ -157,6 +165,11 @@ def native_side(vae: Any, unet: dict[str, Any] | None) -> int:  # noqa: ANN401 -
     if unet and unet.get("sample_size"):
         size, factor = unet["sample_size"], 2 ** (len(vae.config.block_out_channels) - 1)
     return int(size if isinstance(size, int | float) else min(size)) * factor
+
+
+def _mean(vae: Any, pixels: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 - diffusers is imported lazily
+    mean: torch.Tensor = vae.encode(pixels).latent_dist.mode()
+    return mean
 
 
 def _load(found: Files) -> Any:  # noqa: ANN401 - diffusers is imported lazily
