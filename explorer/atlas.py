@@ -55,7 +55,7 @@ class Atlas:
         light = pq.read_table(version.records, columns=["id", "split", "family", "punsafe"])
         self.ids: npt.NDArray[np.int64] = light["id"].to_numpy()
         self.train: npt.NDArray[np.bool_] = pc.equal(light["split"], Split.TRAIN.value).to_numpy()
-        self.families = _family_codes(light["family"])
+        self.families = family_codes(light["family"])
         self.flagged: npt.NDArray[np.bool_] = flags(light["punsafe"].to_numpy(), self.manifest)
         self._by_id = np.argsort(self.ids, kind="stable")
         self.spaces: tuple[str, ...] = tuple(sorted(meta["spaces"], key=lambda name: (name != Space.CLIP, name)))
@@ -173,8 +173,13 @@ class Atlas:
         _ = self.denied
         return self._records.query(sql, parameters)
 
+    @property
+    def has_thumbnails(self) -> bool:
+        """Whether any thumbnail was kept; an atlas may hold links alone."""
+        return len(self._thumbnails[0]) > 0
+
     def has_thumbnail(self, identity: int) -> bool:
-        """Whether a thumbnail of this picture was kept; an atlas may hold links alone."""
+        """Whether a thumbnail of this picture was kept."""
         ids = self._thumbnails[0]
         entry = int(np.searchsorted(ids, identity))
         return entry < len(ids) and bool(ids[entry] == identity)
@@ -208,7 +213,8 @@ class Atlas:
         )
 
 
-def _family_codes(families: pa.ChunkedArray) -> npt.NDArray[np.int32]:
+def family_codes(families: pa.ChunkedArray) -> npt.NDArray[np.int32]:
+    """Numbers for a column of families, int32 (n,); a row without a family is its own."""
     encoded = families.combine_chunks().dictionary_encode()
     codes: npt.NDArray[np.int32] = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
     alone = np.flatnonzero(codes < 0)

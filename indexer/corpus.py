@@ -112,6 +112,7 @@ def record(row: SourceRow, outcome: Outcome, identity: int, manifest: Manifest) 
         pwatermark=row.pwatermark,
         sha256=outcome.sha256,
         phash=outcome.phash,
+        fetched_at=outcome.fetched_at,
         extra=row.extra,
     )
 

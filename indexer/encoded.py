@@ -49,8 +49,15 @@ class Encoded:
     shards: tuple[Shard, ...]
 
     @classmethod
-    def of(cls, rows: Sequence[SourceRow], left_out: Mapping[RejectReason, int], shards: Sequence[Shard]) -> Self:
-        """Bring rows and outcomes together.
+    def of(
+        cls,
+        rows: Sequence[SourceRow],
+        left_out: Mapping[RejectReason, int],
+        shards: Sequence[Shard],
+        *,
+        may_be_none: bool = False,
+    ) -> Self:
+        """Bring rows and outcomes together; `may_be_none` where it is no fault that no picture is left.
 
         Raises:
             BuildError: every row was rejected.
@@ -59,7 +66,7 @@ class Encoded:
         both = list(zip(rows, outcomes, strict=True))
         kept = [(row, outcome) for row, outcome in both if outcome.reason is None]
         rejected = tuple(Rejected(row, outcome) for row, outcome in both if outcome.reason is not None)
-        if not kept:
+        if not kept and not may_be_none:
             first = f"{rejected[0].row.key}: {rejected[0].outcome.detail}"
             raise BuildError(f"all {len(rejected)} pictures were rejected (the first is {first}); mend some of them")
         return cls(

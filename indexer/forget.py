@@ -33,12 +33,11 @@ from indexer.contents import REJECTED, Contents
 from indexer.encoded import INDEXED
 from indexer.ids import Ledger
 from indexer.lock import explained, writing
-from indexer.publish import UNFINISHED, live, publish, tidy
+from indexer.publish import UNFINISHED, carried, live, publish, tidy
 from indexer.stages import digest
 from indexer.subset import Kept, without
 
 _NAMED = ("id", "key", "image_url", "sha256")
-_OF_ONE_VERSION = frozenset({"version", "created", "before", "files"})
 _EMPTIED = ".emptied"
 _DENIED = f"rejected:{RejectReason.DENIED}"
 _REACH = (
@@ -229,9 +228,8 @@ def _meta(meta: Mapping[str, Any], version: VersionPaths, ledger: Ledger, gone: 
     outcomes = {**meta["outcomes"]}
     outcomes[INDEXED] -= gone
     outcomes[_DENIED] = outcomes.get(_DENIED, 0) + gone
-    kept = {name: value for name, value in meta.items() if name not in _OF_ONE_VERSION}
     key = digest([meta.get("key"), version.root.name, sorted(ledger.forgotten)])
-    return {**kept, "key": key, "before": None, "outcomes": outcomes}
+    return {**carried(meta), "key": key, "before": None, "outcomes": outcomes}
 
 
 def _exemplars(meta: Mapping[str, Any]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -83,15 +83,17 @@ class Plan:
         options: BuildOptions,
         models: Mapping[str, Mapping[str, Any]],
         guard: Guard,
+        known: Callable[[SourceRow], bool] = lambda row: False,
     ) -> Plan:
-        """Read the corpus.
+        """Read the corpus; rows that are `known` are drawn and then left alone.
 
         Raises:
             BuildError: it has no rows, or one twice.
             ManifestError: the source is not what the manifest says.
         """
         drawn = corpus.read(source, manifest, options.selection, guard.row)
-        parts = (drawn.rows[part] for part in encode.cut(drawn.rows, options.encode))
+        rows = tuple(row for row in drawn.rows if not known(row))
+        parts = (rows[part] for part in encode.cut(rows, options.encode))
         common = {
             "source": manifest.kind,
             "models": {space: {name: told.get(name) for name in _DECISIVE} for space, told in models.items()},
@@ -107,7 +109,7 @@ class Plan:
             PlannedShard(part, {**common, "rows": digest([[row.key, source.signature(row)] for row in part])})
             for part in parts
         )
-        return cls(manifest, options, models, drawn.rows, drawn.left_out, drawn.read, shards, guard.key)
+        return cls(manifest, options, models, rows, drawn.left_out, drawn.read, shards, guard.key)
 
     @cached_property
     def pictures_key(self) -> str:

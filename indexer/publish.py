@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,11 @@ from explorer.verify import current, describe, read_meta
 
 UNFINISHED = ".unfinished-"
 """Begins the name of a version's folder until it is whole."""
+
+
+def carried(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """What `atlas.json` says that holds for the next version too, where that is made out of this one."""
+    return {name: value for name, value in meta.items() if name not in ("version", "created", "before", "files")}
 
 
 def live(paths: AtlasPaths) -> VersionPaths | None:

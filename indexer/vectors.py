@@ -41,3 +41,18 @@ def unit_vectors(raw: npt.NDArray[np.float32], train: npt.NDArray[np.bool_], *, 
     centered_raw = raw - mean.astype(np.float32)
     vectors = centered_raw / np.linalg.norm(centered_raw, axis=1, keepdims=True)
     return UnitVectors(vectors.astype(np.float16), mean.astype(np.float32))
+
+
+def in_frame(raw: npt.NDArray[np.float32], mean: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
+    """More vectors of a space whose mean is known, float16 (m, d), unit length.
+
+    A picture that is the mean itself has no direction from it; it is taken as it is.
+
+    Args:
+        raw: float32 (m, d), as the model gave them, none of them zero.
+        mean: float32 (d,).
+    """
+    centered = raw - mean
+    has_none = np.linalg.norm(centered, axis=1) < _NO_DIRECTION * np.linalg.norm(raw, axis=1)
+    centered[has_none] = raw[has_none]
+    return (centered / np.linalg.norm(centered, axis=1, keepdims=True)).astype(np.float16)

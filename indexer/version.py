@@ -50,7 +50,7 @@ def write_version(
         for row, outcome, identity in zip(encoded.rows, encoded.outcomes, ids.tolist(), strict=True)
     )
     write_table(version.records, records)
-    rejected = [row for each in encoded.rejected for row in _rejected_rows(each)]
+    rejected = [row for each in encoded.rejected for row in rejected_rows(each)]
     write_table(version.root / REJECTED, pa.Table.from_pylist(rejected, schema=_REJECTED_SCHEMA))
     publish_packs(version, (shard.thumbnails for shard in encoded.shards), ids)
     for space in spaces:
@@ -61,7 +61,7 @@ def write_version(
     write_atomic(version.card, datacard.text(meta, records).encode())
 
 
-def _rejected_rows(each: Rejected) -> Iterator[dict[str, str | None]]:
+def rejected_rows(each: Rejected) -> Iterator[dict[str, str | None]]:
     """A rejected row as it is listed; of some nothing but their number is kept."""
     outcome = each.outcome
     if outcome.reason not in UNLISTED:

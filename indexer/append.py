@@ -1,0 +1,208 @@
+"""New rows join an atlas without a new fit: encoded by the same models, placed on the maps that are there.
+
+Rows that are in the atlas already are not encoded again. An atlas may grow from its own manifest, when its folder has
+grown, and from others; what each of these others brought stands in `atlas.json` under `appended`. A process that dies
+on the way leaves the live version as it was; the same command again goes on with what is done.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from explorer.atlas import Atlas
+from explorer.errors import BuildError
+from explorer.layout import AtlasPaths, VersionPaths, write_atomic
+from explorer.manifest import Manifest
+from explorer.progress import SILENT, Progress
+from explorer.verify import current, read_meta
+from indexer import datacard, unfinished
+from indexer.build import BuildResult
+from indexer.contents import Contents
+from indexer.encoded import INDEXED, Encoded
+from indexer.encoders import Encoder, ModelSet
+from indexer.growth import STAGE, Growth
+from indexer.guard import Guard
+from indexer.ids import Ledger, key_hash
+from indexer.lock import explained, writing
+from indexer.plan import BuildOptions, Plan
+from indexer.publish import carried, publish, tidy
+from indexer.shards import ShardMaker
+from indexer.sources import open_source
+from indexer.sources.base import SourceRow
+from indexer.stages import StageStore, digest
+from indexer.tally import Tally
+
+
+def append(
+    path: Path | str,
+    manifest: Manifest,
+    options: BuildOptions | None = None,
+    *,
+    encoders: Sequence[Encoder] | None = None,
+    progress: Progress = SILENT,
+) -> BuildResult:
+    """Let the rows of a manifest join an atlas.
+
+    Args:
+        path: the atlas's directory.
+        manifest: the rows' own; it may be of another kind than the atlas's, and must name the same models.
+        options: which rows, how to encode them, what counts as the same picture; no map is made, so nothing else.
+        encoders: models to use in place of the manifest's.
+        progress: what to report to.
+
+    Raises:
+        BuildError: there is no atlas to join, its models are others, another process is building it, an unfinished
+            build was begun otherwise, or the disk cannot be written.
+        ManifestError: the source is not what the manifest says.
+        ModelError: a model cannot be loaded.
+    """
+    started = perf_counter()
+    paths = AtlasPaths(Path(path))
+    if not paths.current.exists():
+        raise BuildError(f"{paths.root}: found no atlas to append to; index it first, without --append")
+    with explained(paths), writing(paths):
+        run = _Append(paths, manifest, options or BuildOptions(), encoders, progress)
+        meta, joined = run.run(), run.joined
+        return BuildResult(
+            version=meta["version"],
+            images=meta["outcomes"][INDEXED],
+            outcomes=meta["outcomes"],
+            seconds=perf_counter() - started,
+            stages=meta.get("seconds", {}),
+            is_new=meta["version"] != run.before,
+            notes=(f"{joined:,} pictures joined; {run.known.count:,} were there already.",),
+        )
+
+
+@dataclass
+class Known:
+    """Says of a row whether it is in the atlas, and counts those that are."""
+
+    kind: str
+    ledger: Ledger
+    ids: frozenset[int]
+    count: int = 0
+
+    def __call__(self, row: SourceRow) -> bool:
+        """Whether this row's key has an id that the atlas shows."""
+        is_known = self.ledger.ids.get(key_hash(self.kind, row.key)) in self.ids
+        self.count += is_known
+        return is_known
+
+
+class _Append:
+    """One run over an atlas that is ours to write.
+
+    Attributes:
+        before: the name of the version that was live.
+        known: who was there already.
+        joined: how many pictures are new.
+    """
+
+    def __init__(
+        self,
+        paths: AtlasPaths,
+        manifest: Manifest,
+        options: BuildOptions,
+        encoders: Sequence[Encoder] | None,
+        progress: Progress,
+    ) -> None:
+        tidy(paths)
+        atlas = Atlas.open(paths.root)
+        self._paths, self._progress, self._meta = paths, progress, atlas.meta
+        self.before, self.joined = atlas.version, 0
+        self._store, self._ledger = StageStore(paths.build), Ledger.read(paths)
+        self.known = Known(manifest.kind, self._ledger, frozenset(atlas.ids.tolist()))
+        models = ModelSet(manifest, options.device, paths.build / "models.json", encoders)
+        self._models = _same_models(models, manifest, options, paths, atlas.meta)
+        self._source, self._guard = open_source(manifest), Guard.of(paths, manifest)
+        described = self._models.describe()
+        self._plan = Plan.of(self._source, manifest, options, described, self._guard, self.known)
+
+    def run(self) -> dict[str, Any]:
+        """Encode, join, publish; return what the live version's `atlas.json` says then."""
+        with unfinished.build(self._paths, self._plan):
+            maker = ShardMaker(
+                plan=self._plan,
+                store=self._store,
+                spool=self._paths.build / "fetch",
+                source=self._source,
+                models=self._models,
+                guard=self._guard,
+                progress=self._progress,
+            )
+            encoded = Encoded.of(self._plan.rows, self._plan.left_out, maker.shards(), may_be_none=True)
+            self.joined = len(encoded.rows)
+            tally = Tally(self._meta, self._plan.manifest, encoded, self._plan.read)
+            if encoded.rows or tally.told["outcomes"] != self._meta["outcomes"]:
+                self._progress.note(f"Publishing {tally.told['outcomes'][INDEXED]:,} pictures")
+                self._publish(encoded, tally)
+        for folder in self._paths.build.glob(f"{STAGE}-*"):
+            shutil.rmtree(folder)
+        return read_meta(current(self._paths))
+
+    def _publish(self, encoded: Encoded, tally: Tally) -> None:
+        """Let the longer version be the live one."""
+        version = self._paths.version(self.before)
+        contents, ledger = Contents.read(version, self._meta), self._ledger
+        contents = replace(contents, rejected=tally.rejected(contents.rejected))
+        key = digest([self._meta.get("key"), self._plan.key])
+        meta = {**carried(self._meta), **tally.told, "key": key}
+        if encoded.rows:
+            growth = Growth.of(contents, self._meta, self._plan, encoded, ledger, self._store)
+            contents, ledger = growth.contents, growth.ledger
+            meta["near_duplicates"] = _more(self._meta, growth)
+
+        def write(folder: VersionPaths) -> dict[str, Any]:
+            contents.write(folder)
+            ledger.write(folder)
+            if version.card.exists():
+                write_atomic(folder.card, datacard.text(meta, contents.records).encode())
+            return meta
+
+        publish(self._paths, key, write)
+
+
+def _more(meta: Mapping[str, Any], growth: Growth) -> dict[str, int]:
+    """How many pictures are near-duplicates, and of how many families, with the new ones."""
+    before = meta.get("near_duplicates", {})
+    return {
+        "families": before.get("families", 0) + growth.joined.names,
+        "pictures": before.get("pictures", 0) + growth.joined.near,
+    }
+
+
+def _same_models(
+    models: ModelSet, manifest: Manifest, options: BuildOptions, paths: AtlasPaths, meta: Mapping[str, Any]
+) -> ModelSet:
+    """The models of the atlas's spaces, no others.
+
+    Raises:
+        BuildError: one is not the model that the atlas was made with.
+    """
+    told = models.describe()
+    for space in meta["spaces"]:
+        made, named = meta["models"].get(space) or {}, told.get(space) or {}
+        decisive = (
+            ("fingerprint", "dim") if made.get("fingerprint") and named.get("fingerprint") else ("reference", "dim")
+        )
+        if any(made.get(name) != named.get(name) for name in decisive):
+            raise BuildError(
+                f"the space {space} of this atlas was made with {_named(made)}, the manifest to append names "
+                f"{_named(named)}; name the same model under [models], or index anew without --append"
+            )
+    if set(told) == set(meta["spaces"]):
+        return models
+    kept = [encoder for encoder in models.load() if encoder.space in meta["spaces"]]
+    return ModelSet(manifest, options.device, paths.build / "models.json", kept)
+
+
+def _named(model: Mapping[str, Any]) -> str:
+    """A model in words, its weights by the first digits of their fingerprint."""
+    weights = f" (weights {model['fingerprint'][:12]})" if model.get("fingerprint") else ""
+    return f"{model.get('reference') or 'no model'}{weights}"
