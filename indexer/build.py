@@ -160,7 +160,8 @@ class _Build:
             guard=self._guard,
             progress=self._progress,
         )
-        return Encoded.of(self._plan.rows, self._plan.left_out, maker.shards())
+        encoded = Encoded.of(self._plan.rows, self._plan.left_out, maker.shards())
+        return encoded.undated() if self._plan.options.reproducible else encoded
 
     def _grouped(self, encoded: Encoded) -> Encoded:
         """The rows with near-duplicates in common families, and with the splits that those families leave."""

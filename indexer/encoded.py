@@ -83,6 +83,10 @@ class Encoded:
             raise BuildError(f"all {len(rows)} pictures are held out; leave some in `train`, which makes the map")
         return replace(self, rows=rows)
 
+    def undated(self) -> Self:
+        """The same pictures, without the time that each was fetched at, which no two builds share."""
+        return replace(self, outcomes=tuple(replace(outcome, fetched_at=None) for outcome in self.outcomes))
+
     @property
     def counts(self) -> dict[str, int]:
         """Outcome -> rows; they add up to the rows of the corpus."""
