@@ -133,20 +133,10 @@ def _chosen(args: argparse.Namespace, atlas: Atlas, among: Mask | None) -> list[
 
 
 def run_status(args: argparse.Namespace) -> Document:
-    """Say what is in an atlas."""
-    atlas = _open(args)
-    shown = atlas.allowed(None)
-    return {
-        "version": atlas.version,
-        "title": atlas.manifest.title,
-        "created": atlas.meta["created"],
-        "images": int(shown.sum()),
-        "heldout": int((shown & ~atlas.train).sum()),
-        "outcomes": atlas.meta["outcomes"],
-        "spaces": atlas.meta["spaces"],
-        "clusters": {name: len(atlas.clusters(name)) for name in atlas.spaces},
-        "models": atlas.meta["models"],
-    }
+    """Say what is in an atlas, and what an unfinished build has so far."""
+    from explorer.status import status
+
+    return status(args.atlas)
 
 
 def run_verify(args: argparse.Namespace) -> Document:

@@ -46,17 +46,40 @@ def exported(document: Document) -> str:
 
 
 def state(document: Document) -> str:
-    """What there is in an atlas."""
-    lines = [
-        f"{plain(document['title'])}: {document['images']:,} pictures, {document['heldout']:,} of them held out",
+    """What there is in an atlas, and what an unfinished build has so far."""
+    told = _state(document) if document["version"] else ["No version is live yet."]
+    unfinished = document["unfinished"]
+    if unfinished:
+        told.append(
+            f"unfinished: {unfinished['encoded']:,} of {unfinished['rows']:,} rows are encoded, "
+            f"{unfinished['pending']:,} are pending; the same `index` goes on"
+        )
+    return "\n".join(told)
+
+
+def timings(parts: Mapping[str, Mapping[str, float]]) -> str:
+    """What each part of encoding took."""
+    return ", ".join(f"{part} {spent['wall']:.1f} s (processors {spent['cpu']:.1f} s)" for part, spent in parts.items())
+
+
+def _state(document: Document) -> list[str]:
+    """The live version."""
+    told = [
+        f"{plain(document['title'])}: {document['images']:,} pictures, {document['heldout']:,} of them held out, "
+        f"{document['placed']:,} appended",
         f"version   {document['version']}, made {document['created']}",
     ]
     for name, space in document["spaces"].items():
-        lines.append(f"{name:<9} {space['dim']} dimensions, {document['clusters'][name]} clusters")
+        told.append(f"{name:<9} {space['dim']} dimensions, {document['clusters'][name]} clusters")
     for role, model in document["models"].items():
-        lines.append(f"{role + ' is':<9} {(model or {}).get('reference') or 'none'}")
-    lines += [f"{plain(name):<9} {count:,}" for name, count in document["outcomes"].items()]
-    return "\n".join(lines)
+        told.append(f"{role + ' is':<9} {plain((model or {}).get('reference') or 'none')}")
+    told += [f"{plain(name):<9} {count:,}" for name, count in document["outcomes"].items()]
+    near = document["near_duplicates"]
+    told.append(f"near-duplicates: {near['pictures']:,} pictures in {near['families']:,} families")
+    told += [f"{host['share']:>6.1%}  {plain(host['host'])} ({host['pictures']:,})" for host in document["hosts"]]
+    if document["timings"]:
+        told.append(f"encoding took {timings(document['timings'])}")
+    return told
 
 
 def verified(document: Document) -> str:

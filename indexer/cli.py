@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,7 @@ _UNCONFIRMED = "Nothing was removed. The same command with --yes removes these; 
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps this class to itself
     """Add `index` and `manifest`."""
-    index = verbs.add_parser("index", help="build an atlas, or bring it up to date")
-    index.add_argument("atlas", type=Path, metavar="ATLAS", help="the atlas's directory")
-    index.add_argument("folder", type=Path, metavar="FOLDER", nargs="?", help="a folder of pictures")
-    index.add_argument("--manifest", type=Path, metavar="FILE", help="what to index, in place of FOLDER")
-    index.add_argument("--limit", type=_count, metavar="N", help="at most so many pictures, the first ones")
-    index.add_argument("--sample", type=_count, metavar="N", help="so many pictures, drawn by chance")
-    index.add_argument("--seed", type=int, default=0, metavar="S", help="of all chance: sample and map (default: 0)")
-    index.add_argument("--rebuild", action="store_true", help="do everything anew, what is done too")
-    index.add_argument("--device", choices=DEVICES, default="auto", help="what runs the models (default: auto)")
-    index.set_defaults(run=run_index, show=show_index)
-
+    _index_words(verbs.add_parser("index", help="build an atlas, or bring it up to date"))
     _forget_words(verbs.add_parser("forget", help="take pictures down: out of the atlas and all that was made from it"))
 
     manifest = verbs.add_parser("manifest", help="what can be done with a manifest by itself")
@@ -46,25 +36,57 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps this class t
     check.set_defaults(run=run_check, show=show_check)
 
 
+def _index_words(index: argparse.ArgumentParser) -> None:
+    index.add_argument("atlas", type=Path, metavar="ATLAS", help="the atlas's directory")
+    index.add_argument("folder", type=Path, metavar="FOLDER", nargs="?", help="a folder of pictures")
+    index.add_argument("--manifest", type=Path, metavar="FILE", help="what to index, in place of FOLDER")
+    index.add_argument("--limit", type=_count, metavar="N", help="at most so many pictures, the first ones")
+    index.add_argument("--sample", type=_count, metavar="N", help="so many pictures, drawn by chance")
+    index.add_argument("--seed", type=int, default=0, metavar="S", help="of all chance: sample and map (default: 0)")
+    how = index.add_mutually_exclusive_group()
+    how.add_argument("--append", action="store_true", help="let new pictures join the map that is there, without a fit")
+    how.add_argument("--rebuild", action="store_true", help="do everything anew, what is done too")
+    index.add_argument(
+        "--reproducible",
+        action="store_true",
+        help="the same input and seed give the same bytes in an empty ATLAS, dated by SOURCE_DATE_EPOCH or the "
+        "manifest; sums are taken by one thread, which costs the time of the other cores",
+    )
+    index.add_argument("--contact", metavar="C", help="by which hosts can reach you, in place of the manifest's")
+    index.add_argument("--no-thumbnails", action="store_true", help="keep links only, no small copies of the pictures")
+    index.add_argument("--device", choices=DEVICES, default="auto", help="what runs the models (default: auto)")
+    index.set_defaults(run=run_index, show=show_index)
+
+
 def run_index(args: argparse.Namespace) -> dict[str, Any]:
     """Build, publish, and say what there is."""
     if (args.manifest is None) == (args.folder is None):
         raise UsageError("index needs either FOLDER or --manifest FILE")
     manifest = manifests.load(args.manifest) if args.folder is None else own_manifest(args.atlas, args.folder)
 
+    if args.contact is not None:
+        manifest = replace(manifest, fetch=replace(manifest.fetch, contact=args.contact))
+
     # umap alone takes seconds to import, which the other verbs need not wait for
+    from indexer.append import append
     from indexer.build import index
     from indexer.corpus import Selection
+    from indexer.encode import EncodeOptions
     from indexer.plan import BuildOptions
     from indexer.project import MapOptions
     from indexer.spaces import SpaceOptions
 
     options = BuildOptions(
         selection=Selection(args.limit, args.sample, args.seed),
+        encode=EncodeOptions(thumbnail=0) if args.no_thumbnails else EncodeOptions(),
         spaces=SpaceOptions(map=MapOptions(seed=args.seed)),
         device=args.device,
+        reproducible=args.reproducible,
     )
-    result = index(args.atlas, manifest, options, rebuild=args.rebuild, progress=args.progress)
+    if args.append:
+        result = append(args.atlas, manifest, options, progress=args.progress)
+    else:
+        result = index(args.atlas, manifest, options, rebuild=args.rebuild, progress=args.progress)
     for note in result.notes:
         args.progress.note(note)
     return {"atlas": str(args.atlas), **asdict(result)}
@@ -77,9 +99,10 @@ def show_index(document: Mapping[str, Any]) -> str:
     rejected = sum(outcomes.values())
     reasons = ", ".join(f"{outcome.removeprefix('rejected:')} {count:,}" for outcome, count in outcomes.items())
     done = "indexed" if document["is_new"] else "nothing has changed"
-    lines = [f"{document['atlas']}: {done}, {images:,} pictures in {document['seconds']:.1f} s"]
-    lines += [f"rejected {rejected:,}: {reasons}"] if rejected else []
-    return "\n".join([*lines, f"version {document['version']}"])
+    told = [f"{document['atlas']}: {done}, {images:,} pictures in {document['seconds']:.1f} s"]
+    told += [f"rejected {rejected:,}: {reasons}"] if rejected else []
+    told += [f"encoding took {lines.timings(document['timings'])}"] if document.get("timings") else []
+    return "\n".join([*told, f"version {document['version']}"])
 
 
 def run_forget(args: argparse.Namespace) -> dict[str, Any]:

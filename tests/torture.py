@@ -1,9 +1,9 @@
 """Builds that are killed again and again, while they fetch, encode, fit and publish; after each kill nothing is lost.
 
 An atlas of 60 pictures is live; a corpus of 200 links, most of them good, is built into a copy of it. Each run of the
-build is killed at a point drawn by chance, by stage and number of the change on the disk, and the next run goes on. After
-every kill a fresh process holds the atlas against what had been acknowledged, and at the end of a chain every byte
-against a build that nobody disturbed.
+build is killed at a point drawn by chance, by stage and number of the change on the disk, and the next run goes on.
+After every kill a fresh process holds the atlas against what had been acknowledged, and at the end of a chain every
+byte against a build that nobody disturbed.
 
 `python tests/torture.py --kills 1000 --figures FILE` goes on where it was stopped. All processes are forked from one
 parent that has the libraries loaded and computes nothing, so that they start at once and without threads.
