@@ -29,9 +29,9 @@ from hostile_web import Canary, HostileWeb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from explorer.errors import ManifestError, PictureError, RejectReason
+from explorer.errors import BuildError, ManifestError, PictureError, RejectReason
 from explorer.manifest import Fetch
-from indexer.fetch import AddressPolicy, Ahead, FetchedShard, Fetcher, FetchPart
+from indexer.fetch import AddressPolicy, Ahead, FetchedShard, Fetcher, FetchPart, desk
 from indexer.fetch import politeness as politeness_module
 from indexer.fetch.addresses import Address
 from indexer.fetch.links import target
@@ -74,7 +74,7 @@ class Bench:
 
     folder: Path
     web: HostileWeb
-    fetch: Fetch = Fetch(contact="tests@example.org", timeout=5.0, max_bytes=3_000_000)
+    fetch: Fetch = Fetch(contact="tests@example.org", timeout=20.0, max_bytes=3_000_000)
 
     def fetcher(self, policy: AddressPolicy | None = None, /, **others: object) -> Fetcher:
         names = {name: value for name, value in others.items() if name in Fetch.__slots__}
@@ -102,8 +102,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def test_pictures_come_as_they_are(bench: Bench) -> None:
     """Every byte of every picture arrives, from many hosts at once, asked for plainly and under one honest name."""
-    links = [bench.web.url(f"picture/{number}", host=number) for number in range(60)]
-    assert bench.get(*links) == [hostile_web.picture(number)[1] for number in range(60)]
+    pictures = [hostile_web.picture(number)[1] for number in range(60)]
+    assert bench.get(*(bench.web.url(f"picture/{number}", host=number) for number in range(60))) == pictures
     for hit in bench.web.hits:
         assert hit.headers["user-agent"].startswith("latent-explorer/")
         assert hit.headers["user-agent"].endswith(" (+tests@example.org)")
@@ -425,7 +425,7 @@ def test_every_other_answer_has_its_reason(bench: Bench) -> None:
 
 
 @given(st.binary(max_size=400), st.booleans())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_answer_can_stop_the_fetcher(bench: Bench, noise: bytes, has_head: bool) -> None:
     """Whatever bytes come back cost one row at most."""
     head = b"HTTP/1.1 200 OK\r\n" if has_head else b""
@@ -787,6 +787,7 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 def test_the_disk_ahead_is_bounded(bench: Bench) -> None:
     """With room for little, shards are fetched as the reader takes them, never all at once; nothing is lost."""
+    pictures = [hostile_web.picture(number)[1] for number in range(60)]
     links = [bench.web.url(f"picture/{number}", host=number) for number in range(60)]
     parts = [FetchPart(f"part{number}", rows_of(links[5 * number : 5 * number + 5])) for number in range(12)]
     most = 0
@@ -798,8 +799,7 @@ def test_the_disk_ahead_is_bounded(bench: Bench) -> None:
             assert asked <= 5 * number + 15 + 5
             assert all(isinstance(outcome(shard, row), bytes) for row in shard.part.rows)
             shard.discard()
-    total = sum(len(hostile_web.picture(number)[1]) for number in range(60))
-    assert total > 3_000_000
+    assert sum(map(len, pictures)) > 3_000_000
     assert most < 2_000_000
 
 
@@ -880,6 +880,39 @@ def _error_of(shards: Iterator[FetchedShard]) -> BaseException | None:
     except OSError as error:
         return error
     return None
+
+
+def cut_off(bench: Bench, monkeypatch: pytest.MonkeyPatch, port: int, *more: str) -> list[SourceRow]:
+    """Twenty rows whose hosts all refuse, with patience for ten and a second, and some rows more."""
+    monkeypatch.setattr(desk, "OUTAGE_LINKS", 10)
+    monkeypatch.setattr(desk, "OUTAGE_SECONDS", 0.5)
+    return rows_of([f"http://{hostile_web.address(number)}:{port}/x" for number in range(20)] + list(more))
+
+
+def test_a_machine_that_is_cut_off_blames_no_row(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When nobody answers any more, the run stops and says so; those rows are asked for again the next time."""
+    with hostile_web.refused_port() as port:
+        rows = cut_off(bench, monkeypatch, port, bench.web.url("never", host=99))
+        with (
+            pytest.raises(BuildError, match="expected a network"),
+            bench.fetcher(policy_for(bench.web.port, port), honor_robots=False, timeout=1.5) as fetcher,
+        ):
+            next(fetcher.shards([FetchPart("part", rows)]))
+    assert len(bench.web.asked("never")) == 1
+    spool = Spool(bench.folder / "part.spool")
+    spool.close()
+    assert not spool.entries
+
+
+def test_dead_hosts_are_no_outage_while_others_answer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As soon as somebody answers, those who did not are written down."""
+    with hostile_web.refused_port() as port:
+        more = [bench.web.url("lasting/0.3/1", host=98), bench.web.url("never", host=99)]
+        rows = cut_off(bench, monkeypatch, port, *more)
+        with bench.fetcher(policy_for(bench.web.port, port), honor_robots=False, timeout=0.7) as fetcher:
+            (shard,) = fetcher.shards([FetchPart("part", rows)])
+            got = Counter(str(outcome(shard, row)) for row in rows[:20] + rows[21:])
+    assert got == {"connection": 20, "timeout": 1}
 
 
 def test_an_empty_corpus_starts_nothing(bench: Bench) -> None:

@@ -11,6 +11,7 @@ import errno
 import socket
 import ssl
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -112,7 +113,11 @@ def user_agent(settings: Fetch, version: str) -> str:
 
 
 class Client:
-    """Asks hosts; an async context manager, for one event loop."""
+    """Asks hosts; an async context manager, for one event loop.
+
+    Attributes:
+        heard: when a host answered last, seconds of the monotonic clock.
+    """
 
     def __init__(
         self,
@@ -125,6 +130,7 @@ class Client:
         self._settings, self._policy, self._resolver = settings, policy, resolver
         self._headers = {"User-Agent": agent, "Accept": _ACCEPT, "Accept-Encoding": "identity"}
         self._tls = tls or ssl.create_default_context()
+        self.heard = time.monotonic()
 
     async def __aenter__(self) -> Client:
         """Open the session."""
@@ -195,6 +201,7 @@ class Client:
             raise  # some of these are values' errors, too
         except (aiohttp.ClientResponseError, HttpProcessingError, ValueError) as error:
             raise PictureError(RejectReason.CONNECTION, f"{target.host} does not answer in HTTP") from error
+        self.heard = time.monotonic()
         return Reply(place, response)
 
     def _socket(self, info: tuple[Any, ...]) -> socket.socket:
