@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import cast
 from urllib.parse import urlsplit
 
 from explorer.errors import BuildError, ManifestError, RejectReason
 from explorer.manifest import Manifest
 from explorer.records import Record, Split
 from indexer.encode import Outcome
-from indexer.sources.base import LeftOut, Source, SourceRow
+from indexer.sources.base import LeftOut, Source, SourceRow, VectorSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Corpus:
 
 
 def read(
-    source: Source,
+    source: Source | VectorSource,
     manifest: Manifest,
     selection: Selection,
     refused: Callable[[SourceRow], RejectReason | None] = lambda row: None,
@@ -66,11 +67,12 @@ def read(
         ManifestError: the split cannot be made.
     """
     left_out: Counter[RejectReason] = Counter()
+    sample = _Sample(selection.sample, selection.seed)
     count = 0
 
     def kept() -> Iterator[SourceRow]:
         nonlocal count
-        for each in source.rows():
+        for each in _offered(source, sample):
             reason = each.reason if isinstance(each, LeftOut) else refused(each)
             size = each.count if isinstance(each, LeftOut) else 1
             count += size
@@ -79,13 +81,13 @@ def read(
             elif isinstance(each, SourceRow):
                 yield each
 
-    rows = _drawn(kept(), selection)
+    rows = list(islice(kept() if selection.sample is None else sample.of(kept()), selection.limit))
     if not rows:
         raise BuildError(_nothing(manifest, left_out))
     key, times = Counter(row.key for row in rows).most_common(1)[0]
     if times > 1:
         raise BuildError(f"found the key {key[:80]!r} {times} times in {_place(manifest)}; expected each once")
-    return Corpus(_listed(rows, manifest), dict(left_out), count)
+    return Corpus(_listed(rows, manifest), dict(left_out), count + sample.passed_over)
 
 
 def record(row: SourceRow, outcome: Outcome, identity: int, manifest: Manifest) -> Record:
@@ -134,18 +136,43 @@ def by_share(rows: Sequence[SourceRow], manifest: Manifest) -> tuple[SourceRow, 
     return tuple(replace(row, split=_by_chance(row, rule.share, rule.seed)) for row in rows)
 
 
-def _drawn(rows: Iterable[SourceRow], selection: Selection) -> list[SourceRow]:
-    """The first ones; of a sample, those whose keys have the smallest hashes, so that no other row moves them."""
-    if selection.sample is None:
-        return list(islice(rows, selection.limit))
-    heap: list[tuple[int, int, SourceRow]] = []
-    for place, row in enumerate(rows):
-        entry = (-_chance(f"{selection.seed}\0{row.key}"), -place, row)
-        if len(heap) < selection.sample:
-            heapq.heappush(heap, entry)
-        elif entry > heap[0]:
-            heapq.heapreplace(heap, entry)
-    return [row for _, _, row in sorted(heap, key=lambda entry: -entry[1])][: selection.limit]
+class _Sample:
+    """The rows whose keys have the smallest hashes: a choice by chance in which no row depends on the others.
+
+    Attributes:
+        passed_over: rows that were not even offered, since they could not be among them.
+    """
+
+    def __init__(self, size: int | None, seed: int) -> None:
+        """`size` rows; all that there are where it is None."""
+        self._size, self._seed = size, seed
+        self._heap: list[tuple[int, int, SourceRow]] = []
+        self.passed_over = 0
+
+    def wants(self, key: str) -> bool:
+        """Whether a row with this key can still be among them."""
+        is_wanted = self._size is None or len(self._heap) < self._size or self._order(key) >= self._heap[0][0]
+        self.passed_over += not is_wanted
+        return is_wanted
+
+    def of(self, rows: Iterable[SourceRow]) -> list[SourceRow]:
+        """The sample, in the order of the rows."""
+        for place, row in enumerate(rows):
+            entry = (self._order(row.key), -place, row)
+            if len(self._heap) < (self._size or 0):
+                heapq.heappush(self._heap, entry)
+            elif entry > self._heap[0]:
+                heapq.heapreplace(self._heap, entry)
+        return [row for _, _, row in sorted(self._heap, key=lambda entry: -entry[1])]
+
+    def _order(self, key: str) -> int:
+        return -_chance(f"{self._seed}\0{key}")
+
+
+def _offered(source: Source | VectorSource, sample: _Sample) -> Iterable[SourceRow | LeftOut]:
+    """The rows of a source; of one that can choose by the key, those alone that the sample may want."""
+    choose = getattr(source, "rows_if", None)
+    return source.rows() if choose is None else cast("Iterable[SourceRow | LeftOut]", choose(sample.wants))
 
 
 def _listed(rows: Sequence[SourceRow], manifest: Manifest) -> tuple[SourceRow, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -100,7 +100,11 @@ def plain(data: bytes) -> Decoded:
 class Source(Protocol):
     """A kind of corpus. Rows come in a fixed order; a row is cheap, its picture is not.
 
-    A source may also have `columns_found`: meaning -> name of the column that carries it, for the build to tell.
+    A source may also have:
+        columns_found: meaning -> name of the column that carries it, for the build to tell.
+        thresholds: key of the manifest -> what rows were held to, likewise.
+        rows_if(wanted): as `rows`, but for those whose key `wanted` refuses; where rows come by millions, most are
+            never made.
     """
 
     @property
@@ -125,6 +129,7 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
 class VectorSource(Protocol):
     """A corpus of ready-made vectors: nothing is decoded, and no model runs."""
 

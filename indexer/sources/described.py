@@ -101,11 +101,15 @@ class Description:
         url = str(cells.get(self.columns.get("image_url", "")) or "").strip()
         if not url:
             return None
-        for algorithm, length in tables.DIGESTS.items():
-            digest = str(cells.get(self.columns.get(algorithm, "")) or "").strip().lower()
-            if len(digest) == length and _HEX.fullmatch(digest):
+        for algorithm in self._digests:
+            digest = str(cells.get(self.columns[algorithm]) or "").strip().lower()
+            if len(digest) == tables.DIGESTS[algorithm] and _HEX.fullmatch(digest):
                 return Link(url, digest, algorithm)
         return Link(url)
+
+    @cached_property
+    def _digests(self) -> tuple[str, ...]:
+        return tuple(algorithm for algorithm in tables.DIGESTS if algorithm in self.columns)
 
     @cached_property
     def _known(self) -> frozenset[str]:

@@ -53,7 +53,7 @@ class LongKeys:
 
     def unique(self, name: str) -> str:
         """`name` the first time, "NAME 2" the second, and so on; also where that is another row's own name."""
-        if hash(name) in self.repeated or _MADE_UP.fullmatch(name):
+        if hash(name) in self.repeated or (" " in name and _MADE_UP.fullmatch(name)):
             return self._given.unique(name)
         return name
 

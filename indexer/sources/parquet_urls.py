@@ -7,10 +7,12 @@ for vectors and files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from explorer.errors import ManifestError, RejectReason
@@ -18,7 +20,7 @@ from explorer.links import LONGEST
 from explorer.manifest import Manifest
 from indexer import care
 from indexer.sources import hub, tables
-from indexer.sources.base import Fault, LeftOut, SourceRow
+from indexer.sources.base import Fault, LeftOut, Link, SourceRow
 from indexer.sources.described import Cells, Description, expect_columns
 from indexer.sources.linked import LinkedPictures, LongKeys
 from indexer.sources.parquet import ParquetTable, cells
@@ -65,11 +67,18 @@ class ParquetUrlsSource(LinkedPictures):
         Raises:
             ManifestError: a file cannot be read, lacks a column, or may not be used.
         """
+        yield from self.rows_if(lambda key: True)
+
+    def rows_if(self, wanted: Callable[[str], bool]) -> Iterator[SourceRow | LeftOut]:
+        """The same, without those rows whose key is not wanted."""
         keys = LongKeys.of(self._key_texts())
         for part in self._parts:
+            maker = _Maker(part, keys, wanted)
             start = 1
             for batch in part.table.batches(part.columns):
-                yield from _batch_rows(part, batch, start, keys)
+                screened = part.screen.screen(batch)
+                yield from (LeftOut(reason, count) for reason, count in screened.left_out.items())
+                yield from maker.rows(batch, screened.kept, start)
                 start += batch.num_rows
 
     @property
@@ -122,26 +131,37 @@ class ParquetUrlsSource(LinkedPictures):
             yield from (map(tables.text, cells(piece)) for piece in part.table.column(part.key))
 
 
-def _batch_rows(part: _Part, batch: pa.RecordBatch, start: int, keys: LongKeys) -> Iterator[SourceRow | LeftOut]:
-    """The rows of a batch whose first is number `start` of its file."""
-    screened = part.screen.screen(batch)
-    yield from (LeftOut(reason, count) for reason, count in screened.left_out.items())
-    places = screened.kept.nonzero()[0]
-    kept = batch.take(pa.array(places))
-    columns = [cells(kept[name]) for name in part.columns]
-    for place, values in zip(places.tolist(), zip(*columns, strict=True), strict=True):
-        yield _row(part, dict(zip(part.columns, values, strict=True)), f"row {start + place} of {part.name}", keys)
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the rows of one file that are wanted."""
 
+    part: _Part
+    keys: LongKeys
+    wanted: Callable[[str], bool]
 
-def _row(part: _Part, row: Cells, number: str, keys: LongKeys) -> SourceRow:
-    link = part.description.link(row)
-    name = tables.text(row[part.key])
-    if link is None:
-        fault = Fault(RejectReason.BAD_ROW, "found no link")
-    elif name is None:
-        fault = Fault(RejectReason.BAD_ROW, f"found no key in column {part.key}")
-    elif len(link.url) > LONGEST:
-        fault = Fault(RejectReason.BAD_ROW, f"found a link of more than {LONGEST:,} characters")
-    else:
-        return part.description.row(keys.unique(name), row, link=link)
-    return SourceRow(key=keys.unique(number), fault=fault)
+    def rows(self, batch: pa.RecordBatch, kept: npt.NDArray[np.bool_], start: int) -> Iterator[SourceRow]:
+        """The kept rows of a batch whose first is number `start` of its file."""
+        places = kept.nonzero()[0]
+        chosen = batch.take(pa.array(places))
+        columns = [cells(chosen[name]) for name in self.part.columns]
+        for place, values in zip(places.tolist(), zip(*columns, strict=True), strict=True):
+            row = self._row(dict(zip(self.part.columns, values, strict=True)), start + place)
+            if row is not None:
+                yield row
+
+    def _row(self, row: Cells, number: int) -> SourceRow | None:
+        link, name = self.part.description.link(row), tables.text(row[self.part.key])
+        fault = self._fault(link, name)
+        key = self.keys.unique(f"row {number} of {self.part.name}" if fault or name is None else name)
+        if not self.wanted(key):
+            return None
+        return SourceRow(key=key, fault=fault) if fault else self.part.description.row(key, row, link=link)
+
+    def _fault(self, link: Link | None, name: str | None) -> Fault | None:
+        if link is None:
+            return Fault(RejectReason.BAD_ROW, "found no link")
+        if name is None:
+            return Fault(RejectReason.BAD_ROW, f"found no key in column {self.part.key}")
+        if len(link.url) > LONGEST:
+            return Fault(RejectReason.BAD_ROW, f"found a link of more than {LONGEST:,} characters")
+        return None
