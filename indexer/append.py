@@ -25,6 +25,7 @@ from indexer.build import BuildResult
 from indexer.contents import Contents
 from indexer.encoded import INDEXED, Encoded
 from indexer.encoders import Encoder, ModelSet
+from indexer.given import models_of
 from indexer.growth import STAGE, Growth
 from indexer.guard import Guard
 from indexer.ids import Ledger, key_hash
@@ -118,9 +119,9 @@ class _Append:
         self.before, self.joined = atlas.version, 0
         self._store, self._ledger = StageStore(paths.build), Ledger.read(paths)
         self.known = Known(manifest.kind, self._ledger, frozenset(atlas.ids.tolist()))
-        models = ModelSet(manifest, options.device, paths.build / "models.json", encoders)
-        self._models = _same_models(models, manifest, options, paths, atlas.meta)
         self._source, self._guard = open_source(manifest), Guard.of(paths, manifest)
+        models = models_of(self._source, manifest, options.device, paths.build / "models.json", encoders)
+        self._models = _same_models(models, manifest, options, paths, atlas.meta)
         described = self._models.describe()
         self._plan = Plan.of(self._source, manifest, options, described, self._guard, self.known)
 

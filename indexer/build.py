@@ -17,7 +17,8 @@ from explorer.records import Space
 from explorer.verify import current, read_meta
 from indexer import corpus, facts, families, reproducible, unfinished
 from indexer.encoded import INDEXED, Encoded
-from indexer.encoders import Encoder, ModelSet
+from indexer.encoders import Encoder
+from indexer.given import models_of
 from indexer.guard import Guard
 from indexer.ids import Ledger
 from indexer.lock import explained, writing
@@ -116,8 +117,8 @@ class _Build:
         self._paths, self._progress = paths, progress
         tidy(paths)
         self._store = StageStore(paths.build)
-        self._models = ModelSet(manifest, options.device, paths.build / "models.json", encoders)
         self._source = open_source(manifest)
+        self._models = models_of(self._source, manifest, options.device, paths.build / "models.json", encoders)
         self._guard = Guard.of(paths, manifest)
         self._plan = Plan.of(self._source, manifest, options, self._models.describe(), self._guard)
         self._source_seconds = perf_counter() - started

@@ -143,7 +143,8 @@ def encode(
         timings: counts what each outcome took by the time that it is yielded.
         expected: rows in all works, about; see `Batches`.
     """
-    batches = [Batches(encoder, options.batch, expected) for encoder in encoders]
+    with timings.model.process():
+        batches = [Batches(encoder, options.batch, expected) for encoder in encoders]
     size = max(each.size for each in batches)
     sides = tuple(sorted({encoder.side for encoder in encoders}))
     feed = _Feed(workers, partial(prepare, decoder, sides, options.thumbnail))
@@ -162,16 +163,16 @@ def encode(
             asked = perf_counter()
 
 
-def save(folder: Path, outcomes: Iterable[Outcome], encoders: Sequence[Encoder], timings: Timings) -> None:
+def save(folder: Path, outcomes: Iterable[Outcome], spaces: Sequence[Space], timings: Timings) -> None:
     """Write a shard into an empty folder, with what was counted in `timings` since the shard before."""
     kept = list(outcomes)
     with timings.writing.process():
         encoded = [outcome for outcome in kept if outcome.reason is None]
         write_pack(folder / PACK, (outcome.thumbnail for outcome in encoded))
-        for encoder in encoders:
-            rows = [outcome.vectors[encoder.space] for outcome in encoded]
+        for space in spaces:
+            rows = [outcome.vectors[space] for outcome in encoded]
             vectors = np.stack(rows) if rows else np.empty((0, 0), np.float32)
-            write_array(_vectors_file(folder, encoder.space), vectors)
+            write_array(_vectors_file(folder, space), vectors)
         table = [
             {name: getattr(outcome, name) for name in _PLAIN}
             | {"reason": outcome.reason and outcome.reason.value, "length": len(outcome.thumbnail)}

@@ -8,13 +8,14 @@ from dataclasses import asdict
 from typing import Any
 
 from explorer.errors import BuildError
+from explorer.kinds import KINDS
 from explorer.layout import SCHEMA
 from explorer.manifest import Manifest, to_dict
 from explorer.models.loader import demo_note
 from indexer.encoded import INDEXED, Encoded
 from indexer.plan import LIBRARIES, Plan
 from indexer.project import Layout
-from indexer.sources.base import Source
+from indexer.sources.base import Source, VectorSource
 from indexer.spaces import SpaceStages
 from indexer.stages import libraries
 
@@ -38,7 +39,7 @@ def told(
     }
 
 
-def columns(source: Source) -> Mapping[str, str]:
+def columns(source: Source | VectorSource) -> Mapping[str, str]:
     """Meaning -> column of the source, where it has columns."""
     found: Mapping[str, str] = getattr(source, "columns_found", {})
     return found
@@ -64,7 +65,8 @@ def refuse_appended(meta: Mapping[str, Any]) -> None:
 def notes(manifest: Manifest, meta: Mapping[str, Any]) -> tuple[str, ...]:
     """What to say about a version beside its numbers."""
     models = manifest.models
-    foreign = demo_note((models.clip, models.vae, models.generator), manifest.kind)
+    used = (models.clip,) if KINDS[manifest.kind].embeds else (models.clip, models.vae, models.generator)
+    foreign = demo_note(used, manifest.kind)
     is_small = any(space["layout"] == Layout.PCA for space in meta["spaces"].values())
     few = "These are too few pictures for UMAP: the maps are their principal components." if is_small else None
     found = ", ".join(f"{meaning} from {column}" for meaning, column in meta.get("columns", {}).items())

@@ -16,7 +16,7 @@ from indexer.corpus import Selection
 from indexer.encode import EncodeOptions
 from indexer.families import FamilyOptions
 from indexer.guard import Guard
-from indexer.sources.base import Source, SourceRow
+from indexer.sources.base import Source, SourceRow, VectorSource
 from indexer.spaces import SpaceOptions
 from indexer.stages import digest, libraries
 
@@ -78,7 +78,7 @@ class Plan:
     @classmethod
     def of(
         cls,
-        source: Source,
+        source: Source | VectorSource,
         manifest: Manifest,
         options: BuildOptions,
         models: Mapping[str, Mapping[str, Any]],

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from explorer.decoding import Workers
 from explorer.models.device import use_one_thread
 from explorer.progress import Progress
+from explorer.records import Space
 from indexer import encode
 from indexer.encode import Outcome, Shard
-from indexer.encoders import Encoder, ModelSet
+from indexer.encoders import ModelSet
+from indexer.given import given
 from indexer.guard import Guard, GuardedReader
 from indexer.plan import Plan, PlannedShard
 from indexer.reading import PictureReader, SourceReader, Work
-from indexer.sources.base import Source, SourceRow
+from indexer.sources.base import Source, SourceRow, VectorSource
 from indexer.stages import StageStore
 from indexer.timings import Timings
 
@@ -40,7 +42,7 @@ class ShardMaker:
     plan: Plan
     store: StageStore
     spool: Path
-    source: Source
+    source: Source | VectorSource
     models: ModelSet
     guard: Guard
     progress: Progress
@@ -56,25 +58,47 @@ class ShardMaker:
         timings = Timings()
         fetched: dict[str, FetchedShard] = {}
         with ExitStack() as stack:
-            arriving = self._arriving(todo, stack)
-            encoders = self.models.load() if todo else ()
-            if self.plan.options.reproducible and todo:
-                use_one_thread()
-            workers = stack.enter_context(Workers(preload=("indexer.prepared", self.source.decoder.__module__)))
-            outcomes = self.progress.track(
-                encode.encode(
-                    self._works(todo, arriving, fetched),
-                    self.source.decoder,
-                    encoders,
-                    self.plan.options.encode,
-                    workers=workers,
-                    timings=timings,
-                    expected=sum(len(shard.rows) for shard in todo),
-                ),
-                stage=STAGE,
-                total=sum(len(shard.rows) for shard in todo),
+            made = (
+                self._given(self.source, todo, timings, stack)
+                if isinstance(self.source, VectorSource)
+                else self._encoded(self.source, todo, timings, fetched, stack)
             )
-            return [self._shard(shard, outcomes, encoders, timings, fetched) for shard in self.plan.shards]
+            total = sum(len(shard.rows) for shard in todo)
+            outcomes = self.progress.track(made, stage=STAGE, total=total)
+            return [self._shard(shard, outcomes, timings, fetched) for shard in self.plan.shards]
+
+    def _given(
+        self, source: VectorSource, todo: Sequence[PlannedShard], timings: Timings, stack: ExitStack
+    ) -> Iterator[Outcome]:
+        """What becomes of rows that bring their vectors."""
+        workers = stack.enter_context(Workers(preload=("indexer.prepared",)))
+        rows = (row for shard in todo for row in shard.rows)
+        thumbnail = self.plan.options.encode.thumbnail
+        return given(source, rows, self.guard, thumbnail=thumbnail, workers=workers, timings=timings)
+
+    def _encoded(
+        self,
+        source: Source,
+        todo: Sequence[PlannedShard],
+        timings: Timings,
+        fetched: dict[str, FetchedShard],
+        stack: ExitStack,
+    ) -> Iterator[Outcome]:
+        """What becomes of rows whose pictures the models have to see."""
+        arriving = self._arriving(todo, stack)
+        encoders = self.models.load() if todo else ()
+        if self.plan.options.reproducible and todo:
+            use_one_thread()
+        workers = stack.enter_context(Workers(preload=("indexer.prepared", source.decoder.__module__)))
+        return encode.encode(
+            self._works(source, todo, arriving, fetched),
+            source.decoder,
+            encoders,
+            self.plan.options.encode,
+            workers=workers,
+            timings=timings,
+            expected=sum(len(shard.rows) for shard in todo),
+        )
 
     def _arriving(self, todo: Sequence[PlannedShard], stack: ExitStack) -> Iterator[FetchedShard]:
         """Shard after shard what their links led to, fetched ahead of whoever asks."""
@@ -92,11 +116,15 @@ class ShardMaker:
         return fetcher.shards([FetchPart(name, rows) for name, rows in linked])
 
     def _works(
-        self, todo: Sequence[PlannedShard], arriving: Iterator[FetchedShard], fetched: dict[str, FetchedShard]
+        self,
+        source: Source,
+        todo: Sequence[PlannedShard],
+        arriving: Iterator[FetchedShard],
+        fetched: dict[str, FetchedShard],
     ) -> Iterator[Work]:
         """The rows to encode, each shard's as soon as its pictures are there."""
         for shard in todo:
-            reader: PictureReader = SourceReader(self.source)
+            reader: PictureReader = SourceReader(source)
             if _linked(shard):
                 arrived = fetched[self._name(shard)] = next(arriving)
                 reader = _LinkedReader(reader, arrived)
@@ -106,14 +134,14 @@ class ShardMaker:
         self,
         shard: PlannedShard,
         outcomes: Iterator[Outcome],
-        encoders: Sequence[Encoder],
         timings: Timings,
         fetched: Mapping[str, FetchedShard],
     ) -> Shard:
         """One shard; what was fetched for it is given up once its result is on the disk."""
+        spaces = [Space(name) for name in self.plan.models]
 
         def make(folder: Path) -> None:
-            encode.save(folder, islice(outcomes, len(shard.rows)), encoders, timings)
+            encode.save(folder, islice(outcomes, len(shard.rows)), spaces, timings)
 
         made = encode.load(self.store.result(STAGE, shard.inputs, make))
         if arrived := fetched.get(self._name(shard)):
