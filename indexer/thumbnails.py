@@ -23,7 +23,7 @@ class PackedThumbnails:
 
     Attributes:
         path: the pack.
-        lengths: bytes of each thumbnail, in the order of the pack.
+        lengths: bytes of each thumbnail, in the order of the pack; 0 where there is none.
     """
 
     path: Path
@@ -40,7 +40,7 @@ def write_pack(path: Path, thumbnails: Iterable[bytes]) -> PackedThumbnails:
 
 
 def publish_packs(version: VersionPaths, packs: Iterable[PackedThumbnails], ids: npt.NDArray[np.int64]) -> None:
-    """Give a version its packs and their table.
+    """Give a version its packs and their table; a picture without a thumbnail has no row in it.
 
     Args:
         version: an unfinished version.
@@ -50,12 +50,16 @@ def publish_packs(version: VersionPaths, packs: Iterable[PackedThumbnails], ids:
     folder = version.pack(0).parent
     folder.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, int]] = []
-    for number, pack in enumerate(pack for pack in packs if pack.lengths):
-        link(pack.path, version.pack(number))
+    number, identities = 0, iter(ids.tolist())
+    for pack in packs:
         offset = 0
         for length in pack.lengths:
-            rows.append({"id": int(ids[len(rows)]), "pack": number, "offset": offset, "length": length})
+            row = {"id": next(identities), "pack": number, "offset": offset, "length": length}
+            rows += [row] if length else []
             offset += length
+        if offset:
+            link(pack.path, version.pack(number))
+            number += 1
     sync_folder(folder)
     write_table(version.thumbnails, pa.Table.from_pylist(rows, schema=THUMBNAILS_SCHEMA))
 
