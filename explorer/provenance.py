@@ -77,6 +77,7 @@ def locate(
     k: int = 12,
     split: Split | None = Split.TRAIN,
     latent_vectors: Mapping[str, Vector] | None = None,
+    vectors: Mapping[str, Vector] | None = None,
     exclude_family: int | None = None,
 ) -> Landing:
     """Where any picture lands in every space of an atlas.
@@ -89,14 +90,16 @@ def locate(
         split: of the hits; None = both. Place and percentile go by the training pictures alone.
         latent_vectors: space -> vector (d,), centered, of any length, where the generator's own latent is at hand and
             the picture need not be encoded anew.
+        vectors: space -> the picture's own vector (d,), of any length, where it was encoded already.
         exclude_family: a code of `atlas.families` whose pictures are left out.
 
     Raises:
         QueryError: the atlas came without a model, or no training picture is left.
     """
     latent = latent_vectors or {}
+    known = {**(vectors or {}), **latent}
     vectors = {
-        space: np.atleast_2d(latent[space]) if space in latent else picture_vectors(atlas, models, space, [picture])
+        space: np.atleast_2d(known[space]) if space in known else picture_vectors(atlas, models, space, [picture])
         for space in atlas.spaces
     }
     placed = {

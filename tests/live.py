@@ -90,10 +90,15 @@ def tiny_atlas(root: Path, clip: Path, pipeline: Path) -> Path:
 
 @contextmanager
 def live(
-    atlas: Path, *, workspace: Path | None = None, capacity: int = CAPACITY, options: GeneratorOptions = ON_CPU
+    atlas: Path,
+    *,
+    workspace: Path | None = None,
+    capacity: int = CAPACITY,
+    options: GeneratorOptions = ON_CPU,
+    uploads: bool = True,
 ) -> Iterator[Live]:
     """Serve an atlas on a free port until the block ends."""
-    site = open_site(Atlas.open(atlas, workspace=workspace), options, capacity=capacity)
+    site = open_site(Atlas.open(atlas, workspace=workspace), options, capacity=capacity, uploads=uploads)
     listening = server.listen("127.0.0.1", 0)
     url = server.url(listening, "127.0.0.1")
     ready = threading.Event()

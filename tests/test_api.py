@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,10 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from live import Live, live
-from small_atlas import VERSION
+from small_atlas import VERSION, SmallAtlas
 
 from explorer.denylist import DenyKind, hashed
-from explorer.records import Split
+from explorer.filters import matching, parse_all
+from explorer.records import Record, Split
+from explorer.safety import blurred
 from explorer.search import search_text
 from webapp.api.exports import plain_name
 from webapp.arrays import INT16_MAX, pack, quantize
@@ -228,3 +232,58 @@ def test_what_was_taken_down_is_gone_from_every_answer(tiny_atlas: Path, tmp_pat
             answer = running.client.get(f"{running.version}/export?format=jsonl&{query}")
             found = [row["id"] for row in rows_of(answer, "jsonl")]
             assert found and ONE not in found
+
+
+@pytest.mark.parametrize("where", ["group = red", "extra.year >= 1930\ntags ~ BL", "width = null"])
+def test_the_filters_answer_is_a_mask_in_the_maps_order(served: Live, where: str) -> None:
+    """Row i of the mask is the picture that row i of every other array is."""
+    atlas = served.site.atlas
+    ids = array(served, "ids.bin", "<i8")
+    mask = array(served, f"matches.bin?where={quote(where)}", "u1")
+    expected = matching(atlas, parse_all(where.split("\n")))
+    assert np.array_equal(mask.astype(bool), expected[atlas.rows(ids)])
+    refused = served.client.get(f"{served.version}/matches.bin", params={"where": "punsafe > 0.4"})
+    assert (refused.status_code, "towards unsafe" in refused.json()["error"]) == (422, True)
+
+
+def test_an_export_of_conditions_has_all_that_meet_them(served: Live) -> None:
+    """However many pictures the page shows, the file has every one."""
+    answer = served.client.get(f"{served.version}/export", params={"where": "extra.year > 1903", "format": "jsonl"})
+    ids = [json.loads(line)["id"] for line in answer.text.splitlines()]
+    assert ids == served.site.atlas.ids[4:].tolist()
+    both = served.client.get(f"{served.version}/export", params={"where": "id > 1", "ids": "1000"})
+    assert (both.status_code, "exactly one" in both.json()["error"]) == (422, True)
+
+
+@pytest.fixture(scope="module")
+def unsafe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """An atlas in which the red pictures are flagged, served."""
+    change = changed_where(lambda record: record.group == "red", punsafe=0.9)
+    with live(SmallAtlas(change=change).write(tmp_path_factory.mktemp("unsafe") / "atlas")) as running:
+        yield running
+
+
+def changed_where(holds: Callable[[Record], bool], **values: float) -> Callable[[Record], Record]:
+    return lambda record: replace(record, **values) if holds(record) else record
+
+
+def test_no_flagged_picture_leaves_unblurred_unless_somebody_asks(unsafe: Live) -> None:
+    """Of flagged pictures only the blur is sent; `reveal` sends the picture; others are sent as they are."""
+    atlas = unsafe.site.atlas
+    for identity in atlas.ids.tolist():
+        address = f"{unsafe.version}/thumbnail/{identity}.webp"
+        sent, kept = unsafe.client.get(address).content, atlas.thumbnail(identity)
+        is_flagged = bool(atlas.flagged[atlas.row(identity)])
+        assert sent == (blurred(kept) if is_flagged else kept)
+        assert (sent == kept) is not is_flagged
+        assert unsafe.client.get(f"{address}?reveal=1").content == kept
+        assert unsafe.client.get(f"{unsafe.version}/record/{identity}.json").json()["flagged"] is is_flagged
+    assert atlas.flagged.sum() == 10
+
+
+@pytest.mark.parametrize("choice", [{"where": "id > 0"}, {"cluster": 0}, {"ids": "1000,1007,1070"}])
+def test_no_export_of_the_page_has_a_flagged_picture(unsafe: Live, choice: dict[str, str]) -> None:
+    """Whatever is chosen, flagged rows stay behind."""
+    answer = unsafe.client.get(f"{unsafe.version}/export", params={"format": "jsonl", **choice})
+    assert answer.status_code == 200
+    assert not [line for line in answer.text.splitlines() if json.loads(line)["group"] == "red"]

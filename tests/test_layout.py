@@ -10,9 +10,12 @@ import pytest
 from dash.development.base_component import Component
 from live import Live
 
+from explorer.filters import Filter, Operator
 from explorer.records import Cluster, Hit, Recipe, Record, Relation, Split, Verdict, VerdictName
+from explorer.variants import Kin
 from webapp import ids, layout
-from webapp.panels import clusters, found, frame, here, nearest, studio
+from webapp.panels import clusters, filters, found, frame, here, nearest, studio
+from webapp.panels.here import Shown
 from webapp.panels.parts import Context
 from webapp.strings import Words
 
@@ -34,6 +37,7 @@ RECORD = Record(
     licence_url="https://creativecommons.org/licenses/by/4.0/",
     extra={"year": 1900, "nothing": None},
 )
+VERDICT = Verdict(VerdictName.TYPICAL, "rule")
 HIT = Hit(7, 0.931234, 97.4, Split.TRAIN, "a cat", RECORD.image_url, RECORD.page_url, "CC BY 4.0", (0.0, 0.0, 0.0), 1)
 
 
@@ -71,7 +75,7 @@ def test_ids_are_unique_and_all_of_them_are_there(page: Any) -> None:  # noqa: A
     """Each name in ids.py belongs to exactly one component."""
     named = [component.id for component in walk(page) if getattr(component, "id", None)]
     assert len(named) == len(set(named))
-    declared = {value for name, value in vars(ids).items() if name.isupper()}
+    declared = {value for name, value in vars(ids).items() if name.isupper() and isinstance(value, str)}
     assert declared == set(named)
 
 
@@ -89,7 +93,7 @@ def test_every_control_has_a_name(page: Any) -> None:  # noqa: ANN401
 
 def test_every_picture_has_a_text_or_stands_in_a_named_button(page: Any) -> None:  # noqa: ANN401
     """No image is without an alternative; an empty one is decoration inside a control with a name."""
-    trees = [page, here.picture(CONTEXT, RECORD, None, None), nearest.cards(CONTEXT, [HIT], "clip")]
+    trees = [page, here.picture(CONTEXT, Shown(RECORD, None)), nearest.cards(CONTEXT, [Kin(HIT)], "clip")]
     for component in walk(trees):
         if kind(component) == "Img":
             assert getattr(component, "alt", None) is not None
@@ -98,7 +102,7 @@ def test_every_picture_has_a_text_or_stands_in_a_named_button(page: Any) -> None
 def test_the_search_line_says_how_many_pictures_there_are(page: Any) -> None:  # noqa: ANN401
     """A visitor learns at the first glance what there is to search."""
     line = next(component for component in walk(page) if getattr(component, "id", None) == ids.SEARCH)
-    assert line.placeholder == "Search 60 pictures by words"
+    assert line.placeholder == "Search 60 pictures, or drop one here"
 
 
 def test_the_studio_offers_six_prompts_of_training_captions(served: Live) -> None:
@@ -118,7 +122,9 @@ def test_relation_holds_only_for_the_generators_that_the_manifest_names(served: 
 
 def test_a_neighbor_says_its_nearness_in_words_and_exactly_on_hover() -> None:
     """The card has the sentence of the look, and the exact values as its title."""
-    said = next(c for c in walk(nearest.cards(CONTEXT, [HIT], "clip")) if getattr(c, "className", "") == "nearness")
+    said = next(
+        c for c in walk(nearest.cards(CONTEXT, [Kin(HIT)], "clip")) if getattr(c, "className", "") == "nearness"
+    )
     assert said.children == "0.93, closer than 97 % of training pictures are to their own nearest"
     assert said.title == "cosine 0.931234, percentile 97.400"
 
@@ -126,7 +132,7 @@ def test_a_neighbor_says_its_nearness_in_words_and_exactly_on_hover() -> None:
 def test_the_three_sentences_stand_below_every_list_of_neighbors() -> None:
     """Resemblance and not cause; vectors and not map; a sample proves nothing."""
     for relation in Relation:
-        said = text(nearest.cards(replace(CONTEXT, relation=relation), [HIT], "clip"))
+        said = text(nearest.cards(replace(CONTEXT, relation=relation), [Kin(HIT)], "clip"))
         assert "a resemblance, not a cause" in said
         assert "comes from the CLIP vectors" in said
         assert "nothing near” proves nothing" in said
@@ -135,14 +141,14 @@ def test_the_three_sentences_stand_below_every_list_of_neighbors() -> None:
 @pytest.mark.parametrize("relation", [Relation.NONE, Relation.UNKNOWN])
 def test_without_the_relation_nothing_is_called_training(relation: Relation) -> None:
     """Only with `all` or `sample` are neighbors called training pictures."""
-    said = text(nearest.cards(replace(CONTEXT, relation=relation), [HIT], "clip"))
+    said = text(nearest.cards(replace(CONTEXT, relation=relation), [Kin(HIT)], "clip"))
     assert "training" not in said
     assert "of the pictures here" in said
 
 
 def test_held_out_pictures_are_marked_and_never_called_training() -> None:
     """Every hit carries its split."""
-    card = text(nearest.cards(CONTEXT, [replace(HIT, split=Split.HELDOUT)], "clip")[0])
+    card = text(nearest.cards(CONTEXT, [Kin(replace(HIT, split=Split.HELDOUT))], "clip")[0])
     assert "held out" in card
     assert "training" not in card.replace("training pictures are to their own nearest", "")
 
@@ -151,9 +157,9 @@ def test_thumbnails_that_can_be_clicked_are_no_smaller_than_a_fingertip() -> Non
     """Wherever a thumbnail is a button, its sides have 44 pixels."""
     cluster = Cluster("clip", 0, 1, "cats", 3, (7,))
     trees = [
-        nearest.cards(CONTEXT, [HIT], "clip"),
+        nearest.cards(CONTEXT, [Kin(HIT)], "clip"),
         found.cards(CONTEXT, [HIT], "cat"),
-        clusters.rows(CONTEXT, [cluster], {7: "a cat"}),
+        clusters.rows(CONTEXT, [cluster], {7: "a cat"}, {}),
         studio.tiles(CONTEXT, [studio.Tile("j", "a cat", True)]),
     ]
     pictures = [c for c in walk(trees) if kind(c) == "Img"]
@@ -163,13 +169,59 @@ def test_thumbnails_that_can_be_clicked_are_no_smaller_than_a_fingertip() -> Non
 
 def test_here_shows_all_that_is_known_and_leaves_out_what_is_not() -> None:
     """Caption in every language, tags, group, split, licence, author, source, and the source's own columns."""
-    said = text(here.picture(CONTEXT, RECORD, Cluster("clip", 0, 1, "cats", 3, ()), None))
+    said = text(here.picture(CONTEXT, Shown(RECORD, Cluster("clip", 0, 1, "cats", 3, ()))))
     for part in ("a cat", "猫", "pet", "fur", "animals", "held out", "CC BY 4.0", "Ada", "cats", "year", "1900"):
         assert part in said
     assert "pictures.example ↗" in said
     assert "nothing" not in said
-    bare = text(here.picture(CONTEXT, Record(id=1, key="k", split=Split.TRAIN), None, None))
+    bare = text(here.picture(CONTEXT, Shown(Record(id=1, key="k", split=Split.TRAIN), None)))
     assert "unknown" in bare
+
+
+def test_a_flagged_picture_is_blurred_until_somebody_asks() -> None:
+    """Here shows the blurred thumbnail and a button; only once revealed does it ask for the picture itself."""
+    veiled = here.picture(CONTEXT, Shown(RECORD, None, flagged=True))
+    bare = here.picture(CONTEXT, Shown(RECORD, None, flagged=True, revealed=True))
+    addresses = [[c.src for c in walk(tree) if kind(c) == "Img"] for tree in (veiled, bare)]
+    assert addresses == [["/api/v/v1/thumbnail/7.webp"], ["/api/v/v1/thumbnail/7.webp?reveal=1"]]
+    assert [getattr(c, "data-to") for c in walk(veiled) if getattr(c, "data-do", None) == "reveal"] == ["7"]
+    assert not [c for c in walk(bare) if getattr(c, "data-do", None) == "reveal"]
+    assert "flagged" in text(nearest.cards(CONTEXT, [Kin(replace(HIT, flagged=True))], "clip"))
+
+
+def test_without_a_page_the_archive_is_offered_beside_the_picture() -> None:
+    """A picture whose page nobody knows links to itself and to the archive; others to their page alone."""
+    lone = replace(RECORD, page_url=None)
+    links = [c.href for c in walk(here.picture(CONTEXT, Shown(lone, None))) if kind(c) == "A"]
+    assert links[:2] == [RECORD.image_url, f"https://web.archive.org/web/*/{RECORD.image_url}"]
+    known = [c.href for c in walk(here.picture(CONTEXT, Shown(RECORD, None))) if kind(c) == "A"]
+    assert known[0] == RECORD.page_url
+    assert not any("archive" in link for link in known)
+
+
+def test_what_is_unknown_or_special_of_a_picture_is_said() -> None:
+    """Fetched copies bear their date, placed rows a mark, missing licences the word unknown, a contact its line."""
+    record = replace(RECORD, licence=None, fetched_at="2026-11-22T01:02:03Z", placed=True)
+    context = replace(CONTEXT, contact="ada@pictures.example")
+    tree = here.picture(context, Shown(record, None))
+    said = text(tree)
+    for part in ("fetched copy, 2026-11-22", "placed later", "unknown", "taken down"):
+        assert part in said
+    assert "mailto:ada@pictures.example" in [c.href for c in walk(tree) if kind(c) == "A"]
+    assert "licence unknown" in text(nearest.cards(CONTEXT, [Kin(replace(HIT, licence=None))], "clip"))
+    assert "+3 alike" in text(nearest.cards(CONTEXT, [Kin(HIT, 3)], "clip"))
+
+
+def test_without_thumbnails_captions_take_their_place() -> None:
+    """An atlas of links alone asks for no picture: a card shows its caption, Here says that none is kept."""
+    context = replace(CONTEXT, pictured=lambda _: False)
+    trees = [nearest.cards(context, [Kin(HIT)], "clip"), found.cards(context, [HIT], "cat")]
+    shown = here.picture(context, Shown(RECORD, None))
+    assert not [c for c in walk([trees, shown]) if kind(c) == "Img"]
+    assert all(
+        "a cat" in text([c for c in walk(tree) if getattr(c, "className", "") == "picture-words"]) for tree in trees
+    )
+    assert "No picture is kept" in text(shown)
 
 
 def hostile_trees() -> list[Any]:
@@ -189,16 +241,19 @@ def hostile_trees() -> list[Any]:
     hit = replace(HIT, caption=HOSTILE, licence=HOSTILE, page_url="javascript:alert(1)", image_url="vbscript:x")
     cluster = Cluster("clip", 0, 1, HOSTILE, 3, (7,))
     recipe = Recipe(HOSTILE)
+    evil = replace(CONTEXT, pictured=lambda _: False, contact=HOSTILE)
     return [
-        here.picture(CONTEXT, record, cluster, "job"),
-        here.made(CONTEXT, "job", recipe, Verdict(VerdictName.TYPICAL, "rule"), ()),
-        nearest.cards(CONTEXT, [hit], "clip"),
+        here.picture(evil, Shown(record, cluster, flagged=True, own=True)),
+        here.made(CONTEXT, "job", recipe, VERDICT, ()),
+        nearest.cards(evil, [Kin(hit, 3)], "clip"),
         found.cards(CONTEXT, [hit], HOSTILE),
         found.cards(CONTEXT, [], HOSTILE),
         found.head(CONTEXT, HOSTILE, 1, like=False),
-        clusters.rows(CONTEXT, [cluster], {7: HOSTILE}),
+        clusters.rows(CONTEXT, [cluster], {7: HOSTILE}, {1: 2}),
         studio.tiles(CONTEXT, [studio.Tile("job", HOSTILE, False)]),
         frame.legend(CONTEXT, "similarity", HOSTILE),
+        filters.chips(CONTEXT, [Filter(f"extra.{HOSTILE}", Operator.IS, HOSTILE, HOSTILE)]),
+        found.filtered_cards(evil, [record], [True]),
     ]
 
 
@@ -220,13 +275,13 @@ def test_strangers_words_are_isolated_text_with_nothing_invisible() -> None:
 def test_no_link_of_strangers_leaves_http() -> None:
     """A javascript:, data: or vbscript: link is no link."""
     links = [c.href for c in walk(hostile_trees()) if kind(c) == "A"]
-    assert all(link.startswith(("/api/", "https://")) for link in links)
+    assert all(link.startswith(("/api/", "https://")) for link in links), links
     assert not any("javascript" in link for link in links)
 
 
 def test_links_to_sources_open_new_tabs_that_know_nothing() -> None:
     """Every link that leaves has target and rel."""
-    trees = [here.picture(CONTEXT, RECORD, None, None), nearest.cards(CONTEXT, [HIT], "clip")]
+    trees = [here.picture(CONTEXT, Shown(RECORD, None)), nearest.cards(CONTEXT, [Kin(HIT)], "clip")]
     leaving = [c for c in walk(trees) if kind(c) == "A" and c.href.startswith("http")]
     assert len(leaving) >= 3
     assert {(link.target, link.rel) for link in leaving} == {("_blank", "noopener noreferrer nofollow")}

@@ -18,9 +18,9 @@ from fastapi.responses import Response
 from starlette.types import ASGIApp
 
 from webapp import callbacks, layout
-from webapp.api import exports, jobs, map
+from webapp.api import exports, jobs, map, uploads
 from webapp.api.responses import install_error_answers
-from webapp.security import Guard, security_headers
+from webapp.security import MAX_UPLOAD, UPLOADS, Guard, security_headers
 from webapp.site import Site
 from webapp.strings import Words
 
@@ -40,7 +40,7 @@ class GuardedServer(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put the guard around all else; called at the first request."""
-        return Guard(super().build_middleware_stack(), self.headers)
+        return Guard(super().build_middleware_stack(), self.headers, larger={UPLOADS: MAX_UPLOAD})
 
 
 class Backend(FastAPIDashServer):
@@ -100,7 +100,7 @@ def create_app(site: Site) -> dash.Dash:
         add_log_handler=False,  # it would write to standard output, which belongs to --json
     )
     app.server.state.site = site
-    for part in (map, jobs, exports):
+    for part in (map, jobs, exports, uploads):
         app.server.include_router(part.router)
     app.layout = layout.layout(site)
     callbacks.register(app, site)

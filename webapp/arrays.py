@@ -76,12 +76,20 @@ class MapArrays:
         self._lock = Lock()
 
     def meta(self) -> dict[str, Any]:
-        """What the map component must know before it fetches: version, number of points, and each space's frame."""
+        """What the map component must know before it fetches.
+
+        The version, the number of points, each space's frame, and whether there are thumbnails at all.
+        """
         spaces = {
             name: {"center": found.center.tolist(), "scale": found.scale, "radius": self._atlas.space(name).radius}
             for name, found in self._quantized.items()
         }
-        return {"version": self._atlas.version, "n": len(self._atlas), "spaces": spaces}
+        return {
+            "version": self._atlas.version,
+            "n": len(self._atlas),
+            "spaces": spaces,
+            "pictures": self._atlas.has_thumbnails,
+        }
 
     def points(self, space: str) -> Packed:
         """int16 (n, 3), quantized."""
@@ -98,6 +106,10 @@ class MapArrays:
     def splits(self) -> Packed:
         """uint8 (n,), 0 = train, 1 = heldout."""
         return self._once("split", lambda: (~self._atlas.train).astype(np.uint8))
+
+    def mask(self, rows: npt.NDArray[np.bool_]) -> Packed:
+        """uint8 (n,), 1 where a row of `rows`, bool (n,), is true."""
+        return pack(rows.astype(np.uint8)[self._order])
 
     def similarity(self, space: str, query: npt.NDArray[np.floating[Any]]) -> Packed:
         """float32 (n,): cosine of every picture to `query` (d,), of any length but zero."""

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 APPLICATION = "latent-explorer"
 
+UPLOADS = ("auto", "on", "off")
+"""Whether visitors may bring pictures."""
+
 
 class VerbParser(argparse.ArgumentParser):
     """A verb's parser; each has `--json`, verbs of verbs too."""
@@ -116,6 +119,12 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--generator", metavar="REF", help="a generator to use in place of the manifest's")
     parser.add_argument("--lora", metavar="FILE", help="a LoRA to add to the generator, safetensors")
     parser.add_argument("--device", choices=DEVICES, default="auto", help="default: auto")
+    parser.add_argument(
+        "--uploads",
+        choices=UPLOADS,
+        default="auto",
+        help="whether visitors may bring a picture to see where it lands (default: auto, at a loopback address alone)",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
     parser.add_argument("--port", type=_port, metavar="N", help="default: 8050, or the next free one")
 
@@ -173,11 +182,18 @@ def serve(args: argparse.Namespace, path: Path) -> None:
     _say_what_the_demo_knows(args, atlas)
     address = server.url(listening, args.host)
     with server.sole_owner(atlas.workspace_dir, address):
-        site = open_site(atlas, options)
+        site = open_site(atlas, options, uploads=takes_uploads(args.uploads, args.host))
         with contextlib.closing(site.studio.workspace), site.studio:
             app = create_app(site)
             ready = functools.partial(_announce, args, {"atlas": str(path), "version": atlas.version, "url": address})
             server.run(app.server, listening, ready=ready, stopping=site.studio.close)
+
+
+def takes_uploads(choice: str, host: str) -> bool:
+    """Whether visitors may bring pictures: by default where none but this machine's own users can."""
+    from webapp.security import is_loopback_name
+
+    return choice == "on" or (choice == "auto" and is_loopback_name(host.strip("[]")))
 
 
 def _say_what_the_demo_knows(args: argparse.Namespace, atlas: Atlas) -> None:

@@ -28,7 +28,11 @@ SPACE = "space"
 COLOR = "color"
 PICTURE = "picture"
 QUERY = "query"
+WHERE = "where"
 JOB = "job"
+UPLOAD = "upload"
+ADDRESS_PARTS = (SPACE, COLOR, PICTURE, QUERY, WHERE, JOB, UPLOAD)
+"""In the order in which `explorer.read` gives them."""
 
 # search and what it found
 SEARCH = "search"
@@ -40,7 +44,24 @@ FOUND_IDS = "found-ids"
 FOUND_BUSY = "found-busy"
 FOUND_SPLIT = "found-split"
 FOUND_SPLIT_BOX = "found-split-box"
+FOUND_CONDITIONS = "found-conditions"
 FOUND_EXPORT = "found-export"
+
+# filters
+FILTER = "filter"
+FILTER_COLUMN = "filter-column"
+FILTER_OPERATOR = "filter-operator"
+FILTER_VALUE = "filter-value"
+FILTER_ADD = "filter-add"
+FILTER_ERROR = "filter-error"
+FILTER_WISH = "filter-wish"
+
+# a picture that the visitor brings; scripts fill these
+BRING = "bring"
+BRING_TABLE = "bring-table"
+BRING_WORDS = "bring-words"
+BRING_DETAIL = "bring-detail"
+UPLOADED = "uploaded"
 
 # studio
 STUDIO = "studio"
@@ -67,6 +88,7 @@ HISTORY_TILES = "history-tiles"
 # here, nearest, clusters, about
 HERE = "here"
 HERE_BODY = "here-body"
+REVEALED = "revealed"
 NEAREST = "nearest"
 NEAREST_BODY = "nearest-body"
 NEAREST_TITLE = "nearest-title"

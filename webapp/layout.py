@@ -8,18 +8,24 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import dcc, html
 
+from explorer.atlas import Atlas
+from explorer.columns import columns
 from explorer.models.loader import demo_note
 from explorer.models.references import Kind
-from explorer.records import Relation
+from explorer.records import Relation, Space
 from webapp import figures, foreign, ids
-from webapp.panels import about, clusters, found, frame, here, nearest, studio
+from webapp.panels import about, clusters, filters, found, frame, here, nearest, studio
 from webapp.panels.about import Facts
 from webapp.panels.parts import Context
 from webapp.pointcloud import PointCloud
+from webapp.security import MAX_UPLOAD, UPLOADS
 from webapp.site import Site
 from webapp.strings import Words
 
 TITLE = Words()("frame.title")
+
+HOSTS = 6
+"""Of the largest, in the dialog about the atlas."""
 
 EXAMPLES = 6
 EXAMPLE_LENGTH = 28
@@ -35,7 +41,12 @@ DARK = ["#f2f4f8", "#c9cfd9", "#a9b1be", "#77808f", "#343a46", "#262c37", "#1c21
 def layout(site: Site) -> dmc.MantineProvider:
     """Return the page as it stands before anybody has touched it."""
     return dmc.MantineProvider(
-        html.Div([*_stores(site), *_visible(site)], id=ids.SHELL, className="shell", **{"data-sheet": "none"}),
+        html.Div(
+            [*_stores(site), *_visible(site)],
+            id=ids.SHELL,
+            className="shell",
+            **{"data-sheet": "none", "data-box": "none", "data-drop": Words()("bring.drop")},
+        ),
         id=ids.PROVIDER,
         forceColorScheme="dark",
         theme={
@@ -53,7 +64,8 @@ def layout(site: Site) -> dmc.MantineProvider:
 
 def context_of(site: Site) -> Context:
     """Return what the panels need to speak about this site."""
-    return Context(site.atlas.version, relation_of(site), Words())
+    atlas = site.atlas
+    return Context(atlas.version, relation_of(site), Words(), atlas.has_thumbnail, atlas.manifest.contact)
 
 
 def relation_of(site: Site) -> Relation:
@@ -94,12 +106,15 @@ def _stores(site: Site) -> list[Any]:
         "spaces": list(site.atlas.spaces),
         "steps": proposed.steps,
         "guidance": proposed.guidance,
+        "pictures": site.atlas.has_thumbnails,
+        "uploads": {"address": UPLOADS, "most": MAX_UPLOAD} if site.uploads else None,
     }
     return [
         dcc.Location(id=ids.ADDRESS, refresh=False),
         dcc.Store(id=ids.CONFIG, data=config),
         dcc.Store(id=ids.LIVE_TABLE, data={**Words().group("live"), "empty": Words()("studio.empty")}),
-        *(dcc.Store(id=name) for name in (ids.SPACE, ids.COLOR, ids.PICTURE, ids.QUERY, ids.JOB)),
+        dcc.Store(id=ids.BRING_TABLE, data=Words().group("bring")),
+        *(dcc.Store(id=name) for name in (*ids.ADDRESS_PARTS, ids.UPLOADED, ids.REVEALED)),
         dcc.Store(id=ids.THEME, storage_type="local"),
         dcc.Store(id=ids.HISTORY, storage_type="local", data=[]),
         dcc.Store(id=ids.MODELS),
@@ -138,7 +153,9 @@ def _visible(site: Site) -> list[Any]:
     heldout = bool((~site.atlas.train).any())
     facts = _facts(site)
     return [
-        frame.top_bar(context, site.atlas.spaces, len(site.atlas)),
+        frame.top_bar(context, _offers(site)),
+        filters.box(context, columns(site.atlas)),
+        frame.bring_box(context.words),
         html.Div([_studio(site, context), clusters.panel(context)], className="column left"),
         _map(site),
         html.Div(
@@ -155,6 +172,11 @@ def _visible(site: Site) -> list[Any]:
     ]
 
 
+def _offers(site: Site) -> frame.Offers:
+    atlas = site.atlas
+    return frame.Offers(atlas.spaces, len(atlas), Space.CLIP in atlas.spaces, site.uploads is not None)
+
+
 def _studio(site: Site, context: Context) -> html.Details:
     defaults = studio.Defaults(**site.studio.defaults()) if generator_of(site) else None
     return studio.panel(context, defaults, examples_of(site))
@@ -165,17 +187,33 @@ def _facts(site: Site) -> Facts:
     named = {name: model.get("reference") for name, model in atlas.meta["models"].items() if model}
     named["generator"] = generator_of(site)
     models = {name: reference for name, reference in named.items() if reference}
+    shown = atlas.allowed(None)
     return Facts(
         manifest=atlas.manifest,
         created=str(atlas.meta.get("created", "")),
         images=len(atlas),
         heldout=int((~atlas.train).sum()),
         outcomes=atlas.meta.get("outcomes", {}),
+        duplicates=atlas.meta.get("near_duplicates", {}),
+        placed=_count(atlas, "placed"),
+        flagged=int((atlas.flagged & shown).sum()),
+        hosts=_hosts(atlas),
         clusters={space: len(atlas.clusters(space)) for space in atlas.spaces},
         models=models,
         demo=Kind.DEMO in models.values(),
         note=demo_note(models.values(), atlas.manifest.kind),
     )
+
+
+def _count(atlas: Atlas, condition: str) -> int:
+    return int(atlas.query(f"SELECT count(*) AS n FROM records WHERE {condition}")["n"][0].as_py())
+
+
+def _hosts(atlas: Atlas) -> dict[str, float]:
+    """Return the largest hosts, and the share of all pictures that each has; empty where there is but one."""
+    counted = "SELECT host, count(*) AS n FROM records WHERE host IS NOT NULL GROUP BY host ORDER BY n DESC, host"
+    found = atlas.query(f"{counted} LIMIT {HOSTS}").to_pylist()
+    return {row["host"]: row["n"] / len(atlas) for row in found} if len(found) > 1 else {}
 
 
 def _shades(accent: str) -> list[str]:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explorer import search
+from explorer import filters, search
 from explorer.errors import QueryError
+from explorer.filters import Filter
 from explorer.pictures import open_picture
 from explorer.records import Space
 from webapp.site import Site
@@ -17,7 +18,7 @@ from webapp.site import Site
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Exactly one of: words, a picture of the atlas, the picture that a job made.
+    """Exactly one of: words, a picture of the atlas, the picture that a job made, one that a visitor brought.
 
     Raises:
         QueryError: none of them, or several.
@@ -26,11 +27,14 @@ class Question:
     text: str | None = None
     id: int | None = None
     job: str | None = None
+    upload: str | None = None
 
     def __post_init__(self) -> None:
         named = [field.name for field in fields(self) if getattr(self, field.name) is not None]
         if len(named) != 1:
-            raise QueryError(f"found {' and '.join(named) or 'no question'}; expected exactly one of text, id and job")
+            raise QueryError(
+                f"found {' and '.join(named) or 'no question'}; expected exactly one of text, id, job and upload"
+            )
 
 
 def vector(site: Site, space: str, question: Question) -> npt.NDArray[np.floating[Any]] | None:
@@ -44,7 +48,24 @@ def vector(site: Site, space: str, question: Question) -> npt.NDArray[np.floatin
         return _of_picture(site, space, question.id)
     if question.job is not None:
         return _of_job(site, space, question.job)
+    if question.upload is not None:
+        upload = site.uploads and site.uploads.get(question.upload)
+        return upload.vectors[space] if upload else None
     return _of_words(site, space, question.text or "")
+
+
+def matching(site: Site, where: str) -> npt.NDArray[np.bool_]:
+    """Which rows meet the conditions of an address, one a line; bool (n,).
+
+    Raises:
+        QueryError: a line is no condition, or goes towards unsafe pictures.
+    """
+    return filters.matching(site.atlas, conditions(where))
+
+
+def conditions(where: str | None) -> tuple[Filter, ...]:
+    """The conditions of an address, one a line; raises as `matching` does."""
+    return filters.parse_all([line for line in (where or "").split("\n") if line.strip()])
 
 
 def _of_picture(site: Site, space: str, identity: int) -> npt.NDArray[np.floating[Any]] | None:

@@ -24,6 +24,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MAX_BODY = 1024 * 1024
 """Bytes of a request's body; recipes and the page's callbacks are far smaller."""
 
+MAX_UPLOAD = 10_000_000
+"""Bytes of a picture that somebody hands in."""
+
+UPLOADS = "/api/uploads"
+"""Where it is handed in; the one address that takes more than `MAX_BODY`."""
+
 BODY_SECONDS = 20.0
 """A body that has not arrived by then is given up."""
 
@@ -109,10 +115,26 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours
 class Guard:
     """ASGI middleware around the whole app: host, origin, body, and the headers of every answer."""
 
-    def __init__(self, app: ASGIApp, headers: Mapping[str, str], *, max_body: int = MAX_BODY) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        headers: Mapping[str, str],
+        *,
+        max_body: int = MAX_BODY,
+        larger: Mapping[str, int] | None = None,
+    ) -> None:
+        """Stand before an app.
+
+        Args:
+            app: what is guarded.
+            headers: of every answer.
+            max_body: bytes of a request's body.
+            larger: path -> bytes, where another limit holds.
+        """
         self.app = app
         self.headers = headers
         self.max_body = max_body
+        self.larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for the app, or refuse."""
@@ -154,10 +176,11 @@ class Guard:
         headers = Headers(scope=scope)
         if "transfer-encoding" not in headers and headers.get("content-length", "0") == "0":
             return receive
-        if _declared(headers) > self.max_body:
-            raise self._too_large()
+        most = self.larger.get(scope["path"], self.max_body)
+        if _declared(headers) > most:
+            raise _too_large(most)
         try:
-            body = await asyncio.wait_for(self._read(receive), BODY_SECONDS)
+            body = await asyncio.wait_for(_read(receive, most), BODY_SECONDS)
         except TimeoutError:
             raise Refusal(HTTPStatus.REQUEST_TIMEOUT, f"the body did not arrive within {BODY_SECONDS:.0f} s") from None
         pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
@@ -167,20 +190,22 @@ class Guard:
 
         return replay
 
-    async def _read(self, receive: Receive) -> bytes:
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Refusal(HTTPStatus.BAD_REQUEST, "the body was cut off")
-            body += message.get("body", b"")
-            if len(body) > self.max_body:
-                raise self._too_large()
-            if not message.get("more_body", False):
-                return bytes(body)
 
-    def _too_large(self) -> Refusal:
-        return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is longer than {self.max_body:,} bytes")
+async def _read(receive: Receive, most: int) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(HTTPStatus.BAD_REQUEST, "the body was cut off")
+        body += message.get("body", b"")
+        if len(body) > most:
+            raise _too_large(most)
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _too_large(most: int) -> Refusal:
+    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is longer than {most:,} bytes")
 
 
 def check_source(headers: Headers, method: str) -> None:

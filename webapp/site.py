@@ -13,6 +13,7 @@ from explorer.workspace import Workspace
 from webapp.arrays import MapArrays
 from webapp.jobs import CAPACITY, Studio
 from webapp.loading import Part
+from webapp.uploads import Uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +40,28 @@ class Site:
         models: its models, loaded when first needed.
         studio: the owner of the generator.
         arrays: the atlas's arrays, packed for the map.
+        uploads: the pictures that visitors bring; None where they may bring none.
     """
 
     atlas: Atlas
     models: Models
     studio: Studio
     arrays: MapArrays
+    uploads: Uploads | None
 
 
-def open_site(atlas: Atlas, options: GeneratorOptions, *, capacity: int = CAPACITY) -> Site:
+def open_site(atlas: Atlas, options: GeneratorOptions, *, capacity: int = CAPACITY, uploads: bool = True) -> Site:
     """Put together what serves an atlas; entering its studio starts to load the models.
 
     Args:
         atlas: what is served.
         options: the generator.
         capacity: how many jobs may wait for it.
+        uploads: whether visitors may bring pictures.
     """
     models = Models(atlas, options.device)
     studio = Studio(Workspace.open(atlas.workspace_dir), _parts(atlas, models, options), capacity=capacity)
-    return Site(atlas, models, studio, MapArrays(atlas))
+    return Site(atlas, models, studio, MapArrays(atlas), Uploads(atlas, models) if uploads else None)
 
 
 def _parts(atlas: Atlas, models: Models, options: GeneratorOptions) -> Iterator[Part]:

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
 
-from explorer.records import Space
 from webapp.api.responses import not_found
 from webapp.site import Site
 
@@ -26,10 +25,10 @@ def _served(request: Request, version: str) -> Site:
     return site
 
 
-def _space(site: Annotated[Site, Depends(_served)], space: str = Space.CLIP) -> str:
-    if space not in site.atlas.spaces:
+def _space(site: Annotated[Site, Depends(_served)], space: str | None = None) -> str:
+    if space is not None and space not in site.atlas.spaces:
         raise not_found("this space")
-    return space
+    return space or site.atlas.spaces[0]
 
 
 AnySite = Annotated[Site, Depends(_site)]
@@ -39,7 +38,7 @@ Served = Annotated[Site, Depends(_served)]
 """The site; 404 for every version but the one that is served."""
 
 KnownSpace = Annotated[str, Depends(_space)]
-"""A space that the address names, `clip` where it names none; 404 where this atlas has none such."""
+"""A space that the address names, the atlas's first where it names none; 404 where this atlas has none such."""
 
 PathId = Annotated[int, Path(ge=0, le=MAX_ID)]
 QueryId = Annotated[int | None, Query(ge=0, le=MAX_ID)]

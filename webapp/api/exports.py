@@ -1,4 +1,4 @@
-"""Exports: the rows of a cluster, of a search, or of a list of ids, as a file to save."""
+"""Exports: the rows of a cluster, of a search, of a list of ids or of conditions, as a file to save."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from explorer import export as exporter
 from explorer import search
 from explorer.errors import QueryError
 from explorer.records import Split
+from webapp import queries
 from webapp.api.access import KnownSpace, Served
 from webapp.api.responses import not_found
 from webapp.site import Site
@@ -69,13 +70,17 @@ def export(
     k: Annotated[int, Query(ge=1, le=search.MAX_K)] = 12,
     split: SplitOrAll = Split.TRAIN,
     ids: str | None = None,
+    where: str | None = None,
 ) -> Response:
-    """The rows of a cluster, of a search by words, or of some ids, as a file to save."""
-    named = [name for name, value in (("cluster", cluster), ("text", text), ("ids", ids)) if value is not None]
+    """The rows of a cluster, of a search by words, of some ids or of some conditions, as a file to save."""
+    given = (("cluster", cluster), ("text", text), ("ids", ids), ("where", where))
+    named = [name for name, value in given if value is not None]
     if len(named) != 1:
         found = " and ".join(named) or "nothing"
-        raise QueryError(f"found {found} to export; expected exactly one of cluster, text and ids")
-    if cluster is not None:
+        raise QueryError(f"found {found} to export; expected exactly one of cluster, text, ids and where")
+    if where is not None:
+        chosen = Selection(site.atlas.ids[queries.matching(site, where)].tolist(), "filtered")
+    elif cluster is not None:
         chosen = _cluster(site, space, cluster)
     elif text is not None:
         hits = search.search_text(site.atlas, site.models, text, k, None if split == "all" else Split(split))

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from explorer.errors import QueryError
+from explorer.links import web_link
 from explorer.records import Record, to_json
+from explorer.safety import blurred
 from webapp import queries
 from webapp.api.access import KnownSpace, PathId, QueryId, Served
 from webapp.api.responses import A_DAY, REVALIDATE, kept, not_found, packed
 from webapp.arrays import MapArrays, Packed
 from webapp.documents import dumps
-from webapp.foreign import web_address
 from webapp.queries import Question
 from webapp.site import Site
 
@@ -26,6 +27,12 @@ SPACE_ARRAYS: Mapping[str, Callable[[MapArrays, str], Packed]] = {
     "points": MapArrays.points,
     "cluster": MapArrays.clusters,
 }
+
+
+@router.get("/matches.bin")
+def matches(request: Request, site: Served, where: str) -> Response:
+    """Which pictures meet conditions, one a line: uint8, 1 = all of them."""
+    return packed(request, site.arrays.mask(queries.matching(site, where)), A_DAY)
 
 
 @router.get("/{array}.bin")
@@ -44,9 +51,10 @@ def similarity(
     text: str | None = None,
     id: QueryId = None,  # noqa: A002 - the address's word
     job: str | None = None,
+    upload: str | None = None,
 ) -> Response:
-    """The cosine of every picture to words, to a picture of the atlas, or to one that a job made."""
-    vector = queries.vector(site, space, Question(text, id, job))
+    """The cosine of every picture to words, to one of the atlas, to one that a job made or that a visitor brought."""
+    vector = queries.vector(site, space, Question(text, id, job, upload))
     if vector is None:
         raise not_found("this picture")
     return packed(request, site.arrays.similarity(space, vector), A_DAY)
@@ -61,12 +69,19 @@ def space_array(request: Request, site: Served, space: KnownSpace, array: str) -
 
 
 @router.get("/thumbnail/{id}.webp")
-def thumbnail(request: Request, site: Served, id: PathId) -> Response:  # noqa: A002 - the address's word
-    """A picture, at most 256 pixels."""
+def thumbnail(
+    request: Request,
+    site: Served,
+    id: PathId,  # noqa: A002 - the address's word
+    reveal: bool = False,
+) -> Response:
+    """A picture, at most 256 pixels; blurred if it is flagged as unsafe, until somebody asks to see it."""
     try:
         found = site.atlas.thumbnail(id)
     except QueryError as error:
         raise not_found(f"picture {id}") from error
+    if site.atlas.flagged[site.atlas.row(id)] and not reveal:
+        found = blurred(found)
     return kept(request, found, "image/webp", A_DAY)
 
 
@@ -82,13 +97,14 @@ def record(request: Request, site: Served, id: PathId) -> Response:  # noqa: A00
 
 def card(site: Site, record: Record) -> dict[str, Any]:
     """All that a hover or a card shows of a picture, as a JSON object; links that are not http or https are null."""
-    links = {name: web_address(getattr(record, name)) for name in ("image_url", "page_url", "licence_url")}
-    row = site.atlas.row(record.id)
+    links = {name: web_link(getattr(record, name)) for name in ("image_url", "page_url", "licence_url")}
+    row, version = site.atlas.row(record.id), site.atlas.version
     return {
         **to_json(record),
         **links,
         "caption": record.caption,
-        "thumbnail": f"/api/v/{site.atlas.version}/thumbnail/{record.id}.webp",
+        "flagged": bool(site.atlas.flagged[row]),
+        "thumbnail": f"/api/v/{version}/thumbnail/{record.id}.webp" if site.atlas.has_thumbnail(record.id) else None,
         "spaces": {space: _place(site, space, row) for space in site.atlas.spaces},
     }
 

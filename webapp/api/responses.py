@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from explorer.errors import ExplorerError, ModelError, QueueFull
+from explorer.errors import ExplorerError, ModelError, PictureError, QueueFull
 from webapp.arrays import Packed
 from webapp.documents import dumps
 
@@ -56,7 +56,7 @@ def not_found(what: str) -> HTTPException:
 
 
 def install_error_answers(app: FastAPI) -> None:
-    """Let every error leave as ``{"error": "one line"}`` with a fitting status."""
+    """Let every error leave as ``{"error": "one line"}`` with a fitting status; a picture's with its `reason`."""
 
     @app.exception_handler(StarletteHTTPException)
     async def refused(_: Request, error: StarletteHTTPException) -> Response:
@@ -74,7 +74,8 @@ def install_error_answers(app: FastAPI) -> None:
 
     @app.exception_handler(ExplorerError)
     async def unanswerable(_: Request, error: ExplorerError) -> Response:
-        response = document({"error": str(error)}, _status(error))
+        reason = {"reason": error.reason.value} if isinstance(error, PictureError) else {}
+        response = document({"error": str(error), **reason}, _status(error))
         if response.status_code in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
             response.headers["Retry-After"] = str(RETRY_SECONDS)
         return response

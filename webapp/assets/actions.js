@@ -35,13 +35,43 @@
     like: (id) => explorer.go({ like: id, q: null }),
     landing: () => fly('landing'),
     cluster: (cluster) => fly('cluster', { cluster: Number(cluster) }),
-    job: (job) => { flying = true; explorer.go({ job, id: null }); },
+    job: (job) => { flying = true; explorer.go({ job, id: null, upload: null }); },
     prompt: (text) => { setProps('prompt', { value: text }); show('studio'); },
     recipe,
-    'end-search': () => explorer.go({ q: null, like: null, split: null }),
+    'end-search': () => explorer.go({ q: null, like: null, split: null, where: null }),
     'let-go': () => explorer.go({ id: null }),
+    'let-go-upload': () => explorer.go({ upload: null }),
+    reveal: (id) => setProps('revealed', { data: Number(id) }),
+    bring: () => explorer.choosePicture(),
+    'bring-close': () => explorer.leavePicture(),
+    filter: () => box('filter'),
+    unfilter,
     sheet: (name) => show(name),
   };
+
+  /** Open a box below the search line, or close it if it is open. */
+  function box(name) {
+    const shell = document.getElementById('shell');
+    shell.dataset.box = shell.dataset.box === name ? 'none' : name;
+    if (shell.dataset.box === 'filter') document.getElementById('filter-value')?.focus();
+  }
+
+  /** Take one condition away. */
+  function unfilter(at) {
+    const lines = (explorer.parts().where ?? '').split('\n').filter((_, line) => line !== Number(at));
+    explorer.go({ where: lines.join('\n') || null });
+  }
+
+  /** Conditions that the form has made. */
+  function wished(where) {
+    if (!where) return;
+    explorer.go({ where });
+    document.getElementById('shell').dataset.box = 'none';
+    show('found');
+  }
+
+  /** Whether the choice beside it has its value in it already, such as `= null`. */
+  const needsValue = (choice) => (choice ?? '').includes(' ');
 
   document.addEventListener('click', (event) => {
     const button = event.target.closest?.('button[data-do]');
@@ -64,10 +94,14 @@
     else step(command.name === 'next' ? 1 : -1, found?.length ? found : neighbors);
   }
 
-  /** Let go of the selection first, of the search then. */
+  /** Close the box first, let go of the selection then, of the search and the filter last. */
   function clear() {
-    if (explorer.parts().id) explorer.go({ id: null });
-    else explorer.go({ q: null, like: null, split: null });
+    const shell = document.getElementById('shell');
+    const { id, q, like } = explorer.parts();
+    if (shell.dataset.box !== 'none') shell.dataset.box = 'none';
+    else if (id) explorer.go({ id: null });
+    else if (q || like) explorer.go({ q: null, like: null, split: null });
+    else explorer.go({ where: null });
   }
 
   function step(by, ids) {
@@ -125,5 +159,13 @@
     }
   }
 
-  Object.assign(explorer, { clicked, commanded, search, unsearch, choose, selected, show, fly });
+  document.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape' || !event.target.closest?.('.box')) return;
+    document.getElementById('shell').dataset.box = 'none';
+    document.getElementById('search')?.focus();
+  });
+
+  Object.assign(explorer, {
+    clicked, commanded, search, unsearch, choose, selected, show, fly, wished, needsValue, box,
+  });
 })();

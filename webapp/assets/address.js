@@ -15,7 +15,9 @@
     q: /^[^]{1,500}$/,
     like: /^\d{1,15}$/,
     split: /^(heldout|all)$/,
+    where: /^[^]{1,4000}$/,
     job: /^[\w-]{1,64}$/,
+    upload: /^[\w-]{1,64}$/,
   };
 
   /** The parts of an address, null where one is missing or has no allowed form. */
@@ -36,7 +38,7 @@
     if (search !== window.location.search) window.dash_clientside.set_props('address', { search });
   }
 
-  /** An address as the five stores; a store that would not change is left alone. */
+  /** An address as its stores; a store that would not change is left alone. */
   function read(search, config, ...current) {
     const given = parts(search);
     const space = config.spaces.includes(given.space) ? given.space : config.spaces[0];
@@ -46,7 +48,9 @@
       given.color ?? 'cluster',
       given.id === null ? null : Number(given.id),
       query && { ...query, split: given.split ?? 'train' },
+      given.where,
       given.job,
+      given.upload,
     ];
     return next.map((value, i) =>
       JSON.stringify(value) === JSON.stringify(current[i] ?? null) ? window.dash_clientside.no_update : value);

@@ -77,7 +77,7 @@
   /** A job that this page has just handed in: go to it, and remember it in this browser. */
   function submitted(job, history) {
     if (!job) return window.dash_clientside.no_update;
-    explorer.go({ job: job.job, id: null });
+    explorer.go({ job: job.job, id: null, upload: null });
     return [job.job, ...(history ?? []).filter((other) => other !== job.job)].slice(0, KEPT);
   }
 
@@ -119,15 +119,16 @@
     const ended = LAST.has(now.phase) || now.phase === 'gone';
     const part = now.phase === 'done' ? 100 : now.steps ? (100 * (now.step ?? 0)) / now.steps : 0;
     const nearest = now.nearest?.[space];
-    const thumbnail = nearest == null ? '' : `/api/v/${config.version}/thumbnail/${nearest}.webp`;
+    const thumbnail = nearest == null || !config.pictures ? '' : `/api/v/${config.version}/thumbnail/${nearest}.webp`;
     const look = `live live-${now.phase}${ended ? ' live-ended' : ''}`;
     return [said(words) || no, part, now.preview ?? '', thumbnail, look, ended];
   }
 
   let flown = null;
   /** The way through the map, and at its end the picture; the camera goes to it once. */
-  function drawn(now) {
+  function drawn(now, uploaded) {
     const no = window.dash_clientside.no_update;
+    if (uploaded) return explorer.brought(uploaded);
     if (!now || ['cancelled', 'failed', 'interrupted', 'gone'].includes(now.phase)) return [null, null, no];
     const places = Object.entries(now.landing?.spaces ?? {}).map(([space, { point }]) => [space, point]);
     if (!places.length) return [now.points ?? null, null, no];

@@ -7,20 +7,21 @@
   const NARROW = 760; // CSS pixels; the style sheet has the same
 
   /** What the map colors by, and where the similarities come from: to the query, else to the picture in view. */
-  function colors(color, query, picture, done, space, config) {
+  function colors(color, query, picture, done, uploaded, space, config) {
     const base = `/api/v/${config.version}`;
     const id = query?.like ?? picture;
     let url = null;
     // words are compared in CLIP, whichever map is in view
     if (query?.text) url = `${base}/clip/similarity.bin?${new URLSearchParams({ text: query.text })}`;
     else if (id != null) url = `${base}/${space}/similarity.bin?id=${id}`;
+    else if (uploaded) url = `${base}/${space}/similarity.bin?upload=${encodeURIComponent(uploaded.upload)}`;
     else if (done) url = `${base}/${space}/similarity.bin?job=${encodeURIComponent(done)}`;
     return [color, color === 'similarity' ? url : null, color, space, space];
   }
 
   /** The search line and its strip say what the address says. */
-  function searched(query) {
-    return [query?.text ?? '', query?.split ?? 'train', !query];
+  function searched(query, where) {
+    return [query?.text ?? '', query?.split ?? 'train', !query && !where];
   }
 
   /** Light or dark, kept in this browser. */

@@ -11,13 +11,12 @@ from webapp.site import Site
 def register(app: Dash, site: Site) -> None:
     """Wire the address to the stores, and to what changes it."""
     del site
-    parts = (ids.SPACE, ids.COLOR, ids.PICTURE, ids.QUERY, ids.JOB)
     app.clientside_callback(
         ClientsideFunction("explorer", "read"),
-        *(Output(name, "data") for name in parts),
+        *(Output(name, "data") for name in ids.ADDRESS_PARTS),
         Input(ids.ADDRESS, "search"),
         State(ids.CONFIG, "data"),
-        *(State(name, "data") for name in parts),
+        *(State(name, "data") for name in ids.ADDRESS_PARTS),
     )
     app.clientside_callback(
         ClientsideFunction("explorer", "choose"),

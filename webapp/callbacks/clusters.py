@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from dash import Dash, Input, Output, ctx
@@ -24,8 +25,11 @@ def register(app: Dash, site: Site) -> None:
     )
     def listed(space: str | None, asked: int) -> tuple[Any, bool, int]:
         asked = asked if ctx.triggered_id == ids.CLUSTERS_MORE else 0
-        found = clusters.by_size(site.atlas.clusters(space or site.atlas.spaces[0]))
+        space = space or site.atlas.spaces[0]
+        found = clusters.by_size(site.atlas.clusters(space))
         shown = found[: clusters.AT_ONCE * (1 + asked)]
         examples = [identity for cluster in shown for identity in cluster.exemplars[: clusters.EXAMPLES]]
         captions = {record.id: record.caption for record in site.atlas.records(examples)} if examples else {}
-        return clusters.rows(context_of(site), shown, captions), len(shown) == len(found), asked
+        flagged = site.atlas.flagged & site.atlas.allowed(None)
+        counts = Counter(site.atlas.space(space).cluster[flagged].tolist())
+        return clusters.rows(context_of(site), shown, captions, counts), len(shown) == len(found), asked

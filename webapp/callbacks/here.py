@@ -1,4 +1,4 @@
-"""The picture in view and the pictures nearest to it: one of the collection, or one that was generated here."""
+"""The picture in view and the pictures nearest to it: one of the collection, or one of the visitor's."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from typing import Any
 
 from dash import Dash, Input, Output
 
-from explorer import search
 from explorer.errors import ExplorerError, QueryError
-from explorer.records import Cluster, Hit
+from explorer.records import Cluster, SpaceLanding
+from explorer.variants import Kin, folded, nearest_families
 from webapp import ids
-from webapp.landings import made
+from webapp.landings import Brought, Made, own_of
 from webapp.layout import context_of
 from webapp.panels import here, nearest, parts
+from webapp.panels.here import Shown
 from webapp.site import Site
 
 NEIGHBORS = 12
 
 
 def register(app: Dash, site: Site) -> None:
-    """Follow the selection, the finished job, and the map in view."""
+    """Follow the selection, the finished job, the picture that was brought, and the map in view."""
     context = context_of(site)
     _register_here(app, site)
 
@@ -28,20 +29,25 @@ def register(app: Dash, site: Site) -> None:
         Output(ids.MAP, "neighbors"),
         Input(ids.PICTURE, "data"),
         Input(ids.DONE, "data"),
+        Input(ids.UPLOAD, "data"),
         Input(ids.SPACE, "data"),
         Input(ids.JOB, "data"),
     )
-    def neighbors(picture: int | None, done: str | None, space: str | None, job: str | None) -> tuple[Any, list[int]]:
+    def neighbors(
+        picture: int | None, done: str | None, upload: str | None, space: str | None, job: str | None
+    ) -> tuple[Any, list[int]]:
         space = space or site.atlas.spaces[0]
-        if picture is None and not done:
+        if picture is None and not done and not upload:
             # '' says that the job has ended without a picture
             pending = job is not None and done is None
             return nearest.pending(context) if pending else parts.empty(context.words("nearest.empty")), []
+        own = None if picture is not None else own_of(site, done, upload)
+        landed = own.landing.spaces.get(space) if own else None
         try:
-            hits, via = _neighbors(site, picture, done, space)
+            families = _families(site, picture, landed, space)
         except ExplorerError as error:
             return parts.alarm(context.words("error.title"), str(error)), []
-        return nearest.cards(context, hits, space, via), [hit.id for hit in hits]
+        return nearest.cards(context, families, space, landed.via if landed else None), [kin.hit.id for kin in families]
 
 
 def _register_here(app: Dash, site: Site) -> None:
@@ -51,24 +57,33 @@ def _register_here(app: Dash, site: Site) -> None:
         Output(ids.HERE_BODY, "children"),
         Input(ids.PICTURE, "data"),
         Input(ids.DONE, "data"),
+        Input(ids.UPLOAD, "data"),
         Input(ids.SPACE, "data"),
+        Input(ids.REVEALED, "data"),
     )
-    def picture(picture: int | None, job: str | None, space: str | None) -> Any:  # noqa: ANN401 - as Dash has them
+    def picture(
+        picture: int | None, job: str | None, upload: str | None, space: str | None, revealed: int | None
+    ) -> Any:  # noqa: ANN401 - as Dash has them
+        own = own_of(site, job, upload)
         if picture is not None:
-            return _picture(site, picture, space or site.atlas.spaces[0], job)
-        found = made(site, job) if job else None
-        if found is None:
-            return parts.empty(context.words("here.empty"))
-        return here.made(context, found.job, found.recipe, found.landing.verdict, found.landing.notes)
+            return _picture(site, picture, space or site.atlas.spaces[0], picture == revealed, own is not None)
+        if isinstance(own, Made):
+            return here.made(context, own.job, own.recipe, own.landing.verdict, own.landing.notes)
+        if isinstance(own, Brought):
+            return here.brought(context, own.upload, own.landing.verdict, own.landing.notes)
+        if upload:
+            return parts.alarm(context.words("error.title"), context.words("here.yours.gone"))
+        return parts.empty(context.words("here.empty"))
 
 
-def _picture(site: Site, identity: int, space: str, job: str | None) -> Any:  # noqa: ANN401 - as Dash has them
+def _picture(site: Site, identity: int, space: str, revealed: bool, own: bool) -> Any:  # noqa: ANN401 - as Dash has them
     context = context_of(site)
     try:
         record = site.atlas.record(identity)
     except QueryError:
         return here.gone(context, identity)
-    return here.picture(context, record, _cluster_of(site, identity, space), job)
+    flagged = bool(site.atlas.flagged[site.atlas.row(identity)])
+    return here.picture(context, Shown(record, _cluster_of(site, identity, space), flagged, revealed, own))
 
 
 def _cluster_of(site: Site, identity: int, space: str) -> Cluster | None:
@@ -76,12 +91,8 @@ def _cluster_of(site: Site, identity: int, space: str) -> Cluster | None:
     return next((cluster for cluster in site.atlas.clusters(space) if cluster.cluster == number), None)
 
 
-def _neighbors(site: Site, picture: int | None, job: str | None, space: str) -> tuple[tuple[Hit, ...], str | None]:
-    """Return the nearest training pictures, and how a generated picture's vector came about."""
+def _families(site: Site, picture: int | None, landed: SpaceLanding | None, space: str) -> tuple[Kin, ...]:
+    """Return the families nearest to a picture of the collection, or to the landing of one of the visitor's."""
     if picture is not None:
-        return search.search_id(site.atlas, picture, space, NEIGHBORS), None
-    found = made(site, job) if job else None
-    if found is None or space not in found.landing.spaces:
-        return (), None
-    landed = found.landing.spaces[space]
-    return landed.hits, landed.via
+        return nearest_families(site.atlas, picture, space, NEIGHBORS)
+    return folded(site.atlas, landed.hits) if landed else ()

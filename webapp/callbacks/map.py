@@ -26,12 +26,17 @@ def register(app: Dash, site: Site) -> None:
         Input(ids.QUERY, "data"),
         Input(ids.PICTURE, "data"),
         Input(ids.DONE, "data"),
+        Input(ids.UPLOAD, "data"),
     )
-    def legend(color: str | None, query: dict[str, Any] | None, picture: int | None, job: str | None) -> list[Any]:
-        return frame.legend(context_of(site), color or "cluster", compared(site, query, picture, job))
+    def legend(
+        color: str | None, query: dict[str, Any] | None, picture: int | None, job: str | None, upload: str | None
+    ) -> list[Any]:
+        return frame.legend(context_of(site), color or "cluster", compared(site, query, picture, job, upload))
 
 
-def compared(site: Site, query: dict[str, Any] | None, picture: int | None, job: str | None) -> str | None:
+def compared(
+    site: Site, query: dict[str, Any] | None, picture: int | None, job: str | None, upload: str | None = None
+) -> str | None:
     """Return in words what the map's similarities are measured to, None where there is nothing."""
     if query and query.get("text"):
         return str(query["text"])
@@ -40,6 +45,8 @@ def compared(site: Site, query: dict[str, Any] | None, picture: int | None, job:
         with suppress(QueryError):  # the panel in view says that the picture is not there
             return site.atlas.record(int(identity)).caption
         return None
+    if upload:
+        return context_of(site).words("bring.title")
     found = site.studio.workspace.job(job) if job else None
     return found.recipe.prompt if found else None
 
@@ -63,6 +70,7 @@ def _follow(app: Dash) -> None:
         Input(ids.QUERY, "data"),
         Input(ids.PICTURE, "data"),
         Input(ids.DONE, "data"),
+        Input(ids.UPLOADED, "data"),
         Input(ids.SPACE, "data"),
         State(ids.CONFIG, "data"),
     )
@@ -72,6 +80,7 @@ def _follow(app: Dash) -> None:
         Output(ids.MAP, "landing"),
         Output(ids.MAP, "flyTo", allow_duplicate=True),
         Input(ids.LIVE, "data"),
+        Input(ids.UPLOADED, "data"),
         prevent_initial_call=True,
     )
     app.clientside_callback(

@@ -10,9 +10,14 @@ import dash_mantine_components as dmc
 from dash import html
 
 from explorer.manifest import Manifest
+from explorer.safety import is_unreviewed
 from webapp import foreign, ids
+from webapp.panels import parts
 from webapp.panels.parts import Context
-from webapp.strings import number
+from webapp.strings import Words, number
+
+REJECTED = "rejected:"
+"""What an outcome's name begins with where the row was left out; the reason follows."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,11 @@ class Facts:
 
     Attributes:
         heldout: pictures of the split `heldout`.
-        outcomes: how the rows of the source ended, outcome -> count.
+        outcomes: how the rows of the source ended, outcome -> count; `rejected:REASON` for those left out.
+        duplicates: pictures that are near-duplicates of others, and their families.
+        placed: pictures that joined after the maps were made.
+        flagged: pictures that are flagged as unsafe.
+        hosts: the largest, and the share of the pictures that each has, 0-1.
         clusters: space -> number of clusters.
         models: the page's word for a model -> its reference.
         demo: whether the demo's models are among them.
@@ -33,6 +42,10 @@ class Facts:
     images: int
     heldout: int
     outcomes: Mapping[str, int]
+    duplicates: Mapping[str, int]
+    placed: int
+    flagged: int
+    hosts: Mapping[str, float]
     clusters: Mapping[str, int]
     models: Mapping[str, str]
     demo: bool
@@ -62,7 +75,7 @@ def modal(context: Context, facts: Facts) -> dmc.Modal:
 
 
 def _section(title: str, rows: Sequence[tuple[str, Any]]) -> list[Any]:
-    known = [(term, value) for term, value in rows if value not in (None, "")]
+    known = [(term, value) for term, value in rows if value not in (None, "", [])]
     table = [part for term, value in known for part in (html.Dt(term), html.Dd(value))]
     return [html.H3(title, className="small-title"), html.Dl(table, className="facts-table")] if known else []
 
@@ -70,7 +83,7 @@ def _section(title: str, rows: Sequence[tuple[str, Any]]) -> list[Any]:
 def _corpus(context: Context, manifest: Manifest) -> list[tuple[str, Any]]:
     words = context.words
     licence = foreign.words(manifest.licence, 80) if manifest.licence else words("about.unknown")
-    home = manifest.homepage
+    home, opened = manifest.homepage, manifest.fetch.allow_networks
     return [
         (words("about.title.corpus"), foreign.words(manifest.title, 120)),
         (words("about.licence"), foreign.link(manifest.licence_url, licence) or licence),
@@ -79,12 +92,13 @@ def _corpus(context: Context, manifest: Manifest) -> list[tuple[str, Any]]:
         (words("about.homepage"), foreign.link(home, foreign.words(home or "", 80))),
         (words("about.date"), manifest.date),
         (words("about.relation"), words(f"about.relation.{context.relation.value}")),
+        (words("about.networks"), foreign.words(", ".join(manifest.fetch.allow_networks), 200) if opened else None),
+        (words("about.contact"), parts.contact(manifest.contact) if manifest.contact else words("about.contact.none")),
     ]
 
 
 def _counts(context: Context, facts: Facts) -> list[tuple[str, Any]]:
     words = context.words
-    outcomes = ", ".join(f"{number(count)} {name}" for name, count in facts.outcomes.items() if count)
     clusters = [
         words("about.clusters", count=number(count), space=words(f"frame.space.{space}"))
         for space, count in facts.clusters.items()
@@ -92,10 +106,44 @@ def _counts(context: Context, facts: Facts) -> list[tuple[str, Any]]:
     return [
         (words("about.images"), number(facts.images)),
         (words("about.heldout"), number(facts.heldout)),
-        (words("about.outcomes"), outcomes),
+        (words("about.placed"), number(facts.placed) if facts.placed else None),
+        (words("about.flagged"), words("about.flagged.count", count=number(facts.flagged)) if facts.flagged else None),
+        (words("about.unreviewed"), words("about.unreviewed.said") if is_unreviewed(facts.manifest) else None),
+        *_rows(words, facts),
+        (words("about.hosts"), _hosts(words, facts.hosts)),
         (words("about.spaces"), ", ".join(clusters)),
         (words("about.built"), facts.created),
         (words("about.version"), context.version),
+    ]
+
+
+def _rows(words: Words, facts: Facts) -> list[tuple[str, Any]]:
+    """Return what became of the source's rows, and why some were left out, the commonest reason first."""
+    indexed, everything = facts.outcomes.get("indexed", 0), sum(facts.outcomes.values())
+    rejected = {
+        name.removeprefix(REJECTED): count
+        for name, count in sorted(facts.outcomes.items(), key=lambda item: -item[1])
+        if name.startswith(REJECTED) and count
+    }
+    blanks = {"count": everything, "indexed": indexed, "rejected": everything - indexed}
+    found = facts.duplicates if facts.duplicates.get("pictures") else {}
+    return [
+        (words("about.outcomes"), words("about.rows", **{name: number(count) for name, count in blanks.items()})),
+        (words("about.rejected"), ", ".join(f"{words(f'outcome.{why}')} {number(n)}" for why, n in rejected.items())),
+        (words("about.duplicates"), _duplicates(words, found) if found else None),
+    ]
+
+
+def _duplicates(words: Words, found: Mapping[str, int]) -> str:
+    return words("about.duplicates.found", **{name: number(found[name]) for name in ("pictures", "families")})
+
+
+def _hosts(words: Words, hosts: Mapping[str, float]) -> list[html.Div]:
+    return [
+        html.Div(
+            [foreign.words(host, 60), html.Span(f" {share:.0%}" if share >= 0.01 else " < 1 %", className="count")]
+        )
+        for host, share in hosts.items()
     ]
 
 
@@ -111,9 +159,9 @@ def _limits(context: Context, demo: bool) -> list[str]:
 
 def credit(manifest: Manifest) -> html.Button:
     """Return the line that credits the collection; it opens the dialog."""
-    parts = [part for part in (manifest.title, manifest.licence) if part]
+    named = [part for part in (manifest.title, manifest.licence) if part]
     return html.Button(
-        foreign.words(" · ".join(parts), 80),
+        foreign.words(" · ".join(named), 80),
         id=ids.CREDIT,
         n_clicks=0,
         type="button",

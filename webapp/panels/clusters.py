@@ -33,18 +33,27 @@ def by_size(clusters: Sequence[Cluster]) -> list[Cluster]:
     return sorted(clusters, key=lambda cluster: (-cluster.size, cluster.cluster))
 
 
-def rows(context: Context, clusters: Sequence[Cluster], captions: Mapping[int, str]) -> Any:  # noqa: ANN401
+def rows(
+    context: Context,
+    clusters: Sequence[Cluster],
+    captions: Mapping[int, str],
+    flagged: Mapping[int, int],
+) -> Any:  # noqa: ANN401 - as Dash has them
     """Return the list, or the words for a map without clusters.
 
     Args:
         captions: of the exemplars, by id.
+        flagged: cluster -> how many of its pictures are flagged as unsafe.
     """
     if not clusters:
         return parts.empty(context.words("clusters.empty"))
-    return html.Ul([_row(context, cluster, captions) for cluster in clusters], className="clusters")
+    return html.Ul(
+        [_row(context, cluster, captions, flagged.get(cluster.cluster, 0)) for cluster in clusters],
+        className="clusters",
+    )
 
 
-def _row(context: Context, cluster: Cluster, captions: Mapping[int, str]) -> html.Li:
+def _row(context: Context, cluster: Cluster, captions: Mapping[int, str], flagged: int) -> html.Li:
     words = context.words
     label = cluster.label or words("clusters.unnamed")
     plain = foreign.shortened(foreign.marked(label), 80)
@@ -63,7 +72,7 @@ def _row(context: Context, cluster: Cluster, captions: Mapping[int, str]) -> htm
     ]
     name = f"cluster-{cluster.cluster}"
     choice = {"space": cluster.space, "cluster": cluster.cluster}
-    export = parts.exports(context, words("export.cluster", label=plain), name, **choice)
+    export = parts.exports(context, words("export.cluster", label=plain), name, flagged, **choice)
     return html.Li(
         [html.Div([fly, export], className="cluster-head"), html.Div(examples, className="cluster-examples")],
         className="cluster",

@@ -1,4 +1,4 @@
-"""What a search found: a strip of cards below the map, its count, its split, its export."""
+"""What a search or a filter found: a strip of cards below the map, its count, its split, its conditions, its export."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import dcc, html
 
-from explorer.records import Hit, Split
+from explorer.records import Hit, Record, Split
 from webapp import foreign, ids
-from webapp.panels.parts import Context, deed, empty, exports, picture_button, split_badge
+from webapp.panels.parts import Context, deed, empty, exports, flag_badge, picture_button, split_badge
 from webapp.strings import number
+
+AT_MOST = 60
+"""Cards in the strip."""
 
 CARD = 88
 """Side of a thumbnail in the strip, CSS pixels."""
@@ -46,6 +49,7 @@ def panel(context: Context, has_heldout: bool) -> html.Section:
                 ],
                 className="found-bar",
             ),
+            html.Div(id=ids.FOUND_CONDITIONS, className="found-conditions"),
             html.Div(empty(words("found.empty")), id=ids.FOUND_CARDS, className="found-cards"),
             html.Div(words("found.busy"), id=ids.FOUND_BUSY, className="found-busy", hidden=True, role="status"),
             dcc.Store(id=ids.FOUND_IDS),
@@ -60,10 +64,21 @@ def panel(context: Context, has_heldout: bool) -> html.Section:
 def head(context: Context, query: str, count: int, like: bool) -> list[Any]:
     """Return what was searched for and how much was found."""
     key = "found.like" if like else "found.title"
-    return [
-        html.H2(context.words(key, query=foreign.quoted(query)), className="panel-title"),
-        html.Span(context.words("found.count", count=number(count)), className="count"),
-    ]
+    title = context.words(key, query=foreign.quoted(query))
+    return _head(title, context.words("found.count", count=number(count)))
+
+
+def filtered_head(context: Context, count: int, everything: int) -> list[Any]:
+    """Return how many pictures meet the conditions, where nothing was searched for."""
+    words = context.words
+    said = words("found.matches", count=number(count), all=number(everything))
+    if count > AT_MOST:
+        said = f"{said}; {words('found.first', count=number(AT_MOST))}"
+    return _head(words("found.filtered"), said)
+
+
+def _head(title: str, said: str) -> list[Any]:
+    return [html.H2(title, className="panel-title"), html.Span(said, className="count")]
 
 
 def cards(context: Context, hits: Sequence[Hit], query: str) -> list[Any]:
@@ -71,21 +86,40 @@ def cards(context: Context, hits: Sequence[Hit], query: str) -> list[Any]:
     if not hits:
         none = context.words("found.none", query=foreign.quoted(query))
         return [empty(none), html.P(context.words("found.sample"), className="caveat")]
-    return [_card(context, hit) for hit in hits]
+    return [_found_card(context, hit) for hit in hits]
 
 
-def _card(context: Context, hit: Hit) -> html.Figure:
-    held_out = [split_badge(context, hit.split)] if hit.split is Split.HELDOUT else []
-    number_title = context.words("nearest.exact.text", similarity=hit.similarity)
+def filtered_cards(context: Context, records: Sequence[Record], flagged: Sequence[bool]) -> list[Any]:
+    """Return the cards of pictures that meet the conditions, or the words for none.
+
+    Args:
+        flagged: whether each is flagged as unsafe.
+    """
+    if not records:
+        return [empty(context.words("found.nothing"))]
+    return [
+        _card(context, record.id, record.caption, [*_marks(context, record.split, unsafe)])
+        for record, unsafe in zip(records, flagged, strict=True)
+    ]
+
+
+def _found_card(context: Context, hit: Hit) -> html.Figure:
+    exact = context.words("nearest.exact.text", similarity=hit.similarity)
+    similarity = html.Span(f"{hit.similarity:.2f}", title=exact)
+    return _card(context, hit.id, hit.caption, [similarity, *_marks(context, hit.split, hit.flagged)])
+
+
+def _marks(context: Context, split: Split, flagged: bool) -> list[html.Span]:
+    held_out = [split_badge(context, split)] if split is Split.HELDOUT else []
+    return [*held_out, *([flag_badge(context)] if flagged else [])]
+
+
+def _card(context: Context, picture: int, caption: str, below: list[Any]) -> html.Figure:
+    words = foreign.words(caption, 120, className="one-line")
     return html.Figure(
         [
-            picture_button(context, hit.id, hit.caption, CARD),
-            html.Figcaption(
-                [
-                    foreign.words(hit.caption, 120, className="one-line"),
-                    html.Span([html.Span(f"{hit.similarity:.2f}", title=number_title), *held_out], className="fine"),
-                ]
-            ),
+            picture_button(context, picture, caption, CARD),
+            html.Figcaption([words, html.Span(below, className="fine")]),
         ],
         className="found-card",
     )
@@ -96,4 +130,10 @@ def export(context: Context, hits: Sequence[Hit], space: str) -> html.Details | 
     if not hits:
         return None
     chosen = ",".join(str(hit.id) for hit in hits)
-    return exports(context, context.words("export.found"), "found", ids=chosen, space=space)
+    flagged = sum(hit.flagged for hit in hits)
+    return exports(context, context.words("export.found"), "found", flagged, ids=chosen, space=space)
+
+
+def filtered_export(context: Context, where: str, flagged: int, space: str) -> html.Details:
+    """Return the export of all pictures that meet the conditions."""
+    return exports(context, context.words("export.found.matches"), "filtered", flagged, where=where, space=space)

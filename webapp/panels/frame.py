@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -17,7 +18,24 @@ SHEET_PANELS = (ids.FOUND, ids.STUDIO, ids.HERE, ids.CLUSTERS)
 """What slides over one another where there is no room for columns, in the order of the tabs."""
 
 
-def top_bar(context: Context, spaces: Sequence[str], count: int) -> html.Header:
+@dataclass(frozen=True)
+class Offers:
+    """What the top bar offers.
+
+    Attributes:
+        spaces: the maps.
+        count: of the pictures that can be searched.
+        words: whether they can be searched by words.
+        uploads: whether the visitor may bring a picture.
+    """
+
+    spaces: Sequence[str]
+    count: int
+    words: bool
+    uploads: bool
+
+
+def top_bar(context: Context, offers: Offers) -> html.Header:
     """Return brand, search line, map switch, colors, and the menu of what few need."""
     return html.Header(
         [
@@ -26,9 +44,9 @@ def top_bar(context: Context, spaces: Sequence[str], count: int) -> html.Header:
                 href="/",
                 className="brand",
             ),
-            _search_line(context.words, count),
+            _search_line(context.words, offers),
             html.Div(
-                [_space_switch(context.words, spaces), _color_select(context.words), _menu(context.words)],
+                [_space_switch(context.words, offers.spaces), _color_select(context.words), _menu(context.words)],
                 className="top-tools",
             ),
         ],
@@ -36,7 +54,7 @@ def top_bar(context: Context, spaces: Sequence[str], count: int) -> html.Header:
     )
 
 
-def _search_line(words: Words, count: int) -> html.Div:
+def _search_line(words: Words, offers: Offers) -> html.Div:
     clear = dmc.ActionIcon(
         html.Span("×", **{"aria-hidden": "true"}),
         id=ids.SEARCH_CLEAR,
@@ -46,10 +64,16 @@ def _search_line(words: Words, count: int) -> html.Div:
         color="gray",
         **{"aria-label": words("search.clear")},
     )
+    bring = parts.deed(words("search.bring"), "bring", 0, className="in-line", title=words("search.bring.hint"))
+    filters = parts.deed(words("search.filter"), "filter", 0, className="in-line", title=words("search.filter.hint"))
+    ways = [clear, bring, filters] if offers.uploads else [clear, filters]
     line = dmc.TextInput(
         id=ids.SEARCH,
-        placeholder=words("search.placeholder", count=number(count)),
-        rightSection=clear,
+        placeholder=_invitation(words, offers),
+        disabled=not offers.words,
+        rightSection=html.Div(ways, className="search-ways"),
+        rightSectionWidth=152 if offers.uploads else 90,
+        rightSectionPointerEvents="all",
         size="sm",
         radius="xl",
         className="search-line",
@@ -60,6 +84,13 @@ def _search_line(words: Words, count: int) -> html.Div:
     return html.Div(line, role="search", className="search")
 
 
+def _invitation(words: Words, offers: Offers) -> str:
+    if not offers.words:
+        return words("search.placeholder.wordless")
+    key = "search.placeholder.drop" if offers.uploads else "search.placeholder"
+    return words(key, count=number(offers.count))
+
+
 def _space_switch(words: Words, spaces: Sequence[str]) -> dmc.SegmentedControl:
     return dmc.SegmentedControl(
         id=ids.SPACE_CONTROL,
@@ -67,7 +98,7 @@ def _space_switch(words: Words, spaces: Sequence[str]) -> dmc.SegmentedControl:
         value=spaces[0],
         size="xs",
         radius="xl",
-        className="space-switch",
+        className="space-switch" if len(spaces) > 1 else "space-switch away",
         attributes={"root": {"title": words("frame.space.hint")}},
         **{"aria-label": words("frame.space")},
     )
@@ -132,6 +163,35 @@ def legend(context: Context, color: str, query: str | None = None) -> list[Any]:
 def _key(slot: int, words: str) -> html.Span:
     dot = html.Span(className=f"dot dot-{slot % len(figures.PALETTE['dark'])}", **{"aria-hidden": "true"})
     return html.Span([dot, words], className="legend-key")
+
+
+def bring_box(words: Words) -> html.Section:
+    """Return what is said while a picture of the visitor's is being looked at; scripts fill it."""
+    close = words("bring.close")
+    return html.Section(
+        [
+            html.Div(
+                [
+                    html.H2(words("bring.title"), className="panel-title"),
+                    parts.deed("×", "bring-close", 0, className="close", title=close, **{"aria-label": close}),
+                ],
+                className="box-head",
+            ),
+            html.P(id=ids.BRING_WORDS, role="status"),
+            html.P(id=ids.BRING_DETAIL, className="fine"),
+            html.Div(html.Span(), className="bar", **{"aria-hidden": "true"}),
+            html.Div(
+                [
+                    parts.deed(words("bring.cancel"), "bring-close", 0, className="button bring-cancel"),
+                    parts.deed(words("bring.again"), "bring", 0, className="button bring-again"),
+                ],
+                className="button-row",
+            ),
+        ],
+        id=ids.BRING,
+        className="box box-bring",
+        **{"aria-label": words("bring.title")},
+    )
 
 
 def sheets(words: Words) -> html.Nav:

@@ -1,7 +1,8 @@
-"""The picture in view: one of the collection with all that is known of it, or one generated here with its recipe."""
+"""The picture in view: one of the collection with all that is known of it, or one of the visitor's with its landing."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from dash import html
@@ -10,6 +11,7 @@ from explorer.records import Cluster, Recipe, Record, Verdict
 from webapp import foreign, ids
 from webapp.panels import parts
 from webapp.panels.parts import Context
+from webapp.security import UPLOADS
 
 SHOWN_TAGS = 12
 SHOWN_EXTRA = 20
@@ -26,32 +28,73 @@ def gone(context: Context, picture: int) -> html.Div:
     return parts.alarm(context.words("error.title"), context.words("here.gone", id=picture))
 
 
-def picture(context: Context, record: Record, cluster: Cluster | None, job: str | None) -> html.Div:
-    """Return a picture of the collection.
+@dataclass(frozen=True)
+class Shown:
+    """A picture of the collection as it is to be shown.
 
-    Args:
+    Attributes:
+        record: what is known of it.
         cluster: its cluster on the map in view.
-        job: the generated picture that also stands in the map, if any: a way back to it.
+        flagged: whether it is flagged as unsafe, and so blurred.
+        revealed: whether the visitor asked to see it all the same.
+        own: whether a picture of the visitor's stands in the map too: there is a way back to it.
     """
-    words = context.words
-    caption = foreign.shortened(foreign.marked(record.caption), 200)
-    image = html.Img(
-        src=context.thumbnail(record.id), alt=words("here.picture.alt", caption=caption), className="here-picture"
-    )
+
+    record: Record
+    cluster: Cluster | None
+    flagged: bool = False
+    revealed: bool = False
+    own: bool = False
+
+
+def picture(context: Context, shown: Shown) -> html.Div:
+    """Return a picture of the collection."""
+    record = shown.record
     beside = [
         html.P(foreign.words(record.caption, 400), className="here-caption"),
         _others(record),
-        _buttons(context, record, job),
     ]
     return html.Div(
         [
-            image,
+            _face(context, shown),
             html.Div(beside, className="here-words"),
-            html.Dl(_facts(context, record, cluster), className="facts-table here-wide"),
+            _buttons(context, record, shown.own),
+            html.Dl(_facts(context, record, shown.cluster), className="facts-table here-wide"),
             _extra(context, record),
+            _takedown(context),
         ],
         className="here",
     )
+
+
+def _face(context: Context, shown: Shown) -> html.Div:
+    """Return the picture itself: blurred, with a button that shows it, if it is flagged and nobody asked yet."""
+    words, identity = context.words, shown.record.id
+    address = context.thumbnail(identity)
+    if address is None:
+        return html.Div(html.P(words("here.nothumbnail")), className="here-picture here-nothing")
+    caption = foreign.shortened(foreign.marked(shown.record.caption), 200)
+    alt = words("here.picture.alt", caption=caption)
+    if not shown.flagged:
+        return html.Div(html.Img(src=address, alt=alt), className="here-picture")
+    if shown.revealed:
+        return html.Div(html.Img(src=f"{address}?reveal=1", alt=alt), className="here-picture")
+    veil = html.Div(
+        [
+            html.Strong(words("here.flagged"), title=words("here.flagged.hint")),
+            parts.deed(words("here.reveal"), "reveal", identity),
+        ],
+        className="veil",
+    )
+    return html.Div([html.Img(src=address, alt=words("here.flagged")), veil], className="here-picture")
+
+
+def _takedown(context: Context) -> html.P | None:
+    """Return whom to ask for a takedown, where somebody is named."""
+    if not context.contact:
+        return None
+    before, after = context.words("here.takedown", contact="\n").split("\n")
+    return html.P([before, parts.contact(context.contact), after], className="fine here-wide takedown")
 
 
 def _others(record: Record) -> html.P | None:
@@ -62,9 +105,9 @@ def _others(record: Record) -> html.P | None:
     return html.P([foreign.words(text, 200, lang=code) for code, text in others], className="here-others")
 
 
-def _buttons(context: Context, record: Record, job: str | None) -> html.Div:
+def _buttons(context: Context, record: Record, own: bool) -> html.Div:
     words = context.words
-    back = words("here.close") if job is None else words("here.made.back")
+    back = words("here.made.back") if own else words("here.close")
     return html.Div(
         [
             parts.deed(words("here.similar"), "like", record.id),
@@ -72,7 +115,7 @@ def _buttons(context: Context, record: Record, job: str | None) -> html.Div:
             parts.deed(words("here.fly"), "open", record.id),
             parts.deed(back, "let-go", record.id),
         ],
-        className="button-row",
+        className="button-row here-wide",
     )
 
 
@@ -81,18 +124,27 @@ def _facts(context: Context, record: Record, cluster: Cluster | None) -> list[An
     unknown = words("here.unknown")
     licence = foreign.words(record.licence, 60) if record.licence else unknown
     tags = [foreign.words(tag, 40, className="tag") for tag in record.tags[:SHOWN_TAGS]]
+    sources = parts.source_links(context, record.page_url, record.image_url)
     rows = {
-        "here.source": parts.source_link(context, record.page_url, record.image_url) or unknown,
+        "here.source": html.Span(sources, className="sources") if sources else unknown,
         "here.licence": foreign.link(record.licence_url, licence) or licence,
         "here.author": foreign.words(record.author, 80) if record.author else unknown,
-        "here.split": parts.split_badge(context, record.split),
+        "here.copy": words("here.copy.fetched", date=record.fetched_at[:10]) if record.fetched_at else None,
+        "here.split": html.Span([parts.split_badge(context, record.split), _placed(context, record)]),
         "here.group": foreign.words(record.group, 80) if record.group else None,
         "here.cluster": foreign.words(cluster.label, 80) if cluster and cluster.label else None,
         "here.tags": tags or None,
+        "here.size": f"{record.width} × {record.height}" if record.width and record.height else None,
         "here.id": str(record.id),
     }
     shown = [(words(key), value) for key, value in rows.items() if value is not None]
     return [part for term, value in shown for part in (html.Dt(term), html.Dd(value))]
+
+
+def _placed(context: Context, record: Record) -> html.Span | None:
+    if not record.placed:
+        return None
+    return html.Span(context.words("here.placed"), title=context.words("here.placed.hint"), className="badge")
 
 
 def _extra(context: Context, record: Record) -> html.Details | None:
@@ -121,12 +173,40 @@ def made(context: Context, job: str, recipe: Recipe, verdict: Verdict, notes: tu
         html.P(said, className="fine"),
         html.P(words("here.made.title"), className="badge badge-made"),
     ]
+    address = f"/api/jobs/{job}/image.png"
+    buttons = [
+        parts.deed(words("here.fly"), "landing", job),
+        parts.deed(words("here.made.again"), "recipe", job),
+        html.A(words("here.made.download"), href=address, download=f"latent-explorer-{job}.png"),
+    ]
+    return _own(html.Img(src=address, alt=alt), beside, _verdict(context, verdict, notes), buttons)
+
+
+def brought(context: Context, upload: str, verdict: Verdict, notes: tuple[str, ...]) -> html.Div:
+    """Return a picture that the visitor brought, and what its landing says."""
+    words = context.words
+    beside = [
+        html.P(words("bring.title"), className="here-caption"),
+        html.P(words("here.yours.title"), className="badge badge-made"),
+        html.P(words("here.yours.kept"), className="fine"),
+    ]
+    buttons = [
+        parts.deed(words("here.fly"), "landing", upload),
+        parts.deed(words("bring.again"), "bring", 0),
+        parts.deed(words("here.close"), "let-go-upload", upload),
+    ]
+    image = html.Img(src=f"{UPLOADS}/{upload}/picture.webp", alt=words("here.yours.alt"))
+    return _own(image, beside, _verdict(context, verdict, notes), buttons)
+
+
+def _own(image: html.Img, beside: list[Any], verdict: html.Div, buttons: list[Any]) -> html.Div:
+    """Return a picture of the visitor's."""
     return html.Div(
         [
-            html.Img(src=f"/api/jobs/{job}/image.png", alt=alt, className="here-picture here-made"),
+            html.Div(image, className="here-picture here-made"),
             html.Div(beside, className="here-words"),
-            _verdict(context, verdict, notes),
-            _made_buttons(context, job),
+            verdict,
+            html.Div(buttons, className="button-row here-wide"),
         ],
         className="here",
     )
@@ -143,17 +223,4 @@ def _verdict(context: Context, verdict: Verdict, notes: tuple[str, ...]) -> html
             *(html.P(note, className="fine") for note in notes),
         ],
         className="verdict-box here-wide",
-    )
-
-
-def _made_buttons(context: Context, job: str) -> html.Div:
-    words = context.words
-    save = html.A(words("here.made.download"), href=f"/api/jobs/{job}/image.png", download=f"latent-explorer-{job}.png")
-    return html.Div(
-        [
-            parts.deed(words("here.fly"), "landing", job),
-            parts.deed(words("here.made.again"), "recipe", job),
-            save,
-        ],
-        className="button-row here-wide",
     )

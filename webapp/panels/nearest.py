@@ -7,10 +7,12 @@ from typing import Any
 
 from dash import html
 
-from explorer.records import Hit, Relation
+from explorer.records import Relation
+from explorer.variants import Kin
 from webapp import foreign, ids
 from webapp.panels import parts
 from webapp.panels.parts import Context
+from webapp.strings import number
 
 THUMBNAIL = 64
 """Side of a card's thumbnail, CSS pixels."""
@@ -28,23 +30,25 @@ def pending(context: Context) -> html.P:
     return parts.empty(context.words("nearest.pending"))
 
 
-def cards(context: Context, hits: Sequence[Hit], space: str, via: str | None = None) -> list[Any]:
-    """Return one card a hit, and below them what a list of neighbors is and is not.
+def cards(context: Context, families: Sequence[Kin], space: str, via: str | None = None) -> list[Any]:
+    """Return one card a family, and below them what a list of neighbors is and is not.
 
     Args:
         via: how a generated picture's vector came about; `picture` is said where the latent could not be used.
     """
-    return [html.Ol([_card(context, hit) for hit in hits], className="cards"), _caveats(context, space, via)]
+    return [html.Ol([_card(context, kin) for kin in families], className="cards"), _caveats(context, space, via)]
 
 
-def _card(context: Context, hit: Hit) -> html.Li:
-    words = context.words
+def _card(context: Context, kin: Kin) -> html.Li:
+    words, hit = context.words, kin.hit
     hint = words("nearest.try.hint")
     attempt = parts.deed(words("nearest.try"), "prompt", hit.caption, className="text-button", title=hint)
     facts = [
+        parts.flag_badge(context) if hit.flagged else None,
         parts.split_badge(context, hit.split),
-        foreign.words(hit.licence, 24, className="licence") if hit.licence else None,
-        parts.source_link(context, hit.page_url, hit.image_url),
+        _others(context, kin.others) if kin.others else None,
+        foreign.words(hit.licence, 24, className="licence") if hit.licence else _unlicensed(context),
+        *parts.source_links(context, hit.page_url, hit.image_url),
         attempt,
     ]
     return html.Li(
@@ -61,6 +65,15 @@ def _card(context: Context, hit: Hit) -> html.Li:
         ],
         className="card",
     )
+
+
+def _others(context: Context, count: int) -> html.Span:
+    hint = context.words("nearest.others.hint", count=number(count))
+    return html.Span(context.words("nearest.others", count=number(count)), title=hint, className="badge")
+
+
+def _unlicensed(context: Context) -> html.Span:
+    return html.Span(context.words("nearest.licence.unknown"), className="licence")
 
 
 def _caveats(context: Context, space: str, via: str | None) -> html.Div:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -9,9 +11,15 @@ from urllib.parse import urlencode
 from dash import html
 
 from explorer.export import FORMATS
+from explorer.links import web_link
 from explorer.records import Hit, Relation, Split
 from webapp import foreign
-from webapp.strings import Words, share
+from webapp.strings import Words, number, share
+
+_MAIL = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+
+ARCHIVE = "https://web.archive.org/web/*/"
+"""Followed by an address: the Internet Archive's list of its copies."""
 
 
 @dataclass(frozen=True)
@@ -21,15 +29,19 @@ class Context:
     Attributes:
         version: of the atlas; it stands in every link to its data.
         relation: of the corpus to the generator in use.
+        pictured: whether the atlas has a thumbnail of a picture.
+        contact: whom to ask for a takedown.
     """
 
     version: str
     relation: Relation
     words: Words
+    pictured: Callable[[int], bool] = lambda picture: True
+    contact: str | None = None
 
-    def thumbnail(self, picture: int) -> str:
-        """Return the address of a picture's thumbnail."""
-        return f"/api/v/{self.version}/thumbnail/{picture}.webp"
+    def thumbnail(self, picture: int) -> str | None:
+        """Return the address of a picture's thumbnail, None where there is none."""
+        return f"/api/v/{self.version}/thumbnail/{picture}.webp" if self.pictured(picture) else None
 
     def export(self, kind: str, **choice: object) -> str:
         """Return the address of an export of a choice of pictures."""
@@ -69,10 +81,18 @@ def deed(children: Any, do: str, to: int | str, **attributes: Any) -> html.Butto
 
 
 def picture_button(context: Context, picture: int, caption: str, size: int) -> html.Button:
-    """Return a thumbnail that flies to its picture; `size` is its side on the screen, at least a fingertip."""
+    """Return a thumbnail that flies to its picture; `size` is its side on the screen, at least a fingertip.
+
+    Where the atlas keeps no picture, its caption takes the place.
+    """
     name = context.words("nearest.open", caption=foreign.shortened(foreign.marked(caption), 120))
-    image = html.Img(src=context.thumbnail(picture), alt="", width=size, height=size)
-    return deed(image, "open", picture, title=name, className="picture-button", **{"aria-label": name})
+    address = context.thumbnail(picture)
+    if address:
+        face: Any = html.Img(src=address, alt="", width=size, height=size)
+    else:
+        square = {"width": f"{size}px", "height": f"{size}px"}
+        face = html.Span(foreign.words(caption, size // 2), className="picture-words", style=square)
+    return deed(face, "open", picture, title=name, className="picture-button", **{"aria-label": name})
 
 
 def split_badge(context: Context, split: Split) -> html.Span:
@@ -83,14 +103,38 @@ def split_badge(context: Context, split: Split) -> html.Span:
     return html.Span(words.ruled("split.train", context.relation), className="badge")
 
 
-def source_link(context: Context, *urls: str | None) -> html.A | None:
-    """Return a link to the first of `urls` that is a web address, with the real host as its words."""
-    address = next(filter(None, map(foreign.web_address, urls)), None)
+def flag_badge(context: Context) -> html.Span:
+    """Return what marks a picture that is kept behind a blur."""
+    hint = context.words("here.flagged.hint")
+    return html.Span(context.words("nearest.flagged"), title=hint, className="badge badge-flagged")
+
+
+def source_links(context: Context, page_url: str | None, image_url: str | None) -> list[html.A]:
+    """Return a link to the picture's page, with the real host as its words; empty where no web address is known.
+
+    Where the page is not known: one to the picture itself, and one to the archive's copies of it, which may tell more.
+    """
+    page, image = web_link(page_url), web_link(image_url)
+    address = page or image
     if address is None:
-        return None
+        return []
     host = foreign.host(address)
     title = context.words("here.source.title", host=host)
-    return foreign.link(address, context.words("here.source.open", host=host), title=title, className="source")
+    links = [foreign.link(address, context.words("here.source.open", host=host), title=title, className="source")]
+    if page is None:
+        title = context.words("here.archive.title")
+        links.append(
+            foreign.link(f"{ARCHIVE}{address}", context.words("here.archive"), title=title, className="archive")
+        )
+    return [link for link in links if link is not None]
+
+
+def contact(address: str) -> html.A | html.Bdi:
+    """Return whom to ask: a link where it is a page or a mail address, else the words."""
+    shown = foreign.words(address, 80)
+    if _MAIL.fullmatch(address):
+        return html.A(shown, href=f"mailto:{address}")
+    return foreign.link(address, shown) or shown
 
 
 def nearness(context: Context, hit: Hit) -> html.P:
@@ -106,11 +150,16 @@ def nearness(context: Context, hit: Hit) -> html.P:
     return html.P(said, title=exact, className="nearness")
 
 
-def exports(context: Context, label: str, name: str, **choice: object) -> html.Details:
-    """Return links, unfolded by a word, that save a choice of pictures in each format."""
+def exports(context: Context, label: str, name: str, flagged: int = 0, **choice: object) -> html.Details:
+    """Return links, unfolded by a word, that save a choice of pictures in each format.
+
+    Args:
+        flagged: how many of the choice are flagged as unsafe, and so left out.
+    """
     links = [
         html.A(context.words(f"export.{kind}"), href=context.export(kind, **choice), download=f"{name}.{kind}")
         for kind in FORMATS
     ]
     summary = html.Summary(context.words("export.label"), title=label, **{"aria-label": label})
-    return html.Details([summary, html.Span(links, className="export-links")], className="export")
+    left = html.Span(context.words("export.left", count=number(flagged)), className="fine") if flagged else None
+    return html.Details([summary, html.Span([*links, left], className="export-links")], className="export")

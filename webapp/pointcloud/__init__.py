@@ -42,9 +42,9 @@ LABEL = "Map of the pictures. Arrow keys turn it, plus and minus zoom, question 
 NO_INSETS: Mapping[str, float] = {"left": 0, "right": 0, "top": 0, "bottom": 0}
 
 _INPUTS = (
-    *("id", "meta", "api", "space", "colorBy", "similarityUrl", "labels", "highlighted", "selected", "neighbors"),
-    *("landing", "trajectory", "flyTo", "view", "insets", "theme", "palette", "accent", "attribution", "texts"),
-    *("ariaLabel", "savePng"),
+    *("id", "meta", "api", "space", "colorBy", "similarityUrl", "labels", "highlighted", "matchesUrl", "selected"),
+    *("neighbors", "landing", "trajectory", "flyTo", "view", "insets", "theme", "palette", "accent", "attribution"),
+    *("texts", "ariaLabel", "savePng"),
 )
 _OUTPUTS = ("clicked", "hovered", "ready", "command")
 
@@ -54,13 +54,15 @@ class PointCloud(Component):
 
     Props that the page sets:
         id: string, by which callbacks name it.
-        meta: {version, n, spaces: {SPACE: {scale, center: [x, y, z], radius}}}; map = center + scale * q, radius in
-            map units. null shows an empty ground.
+        meta: {version, n, pictures, spaces: {SPACE: {scale, center: [x, y, z], radius}}}; map = center + scale * q,
+            radius in map units; pictures is false where there are no thumbnails. null shows an empty ground.
         api: prefix of the end points; default "/api".
         space: the map shown; a change morphs the cloud.
         colorBy: "cluster", "split" or "similarity"; the latter reads `similarityUrl` (float32 (n,), cosine).
         labels: [{cluster, label, point: [x, y, z] in map units, size, space}].
         highlighted: ids that were found, the rest dims; null or empty dims nothing.
+        matchesUrl: where a filter's answer is (uint8 (n,), 1 = meets it), the rest dims; null dims nothing. What was
+            found goes before it.
         selected: id or null.
         neighbors: ids to which lines are drawn from the selection, or from the landing where nothing is selected.
         landing: {points: {SPACE: [x, y, z]}, imageUrl?} in map units, or null.

@@ -55,8 +55,10 @@ export class HoverCard {
 
   private async fill(id: number, x: number, y: number, store: Store): Promise<void> {
     const picture = new Image();
-    picture.src = store.thumbnail(id);
-    const [caption] = await Promise.all([this.captionOf(id, store), picture.decode().catch(() => undefined)]);
+    const address = store.thumbnail(id);
+    if (address) picture.src = address;
+    const seen = address ? picture.decode().catch(() => undefined) : undefined;
+    const [caption] = await Promise.all([this.captionOf(id, store), seen]);
     if (this.shown !== id) return;
     this.picture.src = picture.src;
     this.picture.style.display = picture.naturalWidth ? '' : 'none';

@@ -115,7 +115,7 @@ export class PointMap {
     if (changed('labels', 'palette', 'theme', 'colorBy')) scenery.name();
     if (changed('selected', 'neighbors', 'landing', 'trajectory', 'accent', 'theme')) scenery.place();
     const tones = changed(
-      'colorBy', 'similarityUrl', 'highlighted', 'selected', 'neighbors', 'landing', 'palette', 'theme');
+      'colorBy', 'similarityUrl', 'highlighted', 'matchesUrl', 'selected', 'neighbors', 'landing', 'palette', 'theme');
     if (tones) scenery.paint().catch((error: unknown) => this.failed(error));
   }
 

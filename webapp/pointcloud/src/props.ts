@@ -17,6 +17,8 @@ export interface SpaceMeta {
 export interface Meta {
   readonly version: string;
   readonly n: number;
+  /** Whether there are thumbnails at all; an atlas may hold links alone. */
+  readonly pictures?: boolean;
   readonly spaces: Readonly<Record<string, SpaceMeta>>;
 }
 
@@ -71,6 +73,7 @@ export interface Inputs {
   readonly similarityUrl: string | null;
   readonly labels: readonly Label[];
   readonly highlighted: readonly number[] | null;
+  readonly matchesUrl: string | null;
   readonly selected: number | null;
   readonly neighbors: readonly number[];
   readonly landing: Landing | null;
@@ -108,6 +111,7 @@ export const DEFAULTS: Inputs = {
   similarityUrl: null,
   labels: [],
   highlighted: null,
+  matchesUrl: null,
   selected: null,
   neighbors: [],
   landing: null,

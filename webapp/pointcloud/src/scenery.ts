@@ -88,12 +88,13 @@ export class Scenery {
   async paint(ms = FADE): Promise<void> {
     this.paints += 1;
     const turn = this.paints;
-    const color = await this.color();
+    const url = this.props.highlighted?.length ? null : this.props.matchesUrl;
+    const [color, matches] = await Promise.all([this.color(), url ? this.ground.store.matches(url) : null]);
     if (turn !== this.paints || this.cloud.n === 0) return;
     const tones = this.cloud.draft();
     paint(tones, color);
-    this.present(tones);
-    this.labels.hush(Boolean(this.props.highlighted?.length));
+    this.present(tones, matches);
+    this.labels.hush(Boolean(this.props.highlighted?.length || matches));
     this.cloud.commit();
     if (this.fader) this.stage.halt(this.fader);
     this.fader = tween(this.stage, ms, (part) => (this.cloud.faded = part));
@@ -213,17 +214,18 @@ export class Scenery {
     return byCluster(await ground.store.clusters(this.to), palette, rest);
   }
 
-  /** Write how present each row is: what was found or chosen stands out, the rest steps back. */
-  private present(tones: Uint8Array): void {
+  /** Write how present each row is: what was found, matches or was chosen stands out, the rest steps back. */
+  private present(tones: Uint8Array, matches: Uint8Array | null): void {
     const { props, ground } = this;
     const found = props.highlighted?.length ? props.highlighted : null;
     const anchored = props.neighbors.length > 0 && (props.selected !== null || props.landing !== null);
-    const base = found ? PRESENCE.dim : anchored ? PRESENCE.soft : PRESENCE.normal;
+    const base = found || matches ? PRESENCE.dim : anchored ? PRESENCE.soft : PRESENCE.normal;
     for (let at = 3; at < tones.length; at += 4) tones[at] = base;
     const lift = (ids: readonly number[]): void => {
       for (const row of ground.ids.rows(ids)) tones[4 * row + 3] = PRESENCE.strong;
     };
     if (found) lift(found);
+    matches?.forEach((met, row) => met && (tones[4 * row + 3] = PRESENCE.strong));
     if (anchored) lift(props.neighbors);
     if (props.selected !== null) lift([props.selected]);
   }

@@ -39,6 +39,7 @@ export class Store {
   bytes = 0;
   private readonly kept = new Map<string, Promise<ArrayBuffer>>();
   private compared: { readonly url: string; readonly values: Promise<Float32Array> } | null = null;
+  private matched: { readonly url: string; readonly rows: Promise<Uint8Array> } | null = null;
   private readonly stop = new AbortController();
 
   constructor(private readonly api: string, readonly meta: Meta) {}
@@ -75,8 +76,18 @@ export class Store {
     return values;
   }
 
-  thumbnail(id: number): string {
-    return `${this.base}/thumbnail/${id}.webp`;
+  /** uint8 (n,), 1 = meets the filter. Only the last filter's is kept. */
+  matches(url: string): Promise<Uint8Array> {
+    if (this.matched?.url === url) return this.matched.rows;
+    const rows = this.fetch(url, this.meta.n).then((buffer) => new Uint8Array(buffer));
+    this.matched = { url, rows };
+    rows.catch(() => (this.matched = null));
+    return rows;
+  }
+
+  /** Where a picture's thumbnail is; null in an atlas without any. */
+  thumbnail(id: number): string | null {
+    return this.meta.pictures === false ? null : `${this.base}/thumbnail/${id}.webp`;
   }
 
   async record(id: number): Promise<Readonly<Record<string, unknown>>> {
