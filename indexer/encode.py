@@ -11,12 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from time import perf_counter
 
@@ -29,19 +26,17 @@ from explorer.decoding import Workers
 from explorer.errors import PictureError, RejectReason
 from explorer.layout import write_array, write_atomic, write_table
 from explorer.records import Space
-from indexer.ahead import Ahead, Room
 from indexer.batches import Batches
 from indexer.encoders import Encoder
-from indexer.prepared import Prepared, prepare
+from indexer.feed import Fed, Feed, Stack
+from indexer.prepared import prepare
 from indexer.reading import Work
 from indexer.sources.base import Decoder, SourceRow
 from indexer.thumbnails import PACK, PackedThumbnails, write_pack
-from indexer.timings import Spent, Timings
+from indexer.timings import Timings
 
 REVISION = 2
 """Raised when the same pictures would give another result; part of a shard's key."""
-_IN_FLIGHT = 256 * 1024 * 1024
-"""Bytes of files that wait to be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +140,12 @@ def encode(
     """
     with timings.model.process():
         batches = [Batches(encoder, options.batch, expected) for encoder in encoders]
-    size = max(each.size for each in batches)
     sides = tuple(sorted({encoder.side for encoder in encoders}))
-    feed = _Feed(workers, partial(prepare, decoder, sides, options.thumbnail))
-    stopped = threading.Event()
-    with (
-        Ahead(feed.begun(works, size), options.ahead, "read", stopped) as begun,
-        Ahead(map(_stacked, begun), 1, "stack", stopped) as stacked,
-    ):
+    prepared = partial(prepare, decoder, sides, options.thumbnail)
+    feed = Feed(workers, prepared, max(each.size for each in batches), options.ahead)
+    with feed.stacks(works) as stacks:
         asked = perf_counter()
-        for stack in stacked:
+        for stack in stacks:
             timings.add(stack.timings)
             timings.decoding.add(perf_counter() - asked, 0)
             with timings.model.process():
@@ -198,104 +189,34 @@ def _vectors_file(folder: Path, space: Space) -> Path:
     return folder / f"{space.value}.npy"
 
 
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """A row whose picture is being decoded, or why it is not."""
-
-    row: SourceRow
-    picture: Future[Prepared] | PictureError
-    fetched_at: str | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Stack:
-    """A batch, ready for the models.
-
-    Attributes:
-        outcomes: of every row, still without vectors.
-        squares: side -> uint8 (m, side, side, 3), of the rows without a reason.
-        timings: what it took so far.
-    """
-
-    outcomes: tuple[Outcome, ...]
-    squares: Mapping[int, npt.NDArray[np.uint8]]
-    timings: Timings
-
-
-class _Feed:
-    """Reads files and gives them to the workers, no more than there is room for."""
-
-    def __init__(self, workers: Workers, prepare: partial[Prepared]) -> None:
-        self._workers, self._prepare = workers, prepare
-        self._room = Room(_IN_FLIGHT)
-
-    def begun(self, works: Iterable[Work], size: int) -> Iterator[tuple[list[_Begun], Spent]]:
-        """Batches of at most `size` rows, and what reading them took."""
-        for work in works:
-            rows = iter(work.rows)
-            while batch := list(islice(rows, size)):
-                spent = Spent()
-                yield [self._begin(work, row, spent) for row in batch], spent
-
-    def _begin(self, work: Work, row: SourceRow, spent: Spent) -> _Begun:
-        if row.fault is not None:
-            return _Begun(row, PictureError(row.fault.reason, row.fault.detail))
-        try:
-            with spent.thread():
-                data = work.reader.read(row)
-        except PictureError as error:
-            return _Begun(row, error)
-        size = len(data)
-        self._room.take(size)
-        picture = self._workers.submit(self._prepare, data)
-        picture.add_done_callback(lambda _: self._room.give(size))
-        return _Begun(row, picture, work.reader.fetched_at(row))
-
-
-def _stacked(batch: tuple[list[_Begun], Spent]) -> _Stack:
-    """Wait for the pictures of a batch, and lay them side by side."""
-    begun, reading = batch
-    outcomes, pictures = [], []
-    for each in begun:
-        try:
-            if isinstance(each.picture, PictureError):
-                raise each.picture
-            picture = each.picture.result()
-        except PictureError as error:
-            outcomes.append(Outcome(each.row.key, error.reason, str(error)))
-        else:
-            outcomes.append(_outcome(each, picture))
-            pictures.append(picture)
-    sides = pictures[0].squares if pictures else ()
-    squares = {side: np.stack([picture.squares[side] for picture in pictures]) for side in sides}
-    seconds = sum(picture.seconds for picture in pictures)
-    return _Stack(tuple(outcomes), squares, Timings(reading=reading, decoding=Spent(0, seconds)))
-
-
-def _outcome(begun: _Begun, picture: Prepared) -> Outcome:
-    return Outcome(
-        key=begun.row.key,
-        sha256=picture.sha256,
-        phash=picture.phash,
-        width=picture.width,
-        height=picture.height,
-        fetched_at=begun.fetched_at,
-        thumbnail=picture.thumbnail,
-    )
-
-
-def _embedded(stack: _Stack, batches: Sequence[Batches]) -> list[Outcome]:
+def _embedded(stack: Stack, batches: Sequence[Batches]) -> list[Outcome]:
     """The outcomes of a batch; a picture for which there is no room, or whose vector has no direction, is rejected."""
     rows = {
         each.encoder.space: iter(each.vectors(stack.squares[each.encoder.side])) if stack.squares else iter(())
         for each in batches
     }
-    return [
-        _with_vectors(outcome, {space: next(vectors) for space, vectors in rows.items()})
-        if outcome.reason is None
-        else outcome
-        for outcome in stack.outcomes
-    ]
+    outcomes = []
+    for fed in stack.fed:
+        outcome = _outcome(fed)
+        if outcome.reason is None:
+            outcome = _with_vectors(outcome, {space: next(vectors) for space, vectors in rows.items()})
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _outcome(fed: Fed) -> Outcome:
+    picture = fed.picture
+    if isinstance(picture, PictureError):
+        return Outcome(fed.row.key, picture.reason, str(picture))
+    return Outcome(
+        key=fed.row.key,
+        sha256=picture.sha256,
+        phash=picture.phash,
+        width=picture.width,
+        height=picture.height,
+        fetched_at=fed.fetched_at,
+        thumbnail=picture.thumbnail,
+    )
 
 
 def _with_vectors(outcome: Outcome, found: Mapping[Space, npt.NDArray[np.float32] | None]) -> Outcome:

@@ -25,15 +25,19 @@ class Spent:
     def thread(self) -> Iterator[None]:
         """Count what is done inside, by this thread alone."""
         wall, cpu = perf_counter(), thread_time()
-        yield
-        self.add(perf_counter() - wall, thread_time() - cpu)
+        try:
+            yield
+        finally:
+            self.add(perf_counter() - wall, thread_time() - cpu)
 
     @contextmanager
     def process(self) -> Iterator[None]:
         """Count what is done inside, by all threads: a model's own are not to be told from others."""
         wall, cpu = perf_counter(), process_time()
-        yield
-        self.add(perf_counter() - wall, process_time() - cpu)
+        try:
+            yield
+        finally:
+            self.add(perf_counter() - wall, process_time() - cpu)
 
 
 @dataclass(slots=True)
