@@ -237,8 +237,8 @@ class _Behavior:
         return await self.to(asked)
 
     async def redirect(self, asked: _Asked) -> bool:
-        """redirect/STEPS/NUMBER: so many redirects, then a picture."""
-        steps, number = int(asked.words[1]), asked.words[2]
+        """redirect/STEPS/NUMBER[/SIDE]: so many redirects, then a picture."""
+        steps, number = int(asked.words[1]), "/".join(asked.words[2:])
         goal = f"/redirect/{steps - 1}/{number}" if steps > 1 else f"/picture/{number}"
         return await asked.reply(b"", 301, headers=[("Location", goal)])
 
@@ -447,6 +447,11 @@ class Apart:
     def url(self, path: str, host: int | str = 1) -> str:
         """See `HostileWeb.url`."""
         return f"http://{host if isinstance(host, str) else address(host)}:{self.port}/{path}"
+
+    def warm(self, number: int) -> None:
+        """Have picture `number` drawn, so that it is only sent when it is asked for."""
+        with urllib.request.urlopen(self.url(f"picture/{number}")) as answer:
+            answer.read()
 
     def hits(self) -> Counter[str]:
         """Path -> requests so far."""

@@ -1,0 +1,239 @@
+"""Fetching: our way from links to WebP files against img2dataset's, on the same hostile web on loopback.
+
+`python -m benchmarks.fetching [PICTURES]` measures alone. img2dataset lives in an environment of its own, made when it is
+needed first; it gets its own defaults but for what both have to agree on.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import venv
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.rows import Row, held, table
+from explorer.decoding import Workers
+from explorer.errors import PictureError
+from explorer.manifest import Fetch
+from indexer.fetch import AddressPolicy, FetchedShard, Fetcher, FetchPart
+from indexer.prepared import Prepared, prepare
+from indexer.sources.base import Link, SourceRow, plain
+from indexer.thumbnails import write_pack
+from tests.hostile_web import Apart, apart
+
+PICTURES = 20_000
+HOSTS = 1000
+DISTINCT = 400
+"""Pictures that the web has; every link asks for one of them under a name of its own."""
+PROCESSES = 2
+TIMEOUT = 10
+SIDE, QUALITY = 256, 80
+SHARD = 512
+IN_HAND = 64
+"""Pictures that wait for a worker."""
+PEER_VENV = Path(__file__).parent / "results" / "img2dataset"
+PEER = """
+import json, sys
+from img2dataset import download
+
+if __name__ == "__main__":
+    download(**json.loads(sys.argv[1]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a way from links to files took.
+
+    Attributes:
+        pictures: written.
+        seconds: from the first request to the last file.
+        peak: most resident bytes of the process tree, shared pages counted for each process that has them.
+    """
+
+    pictures: int
+    seconds: float
+    peak: int
+
+    @property
+    def rate(self) -> float:
+        """Pictures a second."""
+        return self.pictures / self.seconds
+
+    def __str__(self) -> str:
+        return f"{self.rate:,.0f} pictures/s, {self.peak / 1e6:,.0f} MB"
+
+
+def measure(pictures: int = PICTURES) -> Iterator[Row]:
+    """Both ways over a web where all links are good, and over one where three in ten are dead."""
+    python = peer_python()
+    with apart() as web:
+        for dead, least in ((0.0, 1.0), (0.3, 2.0)):
+            links = corpus(web, pictures, dead)
+            ours, theirs = run_ours(web, links), run_theirs(python, links)
+            kind = f", {dead:.0%} of the links dead" if dead else ""
+            yield Row(
+                f"{pictures:,} links to WebP of {SIDE} px at quality {QUALITY}{kind}",
+                f"{ours} ({ours.pictures:,} written in {ours.seconds:.0f} s)",
+                f"img2dataset {theirs} ({theirs.pictures:,} in {theirs.seconds:.0f} s)",
+                ours.rate / theirs.rate,
+                f"at least {least:g} times as many: {held(least, ours.rate / theirs.rate)}; "
+                f"no more memory: {held(ours.peak, theirs.peak)}",
+            )
+
+
+def corpus(web: Apart, pictures: int, dead: float) -> list[str]:
+    """Links over a thousand hosts; of the dead ones half are refused and half never answered. Nothing is warm."""
+    chance = random.Random(0)
+    for number in range(min(DISTINCT, pictures)):
+        web.warm(number)
+    links = []
+    for number in range(pictures):
+        link = web.url(f"picture/{number % DISTINCT}?{number}", host=number % HOSTS)
+        if chance.random() < dead:
+            link = link.replace(f":{web.port}/", f":{chance.choice((web.refused, web.silent))}/")
+        links.append(link)
+    return links
+
+
+def run_ours(web: Apart, links: Sequence[str]) -> Run:
+    """The fetcher, the workers that decode, and a pack of WebP for each shard, in a process of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        order = {"links": links, "ports": [web.port, web.refused, web.silent], "folder": folder}
+        (Path(folder) / "order.json").write_text(json.dumps(order))
+        return _watched([sys.executable, "-m", "benchmarks.fetching", "--order", f"{folder}/order.json"])
+
+
+def run_theirs(python: Path, links: Sequence[str]) -> Run:
+    """img2dataset, told to do the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "links.txt").write_text("\n".join(links))
+        options = {
+            "url_list": f"{folder}/links.txt",
+            "output_folder": f"{folder}/out",
+            "output_format": "webdataset",
+            "image_size": SIDE,
+            "resize_mode": "keep_ratio_largest",
+            "resize_only_if_bigger": True,
+            "encode_format": "webp",
+            "encode_quality": QUALITY,
+            "processes_count": PROCESSES,
+            "number_sample_per_shard": min(10_000, -(-len(links) // PROCESSES)),
+            "timeout": TIMEOUT,
+            "retries": 0,
+            "extract_exif": False,
+        }
+        script = Path(folder) / "peer.py"
+        script.write_text(PEER)
+        run = _watched([str(python), str(script), json.dumps(options)])
+        written = sum(json.loads(file.read_text())["successes"] for file in Path(folder, "out").glob("*_stats.json"))
+        return Run(written, run.seconds, run.peak)
+
+
+def obey(order: Path) -> None:
+    """Do what `run_ours` asks for, and print how many pictures were written."""
+    told = json.loads(order.read_text())
+    settings = Fetch(
+        contact="benchmarks@example.org",
+        timeout=TIMEOUT,
+        retries=0,
+        allow_networks=("127.1.0.0/16",),
+        allow_ports=tuple(told["ports"]),
+    )
+    rows = [SourceRow(link, link=Link(link)) for link in told["links"]]
+    parts = [FetchPart(f"shard-{at}", rows[at : at + SHARD]) for at in range(0, len(rows), SHARD)]
+    folder = Path(told["folder"])
+    policy = AddressPolicy.of(settings.allow_networks, settings.allow_ports)
+    written = 0
+    with (
+        Workers(PROCESSES, preload=("indexer.prepared", "indexer.sources.base")) as workers,
+        Fetcher(settings, policy, folder / "fetch") as fetcher,
+    ):
+        for shard in fetcher.shards(parts):
+            pack = write_pack(folder / f"{shard.part.name}.pack", thumbnails(shard, workers))
+            written += len(pack.lengths)
+            shard.discard()
+    sys.stdout.write(f"{written}\n")
+
+
+def thumbnails(shard: FetchedShard, workers: Workers) -> Iterator[bytes]:
+    """The WebP of every picture of a shard, decoded a few ahead."""
+    waiting = deque[Future[Prepared]]()
+    for row in shard.part.rows:
+        try:
+            waiting.append(workers.submit(prepare, plain, (), SIDE, shard.read(row)))
+        except PictureError:
+            continue
+        if len(waiting) >= IN_HAND:
+            yield waiting.popleft().result().thumbnail
+    while waiting:
+        yield waiting.popleft().result().thumbnail
+
+
+def peer_python() -> Path:
+    """The interpreter of img2dataset's environment."""
+    python = PEER_VENV / "bin" / "python"
+    if not (PEER_VENV / "ready").exists():
+        venv.create(PEER_VENV, with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "img2dataset"], check=True)
+        (PEER_VENV / "ready").touch()
+    return python
+
+
+def _watched(command: Sequence[str]) -> Run:
+    """Run a command to its end; what it prints last is how many pictures it wrote, or nothing."""
+    started = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        with _peak(process.pid) as peak:
+            out, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{command[0]} ended with {process.returncode}")
+    last = out.split()[-1:] or ["0"]
+    return Run(int(last[0]) if last[0].isdigit() else 0, time.perf_counter() - started, peak[0])
+
+
+@contextmanager
+def _peak(pid: int) -> Iterator[list[int]]:
+    """The most resident bytes of a process and all below it, in a list of one, until the block ends."""
+    peak, done = [0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.2):
+            total = 0
+            try:
+                tree = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+            except psutil.NoSuchProcess:
+                return
+            for process in tree:
+                try:
+                    total += process.memory_info().rss
+                except psutil.NoSuchProcess:
+                    continue
+            peak[0] = max(peak[0], total)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        thread.join()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--order"]:
+        obey(Path(sys.argv[2]))
+    else:
+        sys.stdout.write(table(measure(*map(int, sys.argv[1:2]))) + "\n")
