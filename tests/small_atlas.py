@@ -43,6 +43,7 @@ class SmallAtlas:
     change: Callable[[Record], Record] = lambda record: record
     extra_meta: Mapping[str, Any] = field(default_factory=dict)
     version: str = VERSION
+    pictures: bool = True
 
     def write(self, root: Path) -> Path:
         """Write and publish it under `root`; return `root`."""
@@ -50,7 +51,8 @@ class SmallAtlas:
         version = paths.version(self.version)
         records = [self.change(_record(row)) for row in range(len(COLORS) * PER_GROUP)]
         layout.write_table(version.records, layout.records_table(records))
-        layout.write_thumbnails(version, ((record.id, _webp(row, self.seed)) for row, record in enumerate(records)))
+        kept = enumerate(records) if self.pictures else ()
+        layout.write_thumbnails(version, ((record.id, _webp(row, self.seed)) for row, record in kept))
         clusters = []
         for space, dim in self.dims.items():
             clusters += self._write_space(version, space, dim, records)

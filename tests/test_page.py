@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -15,12 +16,15 @@ import pytest
 import tiny_models
 from chromium import chromium
 from live import Live, live
+from PIL import Image, ImageDraw
 from playwright.sync_api import Browser
 from small_atlas import SmallAtlas
 from visitor import Visitor, visit
 
+from explorer.filters import matching, parse
 from explorer.records import Record, Split
 from explorer.search import search_id, search_text
+from explorer.variants import folded, nearest_families
 from webapp import figures
 from webapp.callbacks.here import NEIGHBORS
 from webapp.callbacks.search import SHOWN
@@ -53,6 +57,14 @@ def accent_pixels(pixels: np.ndarray) -> int:
     accent = np.array([int(figures.ACCENT["dark"][i : i + 2], 16) for i in (1, 3, 5)])
     middle = pixels[70:680, 330:930]
     return int((np.abs(middle - accent).max(axis=2) < 24).sum())
+
+
+def one_each(hits: list[dict[str, Any]]) -> list[int]:
+    """The first hit of every family."""
+    first: dict[str, int] = {}
+    for hit in hits:
+        first.setdefault(hit["family"], hit["id"])
+    return list(first.values())
 
 
 def around(pixels: np.ndarray, spot: tuple[float, float]) -> np.ndarray:
@@ -92,7 +104,7 @@ def test_a_click_on_a_point_shows_its_caption_its_link_and_its_neighbors(visitor
     assert link.get_attribute("target") == "_blank"
     assert link.get_attribute("rel") == "noopener noreferrer nofollow"
     assert link.inner_text() == "pictures.example ↗"
-    expected = [hit.caption for hit in search_id(atlas, one, "clip", NEIGHBORS)]
+    expected = [kin.hit.caption for kin in nearest_families(atlas, one, "clip", NEIGHBORS)]
     visitor.until(lambda: visitor.page.locator("#nearest-body .caption").all_inner_texts() == expected)
     assert "a resemblance, not a cause" in visitor.text("#nearest-body")
     assert visitor.address() == f"/?id={one}"
@@ -161,14 +173,14 @@ def test_a_prompt_generates_lands_and_shows_its_neighbors(visitor: Visitor, serv
     landing = served.events(job)[-1]["landing"]
     hits = landing["spaces"]["clip"]["hits"]
     shown = visitor.page.locator("#nearest-body .picture-button")
-    assert [int(card.get_attribute("data-to") or 0) for card in shown.all()] == [hit["id"] for hit in hits]
+    assert [int(card.get_attribute("data-to") or 0) for card in shown.all()] == one_each(hits)
     assert landing["verdict"]["rule"] in visitor.text("#here-body")
     assert visitor.page.is_visible(".pointcloud-landing")
     assert accent_pixels(visitor.pixels("landed")) > 300
     assert visitor.page.locator("#history-tiles img").count() == 1
     visitor.page.click("#space-control >> text=VAE")
     visitor.settled()
-    other = [hit["id"] for hit in landing["spaces"]["vae"]["hits"]]
+    other = one_each(landing["spaces"]["vae"]["hits"])
     visitor.until(lambda: [int(card.get_attribute("data-to") or 0) for card in shown.all()] == other)
 
 
@@ -274,6 +286,134 @@ def test_two_visitors_at_once_each_get_their_own_picture(browser: Browser, serve
             somebody.says("#here-body", prompt)
             assert somebody.page.locator("#history-tiles img").count() == 1
         assert one.address() != other.address()
+
+
+@pytest.fixture(scope="module")
+def drawing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of the visitor's."""
+    image = Image.new("RGB", (120, 90), "white")
+    ImageDraw.Draw(image).ellipse((20, 10, 90, 80), fill="crimson")
+    path = tmp_path_factory.mktemp("drawing") / "drawing.png"
+    image.save(path)
+    return path
+
+
+def test_a_picture_of_the_visitors_lands_among_its_nearest(visitor: Visitor, served: Live, drawing: Path) -> None:
+    """It is chosen, looked at and shown: picture, verdict, place, neighbors of either space; it can be let go."""
+    page = visitor.page
+    with page.expect_file_chooser() as coming:
+        page.click(".in-line >> text=Picture")
+    coming.value.set_files(drawing)
+    visitor.says("#here-body", "Brought by you")
+    name = parse_qs(urlsplit(page.url).query)["upload"][0]
+    upload = served.site.uploads and served.site.uploads.get(name)
+    assert upload
+    shown = page.locator("#nearest-body .picture-button")
+    for space in ("clip", "vae"):
+        page.click(f"#space-control >> text={space.upper()}")
+        expected = [kin.hit.id for kin in folded(served.site.atlas, upload.landing.spaces[space].hits)]
+        visitor.until(lambda: [int(card.get_attribute("data-to") or 0) for card in shown.all()] == expected)  # noqa: B023
+    assert upload.landing.verdict.rule in visitor.text("#here-body")
+    visitor.settled()
+    assert page.is_visible(".pointcloud-landing")
+    assert accent_pixels(visitor.pixels("brought")) > 300
+    page.reload()
+    visitor.says("#here-body", "Brought by you")
+    page.click("#here-body >> text=Let go")
+    visitor.says("#here-body", "Click a point")
+
+
+def test_a_file_that_is_no_picture_is_refused_in_words(visitor: Visitor, tmp_path: Path) -> None:
+    """Dropping markup or ten megabytes says what is wrong and what to do; nothing of it runs."""
+    page = visitor.page
+    drop = """([text, type]) => {
+        const files = new DataTransfer();
+        files.items.add(new File([text], 'picture.png', { type }));
+        document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true, cancelable: true }));
+    }"""
+    page.evaluate(drop, ["<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", "image/svg+xml"])
+    visitor.says("#bring-words", "This is no picture that can be read here")
+    visitor.watched.complaints.clear()  # the browser notes the refusal, 422
+    page.evaluate(drop, ["x" * 10_000_001, "image/png"])
+    visitor.says("#bring-words", "too large")
+    visitor.pixels("refused")
+    page.click("#bring .close")
+    assert not page.is_visible("#bring")
+    assert visitor.address() == "/"
+
+
+def test_a_filter_lights_up_what_meets_it_and_exports_it(visitor: Visitor, served: Live) -> None:
+    """A condition is added, counted, shown in the map, exported, narrowed by a search, and taken away."""
+    page = visitor.page
+    page.click(".in-line >> text=Filter")
+    page.click("#filter-column")
+    page.click("[role=option] >> text=year")
+    visitor.until(lambda: page.input_value("#filter-operator") == "at least")
+    page.fill("#filter-value", "1940")
+    page.press("#filter-value", "Enter")
+    visitor.says("#found-head", "20 of 60 pictures")
+    assert parse_qs(urlsplit(page.url).query)["where"] == ["extra.year >= 1940"]
+    visitor.settled()
+    page.wait_for_timeout(300)  # the fade
+    pixels = visitor.pixels("filtered")
+    atlas = served.site.atlas
+    bright = [around(pixels, visitor.place(identity)).max() for identity in atlas.ids[40:].tolist()]
+    dim = [around(pixels, visitor.place(identity)).max() for identity in atlas.ids[:40].tolist()]
+    assert np.median(bright) > np.median(dim) + 60
+    page.click("#found-export summary")
+    answer = served.client.get(page.get_attribute("#found-export a >> nth=0", "href") or "")
+    rows = csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff")))
+    assert [int(row["id"]) for row in rows] == atlas.ids[40:].tolist()
+    visitor.search("a shape")
+    expected = search_text(atlas, served.site.models, "a shape", 60, among=matching(atlas, [parse("year >= 1940")]))
+    visitor.until(lambda: page.locator("#found-cards bdi").all_inner_texts() == [hit.caption for hit in expected])
+    page.click(".chip-held")
+    visitor.until(lambda: "where" not in visitor.address())
+
+
+def test_a_flagged_picture_is_seen_only_after_a_click(browser: Browser, tmp_path: Path) -> None:
+    """Everywhere it stands blurred; a click shows it, and only then are its own bytes sent."""
+    atlas = SmallAtlas(change=lambda record: replace(record, punsafe=0.9 if record.group == "blue" else 0.1))
+    with live(atlas.write(tmp_path / "atlas")) as running, visit(browser, running.url, complaints=False) as visitor:
+        asked: list[str] = []
+        visitor.page.on("request", lambda request: asked.append(request.url))
+        visitor.go(f"/?id={ONE}")
+        visitor.says("#here-body", "Flagged as unsafe")
+        visitor.until(lambda: visitor.page.locator("#nearest-body .badge-flagged").count() > 0)
+        visitor.pixels("veiled")
+        assert not [url for url in asked if "reveal" in url]
+        visitor.page.click("text=Show it")
+        visitor.until(lambda: visitor.page.locator(f"#here-body img[src$='{ONE}.webp?reveal=1']").count() == 1)
+        visitor.pixels("revealed")
+        visitor.page.click("#clusters-body .cluster:has-text('blue') summary")
+        assert "9 flagged as unsafe are left out" in visitor.text("#clusters-body")
+
+
+def bare(record: Record) -> Record:
+    """A row of ready-made embeddings: a link and a caption, and nothing else."""
+    url = f"https://elsewhere.example/{record.key}.jpg"
+    kept = Record(record.id, url, Split.TRAIN, captions=record.captions, image_url=url, host="elsewhere.example")
+    return replace(kept, fetched_at=None)
+
+
+def test_an_atlas_of_links_alone_is_whole(browser: Browser, tmp_path: Path) -> None:
+    """One space, no thumbnails, no licences, no models: what is there works, and nothing else is asked for."""
+    meta = {"models": {"clip": None, "vae": None, "generator": None}}
+    atlas = SmallAtlas(dims={"clip": 32}, change=bare, extra_meta=meta, pictures=False).write(tmp_path / "atlas")
+    with live(atlas) as running, visit(browser, running.url) as visitor:
+        visitor.go()
+        assert not visitor.page.is_visible("#space-control")
+        visitor.pixels("links-start")
+        visitor.go(f"/?id={ONE}&like={ONE}")
+        visitor.says("#here-body", "No picture is kept")
+        visitor.says("#here-body", "archived page")
+        visitor.says("#nearest-body", "licence unknown")
+        visitor.says("#found-head", "Alike to")
+        visitor.page.mouse.move(*visitor.place(ONE))
+        visitor.says(".pointcloud-card", "blue shape 1")
+        visitor.settled()
+        visitor.pixels("links")
+        assert visitor.page.locator("img[src*=thumbnail]").count() == 0
 
 
 HOSTILE = "</script><img src=x onerror=alert(1)><b>bold</b> \u202egnp.exe\u0007 ]]><svg onload=alert(2)>"
@@ -456,7 +596,7 @@ def test_the_demo_generates_a_picture_that_lands(browser: Browser, demo: Live) -
         visitor.page.wait_for_selector("#live-box.live-done")
         visitor.says("#nearest", "Nearest training pictures")
         cards = visitor.page.locator("#nearest-body .card")
-        visitor.until(lambda: cards.count() == NEIGHBORS)
+        visitor.until(lambda: cards.count() > NEIGHBORS // 3)
         assert {link.inner_text() for link in cards.locator("a.source").all()} == {"openmoji.org ↗"}
         assert {licence.inner_text() for licence in cards.locator(".licence").all()} == {"CC BY-SA 4.0"}
         visitor.settled()
