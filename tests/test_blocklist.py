@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explorer.errors import ManifestError
@@ -98,6 +98,7 @@ def test_a_missing_list_stops_the_build(tmp_path: Path) -> None:
         Blocklist.load(tmp_path / "none.txt")
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=50), unique=True, min_size=2, max_size=6))
 def test_exactly_what_is_listed_is_blocked(tmp_path_factory: pytest.TempPathFactory, files: list[bytes]) -> None:
     """Of any files, the listed half is blocked and the other half is not."""

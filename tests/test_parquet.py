@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explorer.errors import ManifestError
@@ -208,6 +208,7 @@ def test_columns_of_two_types_can_be_compared() -> None:
     assert as_bytes(pa.array([-5])).to_pylist() == [b"-5"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.binary(max_size=40), max_size=20))
 def test_any_bytes_become_text_that_a_file_can_hold(values: list[bytes | None]) -> None:
     """Whatever stands in a column of text, its cells are UTF-8, one for each row."""

@@ -125,8 +125,8 @@ class CsvJoinSource(LinkedPictures):
     def _told(self) -> Iterator[_Picture]:
         """Every row of the file of pictures, with what the others add to it and the links that are made of that."""
         on = self._manifest.source.get("on", "")
-        needed = self._links["image_url"].columns[:1] or self._names[:1]
-        for number, row in enumerate(tables.read_csv(self._pictures, needed[0]), 1):
+        own = self._names[0]  # asking for the names makes sure that the manifest's are among them
+        for number, row in enumerate(tables.read_csv(self._pictures, own), 1):
             cells = dict(row)
             for other in self._looked_up:
                 cells = {**other.find(tables.text(row.get(on))), **cells}
