@@ -8,7 +8,7 @@ on the way leaves the live version as it was; the same command again goes on wit
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -68,7 +68,7 @@ def append(
         raise BuildError(f"{paths.root}: found no atlas to append to; index it first, without --append")
     with explained(paths), writing(paths):
         run = _Append(paths, manifest, options or BuildOptions(), encoders, progress)
-        meta, joined = run.run(), run.joined
+        meta = run.run()
         return BuildResult(
             version=meta["version"],
             images=meta["outcomes"][INDEXED],
@@ -76,7 +76,7 @@ def append(
             seconds=perf_counter() - started,
             stages=meta.get("seconds", {}),
             is_new=meta["version"] != run.before,
-            notes=(f"{joined:,} pictures joined; {run.known.count:,} were there already.",),
+            notes=tuple(run.notes()),
         )
 
 
@@ -102,7 +102,7 @@ class _Append:
     Attributes:
         before: the name of the version that was live.
         known: who was there already.
-        joined: how many pictures are new.
+        joined: how many pictures are new, once they are.
     """
 
     def __init__(
@@ -138,14 +138,24 @@ class _Append:
                 progress=self._progress,
             )
             encoded = Encoded.of(self._plan.rows, self._plan.left_out, maker.shards(), may_be_none=True)
-            self.joined = len(encoded.rows)
-            tally = Tally(self._meta, self._plan.manifest, encoded, self._plan.read)
-            if encoded.rows or tally.told["outcomes"] != self._meta["outcomes"]:
-                self._progress.note(f"Publishing {tally.told['outcomes'][INDEXED]:,} pictures")
-                self._publish(encoded, tally)
+        # The note of an unfinished run goes before its rows are known: after that another run would find no such rows.
+        self.joined = len(encoded.rows)
+        tally = Tally(self._meta, self._plan.manifest, encoded, self._plan.read)
+        if encoded.rows or tally.told["outcomes"] != self._meta["outcomes"]:
+            self._progress.note(f"Publishing {tally.told['outcomes'][INDEXED]:,} pictures")
+            self._publish(encoded, tally)
         for folder in self._paths.build.glob(f"{STAGE}-*"):
             shutil.rmtree(folder)
         return read_meta(current(self._paths))
+
+    def notes(self) -> Iterator[str]:
+        """What the person should know after it."""
+        yield f"{self.joined:,} pictures joined; {self.known.count:,} were there already."
+        if self.known.count and not Tally.has_met(self._meta, self._plan.manifest):
+            yield (
+                "This manifest is new to the atlas, and yet some of its keys are not: if these are other pictures, "
+                "name a column of other keys in its [columns], or put its folder into another and name that."
+            )
 
     def _publish(self, encoded: Encoded, tally: Tally) -> None:
         """Let the longer version be the live one."""

@@ -37,6 +37,12 @@ class Tally:
     encoded: Encoded
     read: int
 
+    @staticmethod
+    def has_met(meta: Mapping[str, Any], manifest: Manifest) -> bool:
+        """Whether rows of a manifest were indexed or appended before."""
+        known = [meta["manifest"], *(each["manifest"] for each in meta.get("appended", ()))]
+        return digest(to_dict(manifest)) in map(digest, known)
+
     @property
     def told(self) -> dict[str, Any]:
         """What `atlas.json` says after it: `outcomes` over all manifests, `read`, and `appended`, each by itself.

@@ -1,0 +1,340 @@
+"""Appending: new rows stand where the map puts them, old rows stay as they are, and the counts add up."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+import pytest
+from color_encoders import ColorEncoder, encoders, picture, write_pictures
+from killed_builds import manifest, options
+
+from explorer.atlas import Atlas
+from explorer.denylist import DenyKind, Takedown
+from explorer.errors import BuildError
+from explorer.layout import AtlasPaths
+from explorer.manifest import Manifest, SplitRule
+from explorer.records import Split
+from explorer.search import search_id
+from explorer.spaces import SpaceData
+from explorer.verify import verify
+from indexer.append import append
+from indexer.build import BuildResult, index
+from indexer.forget import forget
+from indexer.plan import BuildOptions
+
+KILLED = -9
+SCRIPT = Path(__file__).with_name("killed_appends.py")
+OLD = 8
+"""Pictures of each color in the atlas: enough for UMAP's map and for clusters."""
+PARTS = ("vectors", "points", "cluster", "neighbors", "distances")
+
+
+class World:
+    """An atlas of 48 pictures and a folder of others."""
+
+    def __init__(self, root: Path) -> None:
+        self.atlas, self.folder, self.more = root / "atlas", root / "pictures", root / "more"
+
+    def build(self, **settings: Any) -> BuildResult:
+        """Index the folder."""
+        return index(self.atlas, manifest(self.folder), settings.pop("options", options()), encoders=encoders())
+
+    def append(
+        self,
+        told: Manifest | None = None,
+        models: tuple[ColorEncoder, ...] | None = None,
+        chosen: BuildOptions | None = None,
+    ) -> BuildResult:
+        """Append the other folder, or what `told` is about."""
+        return append(self.atlas, told or manifest(self.more), chosen or options(), encoders=models or encoders())
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Built once; nobody may change it."""
+    root = tmp_path_factory.mktemp("world")
+    world = World(root)
+    write_pictures(world.folder, OLD)
+    world.build()
+    for number in range(20, 24):
+        for color in ("gold", "purple", "teal"):
+            (world.more / color).mkdir(parents=True, exist_ok=True)
+            picture(color, number, (44, 36)).save(world.more / color / f"{color}-{number}.png")
+    return world
+
+
+@pytest.fixture
+def world(original: World, tmp_path: Path) -> World:
+    """A copy of one's own."""
+    for folder in (original.atlas, original.folder, original.more):
+        subprocess.run(["cp", "-a", folder, tmp_path / folder.name], check=True)
+    return World(tmp_path)
+
+
+def arrays(atlas: Atlas, name: str) -> dict[str, npt.NDArray[Any]]:
+    data = atlas.space(name)
+    return {
+        part: np.asarray(getattr(data, part)) for part in ("vectors", "points", "cluster", "neighbors", "distances")
+    }
+
+
+def keys(atlas: Atlas) -> list[str]:
+    return [record.key for record in atlas.records(atlas.ids)]
+
+
+def cosines(data: SpaceData) -> npt.NDArray[np.float64]:
+    vectors = data.vectors.astype(np.float64)
+    found: npt.NDArray[np.float64] = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)) @ vectors.T
+    np.fill_diagonal(found, -np.inf)
+    return found
+
+
+def test_old_rows_stay_and_new_ones_stand_among_their_like(world: World) -> None:
+    """Ids, points, vectors and clusters of old rows are the same bytes; new ones stand by pictures of their color."""
+    before = Atlas.open(world.atlas)
+    assert before.meta["spaces"]["clip"]["layout"] == "umap"
+    old = {name: arrays(before, name) for name in before.spaces}
+    models = encoders()
+    done = world.append(models=models)
+    assert (done.images, done.outcomes, done.is_new) == (60, {"indexed": 60}, True)
+    assert done.notes == ("12 pictures joined; 0 were there already.",)
+    assert models[0].pictures == 12
+    assert verify(world.atlas) == []
+
+    after = Atlas.open(world.atlas)
+    assert after.ids[:48].tolist() == before.ids.tolist()
+    assert len(set(after.ids.tolist())) == 60
+    records = after.records(after.ids)
+    assert [record.placed for record in records] == [False] * 48 + [True] * 12
+    assert all(after.thumbnail(record.id)[:4] == b"RIFF" for record in records)
+    color = np.array([record.key.split("/")[0] for record in records])
+    for name in after.spaces:
+        now = arrays(after, name)
+        for part in ("vectors", "points", "cluster"):
+            assert now[part][:48].tobytes() == old[name][part].tobytes(), part
+        assert np.array_equal(after.space(name).mean, before.space(name).mean)
+        for row in np.flatnonzero(color == "gold")[-4:]:
+            others = now["points"][:48][color[:48] == "gold"]
+            assert np.linalg.norm(others - now["points"][row], axis=1).min() < after.space(name).radius / 2
+    hits = search_id(after, int(after.ids[48]), k=5)
+    assert {after.record(hit.id).key.split("/")[0] for hit in hits} == {"gold"}
+
+
+def test_neighbors_and_baseline_are_those_of_brute_force(world: World) -> None:
+    """Over all training rows, old and new, for every row; and the clusters count all their members."""
+    world.append(replace(manifest(world.more), split=SplitRule(share=0.4, seed=3)))
+    atlas = Atlas.open(world.atlas)
+    assert 0 < (~atlas.train).sum() < 12
+    for name in atlas.spaces:
+        data = atlas.space(name)
+        near = cosines(data)
+        near[:, ~atlas.train] = -np.inf
+        expected = -np.sort(-near, axis=1)[:, :15]
+        np.testing.assert_allclose(1 - data.distances, expected, atol=2e-3)
+        assert atlas.train[data.neighbors].all()
+        np.testing.assert_allclose(np.take_along_axis(near, data.neighbors.astype(np.int64), 1), expected, atol=2e-3)
+        stranger = np.where(atlas.families[:, None] == atlas.families[None, :], -np.inf, near)[atlas.train]
+        np.testing.assert_allclose(data.baseline, np.sort(stranger.max(axis=1)), atol=2e-3)
+        for cluster in atlas.clusters(name):
+            assert cluster.size == (data.cluster == cluster.cluster).sum()
+
+
+def test_the_same_again_changes_nothing(world: World) -> None:
+    """Rows that are there are not encoded again, a copy of the whole manifest neither, and the version stays."""
+    first = world.append()
+    models = encoders()
+    again = world.append(models=models)
+    assert (again.version, again.is_new, models[0].pictures) == (first.version, False, 0)
+    assert again.notes == ("0 pictures joined; 12 were there already.",)
+    own = world.append(manifest(world.folder), models=models)
+    assert (own.is_new, own.notes[0], models[0].pictures) == (False, "0 pictures joined; 48 were there already.", 0)
+    assert own.notes[1].startswith("This manifest is new to the atlas, and yet some of its keys are not")
+
+
+def test_a_folder_that_has_grown_grows_its_atlas(world: World) -> None:
+    """Its own manifest brings the new files alone; a later plain build fits them in, and keeps their ids."""
+    world.build()
+    picture("gold", 11).save(world.folder / "gold" / "gold-11.png")
+    (world.folder / "broken.png").write_text("no picture")
+    models = encoders()
+    done = world.append(manifest(world.folder), models)
+    assert (done.images, models[0].pictures) == (49, 1)
+    assert done.outcomes == {"indexed": 49, "rejected:not-a-picture": 1}
+    assert world.append(manifest(world.folder)).outcomes == done.outcomes
+    ids = dict(zip(keys(atlas := Atlas.open(world.atlas)), atlas.ids.tolist(), strict=True))
+    assert world.build().outcomes == done.outcomes
+    fitted = Atlas.open(world.atlas)
+    assert dict(zip(keys(fitted), fitted.ids.tolist(), strict=True)) == ids
+    assert not any(record.placed for record in fitted.records(fitted.ids))
+
+
+def test_outcomes_add_up_over_manifests(world: World) -> None:
+    """Each manifest's rows are counted once, however often it is appended; what it rejected is looked at again."""
+    broken = world.more / "gold" / "broken.png"
+    broken.write_text("no picture")
+    assert world.append().outcomes == {"indexed": 60, "rejected:not-a-picture": 1}
+    assert world.append().outcomes == {"indexed": 60, "rejected:not-a-picture": 1}
+    picture("gold", 30).save(broken)
+    (world.more / "gold" / "late.png").write_text("")
+    done = world.append()
+    assert done.outcomes == {"indexed": 61, "rejected:empty": 1}
+    atlas = Atlas.open(world.atlas)
+    listed = pq.read_table(AtlasPaths(world.atlas).version(atlas.version).root / "rejected.parquet").to_pylist()
+    assert [(row["key"], row["reason"]) for row in listed] == [("gold/late.png", "empty")]
+    (entry,) = atlas.meta["appended"]
+    assert (entry["outcomes"], entry["read"]) == ({"indexed": 13, "rejected:empty": 1}, 14)
+    assert entry["manifest"]["path"] == str(world.more)
+    card = (AtlasPaths(world.atlas).version(atlas.version).root / "DATA_CARD.md").read_text()
+    assert "13 appended" in card
+    with pytest.raises(BuildError, match="found 13 pictures appended from folder .*more, which this build would drop"):
+        world.build()
+
+
+def test_another_model_is_refused_by_name(world: World) -> None:
+    """Vectors of other weights never stand on one map; the line names both, and nothing has changed."""
+    before = Atlas.open(world.atlas).version
+    with pytest.raises(
+        BuildError, match=r"the space clip .* made with colors \(weights one\), .* colors \(weights two\)"
+    ):
+        world.append(models=encoders("two"))
+    assert Atlas.open(world.atlas).version == before
+    with pytest.raises(BuildError, match="found no atlas to append to"):
+        append(world.atlas.with_name("none"), manifest(world.more), options(), encoders=encoders())
+    assert not world.atlas.with_name("none").exists()
+
+
+def test_a_near_duplicate_joins_the_family_and_the_split_of_what_it_repeats(world: World) -> None:
+    """A copy of an old picture is of its family from then on, and held out where that one is."""
+    held = replace(manifest(world.folder), split=SplitRule(share=0.3, seed=1))
+    index(world.atlas, held, options(), encoders=encoders())
+    before = Atlas.open(world.atlas)
+    records = before.records(before.ids)
+    out = next(record for record in records if record.split is Split.HELDOUT)
+    shutil.copy(world.folder / out.key, world.more / "copy.png")
+    world.append()
+    after = Atlas.open(world.atlas)
+    by_key = {record.key: record for record in after.records(after.ids)}
+    assert by_key["copy.png"].split is Split.HELDOUT
+    assert by_key["copy.png"].family == by_key[out.key].family is not None
+    assert by_key[out.key].id == out.id
+    assert after.meta["near_duplicates"]["families"] >= 1
+
+
+def test_takedowns_hold_for_what_is_appended(world: World) -> None:
+    """A denied row is counted and not read, a denied file is not decoded; what was appended can be taken down."""
+    forget(world.atlas, [Takedown(DenyKind.KEY, "gold/gold-20.png")])
+    world.append()
+    first = next(record for record in Atlas.open(world.atlas).records(Atlas.open(world.atlas).ids) if record.placed)
+    assert first.key == "gold/gold-21.png"
+    done = forget(world.atlas, ids=[first.id])
+    assert (done.removed, done.images) == (1, 58)
+    shutil.copy(world.more / first.key, world.more / "again.png")
+    again = world.append()
+    assert again.outcomes["indexed"] == 58
+    assert not {"gold/gold-20.png", first.key, "again.png"} & set(keys(Atlas.open(world.atlas)))
+    assert verify(world.atlas) == []
+    left = Atlas.open(world.atlas)
+    for name in left.spaces:
+        np.testing.assert_allclose(
+            1 - left.space(name).distances, -np.sort(-cosines(left.space(name)), axis=1)[:, :15], atol=2e-3
+        )
+
+
+def test_an_appended_row_may_be_appended_to(world: World) -> None:
+    """A second append goes by the pictures that made the map, and the neighbors count the first one's rows too."""
+    world.append()
+    before = Atlas.open(world.atlas)
+    third = world.more.with_name("third")
+    shutil.copytree(write_pictures(world.more.with_name("drawn"), 12, ("seagreen",)), third / "third")
+    done = world.append(manifest(third))
+    assert done.images == 72
+    after = Atlas.open(world.atlas)
+    assert [record.placed for record in after.records(after.ids)] == [False] * 48 + [True] * 24
+    for name in after.spaces:
+        assert arrays(after, name)["points"][:60].tobytes() == arrays(before, name)["points"].tobytes()
+        expected = -np.sort(-cosines(after.space(name)), axis=1)[:, :15]
+        np.testing.assert_allclose(1 - after.space(name).distances, expected, atol=2e-3)
+    assert len(after.meta["appended"]) == 2
+
+
+def run_script(plan: list[Mapping[str, Any]], folder: Path) -> list[dict[str, Any]]:
+    """Append in children that may be killed."""
+    (folder / "plan.json").write_text(json.dumps(plan))
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parent.parent), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, SCRIPT, folder / "plan.json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    sys.stderr.write(done.stderr)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+class Kills:
+    """Copies of an atlas, each to be killed at another point while it is appended to."""
+
+    def __init__(self, world: World, root: Path) -> None:
+        self.folder, self.root = str(world.more), root
+        self.start = world.atlas
+        self.undisturbed = self.run(self.copies([None]))[0]
+        self.reference = Atlas.open(root / "at-None")
+
+    def copies(self, points: list[int | None]) -> list[dict[str, Any]]:
+        """A plan that kills a copy at each point."""
+        for point in points:
+            subprocess.run(["cp", "-a", self.start, self.root / f"at-{point}"], check=True)
+        return [{"atlas": str(self.root / f"at-{point}"), "folder": self.folder, "die_at": point} for point in points]
+
+    def run(self, plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Carry a plan out."""
+        return run_script(plan, self.root)
+
+    def kill(self, points: list[int]) -> list[int]:
+        """Kill a copy at each point, look at it, let it finish, look again; return how many pictures each encoded."""
+        plan = self.copies([*points])
+        for each, done in zip(plan, self.run(plan), strict=True):
+            assert done["code"] == KILLED, each
+            assert verify(each["atlas"]) == []
+            assert len(Atlas.open(each["atlas"])) in (48, 60)
+        again = self.run([each | {"die_at": None} for each in plan])
+        for each, done in zip(plan, again, strict=True):
+            assert done["code"] == 0, each
+            assert verify(each["atlas"]) == []
+            self.assert_as_undisturbed(Atlas.open(each["atlas"]))
+            shutil.rmtree(each["atlas"])
+        return [done["encoded"] for done in again]
+
+    def assert_as_undisturbed(self, atlas: Atlas) -> None:
+        """The finished atlas equals the one that was left in peace."""
+        assert keys(atlas) == keys(self.reference)
+        assert atlas.ids.tolist() == self.reference.ids.tolist()
+        for name in atlas.spaces:
+            expected = arrays(self.reference, name)
+            assert all(np.array_equal(found, expected[part]) for part, found in arrays(atlas, name).items())
+        assert not list(AtlasPaths(atlas.path).build.glob("append-*"))
+
+
+def test_a_kill_anywhere_leaves_the_old_version_whole(world: World, tmp_path: Path) -> None:
+    """Killed before any step on the disk, the next run ends as if undisturbed, and encodes no finished shard again."""
+    kills = Kills(world, tmp_path)
+    before = kills.undisturbed["current"] - 90
+    assert kills.kill([20]) == [12]
+    (encoded,) = kills.run(plan := kills.copies([before]))
+    assert encoded["code"] == KILLED
+    # From here on every shard is done, and no run starts a decoder.
+    kills.start = Path(plan[0]["atlas"])
+    shutil.rmtree(tmp_path / "at-None")
+    (rest,) = kills.run(kills.copies([None]))
+    assert rest["encoded"] == 0
+    steps, current = rest["steps"], rest["current"]
+    assert steps > current > 90
+    points = sorted({*range(1, steps, steps // 5), *range(current - 1, current + 2)})
+    assert set(kills.kill(points)) == {0}
