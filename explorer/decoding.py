@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import math
-import multiprocessing
 import os
 import sys
 import threading
@@ -19,6 +18,7 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ParamSpec, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
@@ -26,6 +26,13 @@ from PIL import Image
 
 from explorer.errors import BuildError, PictureError, RejectReason
 from explorer.pictures import open_picture
+
+if sys.platform == "win32":
+    from multiprocessing.context import SpawnContext as _Start
+    from multiprocessing.context import SpawnProcess as _Started
+else:
+    from multiprocessing.context import ForkServerContext as _Start
+    from multiprocessing.context import ForkServerProcess as _Started
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -111,9 +118,8 @@ class Workers:
             done.add_done_callback(functools.partial(self._settle, pool, answer, call))
 
     def _start(self) -> ProcessPool:
-        has_server = "forkserver" in multiprocessing.get_all_start_methods()
-        context = multiprocessing.get_context("forkserver" if has_server else "spawn")
-        if has_server:
+        context = _Aloof()
+        if sys.platform != "win32":
             context.set_forkserver_preload(self._preload)
         return ProcessPool(self._processes, initializer=_confine, initargs=(self._limits,), context=context)
 
@@ -144,10 +150,34 @@ class Workers:
             return
         answer.set_exception(
             BuildError(
-                "the processes that decode pictures cannot start; a script must keep its work under "
-                "`if __name__ == '__main__':`, because they load it too"
+                "the processes that decode pictures end as soon as they start; look for a limit on processes or memory "
+                "(`ulimit -a`), and raise it"
             )
         )
+
+
+class _AloofProcess(_Started):
+    """A process that does not load the program's main module, as Python's own would.
+
+    That module may hold torch, or be a script that starts its work again when it is loaded.
+    """
+
+    _swapping = threading.Lock()
+
+    def start(self) -> None:
+        with self._swapping:
+            main = sys.modules["__main__"]
+            sys.modules["__main__"] = ModuleType("__main__")
+            try:
+                super().start()
+            finally:
+                sys.modules["__main__"] = main
+
+
+class _Aloof(_Start):
+    """Starts such processes."""
+
+    Process = _AloofProcess
 
 
 def isolated_picture(data: bytes) -> Image.Image:

@@ -20,7 +20,7 @@ from PIL import EpsImagePlugin, Image
 
 from explorer import decoding
 from explorer.decoding import Limits, Workers, isolated_picture
-from explorer.errors import PictureError, RejectReason
+from explorer.errors import BuildError, PictureError, RejectReason
 from explorer.pictures import MAX_PIXELS, open_picture
 from indexer.prepared import Prepared, prepare
 from indexer.sources.base import plain
@@ -217,6 +217,12 @@ def test_workers_are_not_forked_and_never_hold_torch(workers: Workers) -> None:
     assert not {"torch", "diffusers", "open_clip", "pyarrow", "dash", "duckdb"} & loaded
 
 
+def test_workers_that_cannot_start_are_one_clear_line() -> None:
+    """Where every worker ends at once the build is stopped with a reason; it neither hangs nor rejects its rows."""
+    with Workers(1, Limits(memory=1 << 80)) as workers, pytest.raises(BuildError, match="as soon as they start"):
+        workers.submit(os.getpid).result(timeout=60)
+
+
 def test_closing_answers_all_who_wait() -> None:
     """Whoever waits for a file when the workers are stopped is told at once, not left to wait for ever."""
     workers = Workers(1, Limits(seconds=60))
@@ -263,15 +269,19 @@ def test_a_killed_parent_leaves_no_worker(tmp_path: Path) -> None:
     assert not [pid for pid in orphans if psutil.pid_exists(pid)]
 
 
-def test_an_unguarded_script_is_told_so(tmp_path: Path) -> None:
-    """A script that decodes at its top level is loaded by its own workers; it gets one clear line and no hang."""
+def test_workers_do_not_load_the_program(tmp_path: Path) -> None:
+    """A script that decodes at its top level works, and runs once: its workers do not load it."""
     script = tmp_path / "script.py"
     script.write_text(
+        "from pathlib import Path\n"
         "from explorer.decoding import isolated_picture\n"
-        "try:\n    isolated_picture(b'')\nexcept Exception as error:\n    print(type(error).__name__, error)\n"
+        "from explorer.errors import PictureError\n"
+        f"Path({str(tmp_path / 'runs')!r}).open('a').write('once ')\n"
+        "try:\n    isolated_picture(b'x')\nexcept PictureError as error:\n    print(error.reason)\n"
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.startswith("BuildError the processes that decode pictures cannot start"), done.stderr
+    assert done.stdout.strip() == RejectReason.NOT_A_PICTURE, done.stderr
+    assert (tmp_path / "runs").read_text() == "once "
 
 
 def test_an_upload_is_decoded_in_a_process_of_its_own() -> None:
