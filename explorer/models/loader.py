@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from explorer.errors import ModelError, QueryError
@@ -40,12 +41,16 @@ class Models:
             ModelError: it cannot be loaded, or is not the one that the atlas was made with.
         """
         named = self._name(Space.CLIP)
-        return _the_same(named, shared((ClipModel, named["reference"], self._device), self._load_clip))
+        with _missed():
+            model = shared((ClipModel, named["reference"], self._device), self._load_clip)
+        return _of_the_length(named, _the_same(named, model))
 
     def vae(self) -> VaeModel:
         """The model of the space `vae`; raises as `clip` does."""
         named = self._name(Space.VAE)
-        return _the_same(named, shared((VaeModel, named["reference"], named.get("side"), self._device), self._load_vae))
+        with _missed():
+            model = shared((VaeModel, named["reference"], named.get("side"), self._device), self._load_vae)
+        return _the_same(named, model)
 
     def _name(self, space: Space) -> Mapping[str, Any]:
         named = self._named.get(space.value)
@@ -87,6 +92,18 @@ def demo_note(references: Iterable[str | None], corpus: str) -> str | None:
     )
 
 
+@contextmanager
+def _missed() -> Iterator[None]:
+    """Say what works without a model that is not at hand."""
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(
+            f"{error}. Words and pictures can only be asked for with the model that the atlas was made with; search by "
+            "id, clusters, export and the map need none"
+        ) from error
+
+
 M = TypeVar("M", ClipModel, VaeModel)
 
 
@@ -96,5 +113,15 @@ def _the_same(named: Mapping[str, Any], model: M) -> M:
         raise ModelError(
             f"model {model.reference}: its weights are not those that this atlas was made with "
             f"(expected {named['fingerprint'][:12]}, found {model.fingerprint[:12]}); index again, or bring those back"
+        )
+    return model
+
+
+def _of_the_length(named: Mapping[str, Any], model: ClipModel) -> ClipModel:
+    """Return the model if its vectors can be compared with the atlas's, of whose weights nothing may be known."""
+    if named.get("dim") not in (None, model.dim):
+        raise ModelError(
+            f"model {model.reference}: found vectors of {model.dim:,} numbers; expected {named['dim']:,} as this atlas "
+            "has: name the model that made them as models.clip, and index again"
         )
     return model
