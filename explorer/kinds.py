@@ -100,7 +100,7 @@ KINDS: Mapping[str, Kind] = {
 }
 
 COLUMNS = (
-    *("file", "key", "split", "family", "caption", "tags", "group", "image_url", "page_url"),
+    *("file", "key", "family", "caption", "tags", "group", "image_url", "page_url"),
     *("author", "licence", "licence_url", "aesthetic", "punsafe", "pwatermark"),
     *("similarity", "width", "height", "language", "md5", "sha1", "sha256"),
 )
@@ -109,7 +109,7 @@ COLUMNS = (
 _FETCH = {
     "contact": Key(str, "a mail address or page by which hosts can reach you; nothing is fetched without one"),
     "timeout": Key(float, "seconds that a picture may take in all; by default 20", least=0.1, most=3600),
-    "max_bytes": Key(int, "bytes that a picture may have; by default 20000000", least=1024, most=1 << 30),
+    "max_bytes": Key(int, "bytes that a picture may have; by default 20000000", least=1024, most=1_000_000_000),
     "redirects": Key(int, "redirects that are followed; by default 5", least=0, most=20),
     "in_flight": Key(int, "requests at a time; by default 1000", least=1, most=10_000),
     "per_host": Key(int, "requests at a time to one host; by default 2", least=1, most=100),

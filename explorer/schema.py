@@ -82,8 +82,8 @@ class Key:
         if self.type is not list and self.rule is not None:
             return self.rule.expected
         name = f"a list of {_NAMES_OF_MANY[self.item]}" if self.type is list else _NAMES[self.type]
-        bounds = [f"at least {self.least:g}"] if self.least is not None else []
-        bounds += [f"at most {self.most:g}"] if self.most is not None else []
+        bounds = [f"at least {_plain(self.least)}"] if self.least is not None else []
+        bounds += [f"at most {_plain(self.most)}"] if self.most is not None else []
         form = f", each {self.rule.expected}" if self.rule is not None else ""
         return " ".join([name, " and ".join(bounds)]).strip() + form
 
@@ -143,6 +143,10 @@ def _is_date(value: Any) -> bool:  # noqa: ANN401 - whatever TOML can hold
 
 def _within(value: float, key: Key) -> bool:
     return (key.least is None or value >= key.least) and (key.most is None or value <= key.most)
+
+
+def _plain(bound: float) -> str:
+    return str(int(bound)) if bound == int(bound) else str(bound)
 
 
 def _unknown(key: str, allowed: list[str]) -> str:
