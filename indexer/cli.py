@@ -62,7 +62,9 @@ def run_index(args: argparse.Namespace) -> dict[str, Any]:
     """Build, publish, and say what there is."""
     if (args.manifest is None) == (args.folder is None):
         raise UsageError("index needs either FOLDER or --manifest FILE")
-    manifest = manifests.load(args.manifest) if args.folder is None else own_manifest(args.atlas, args.folder)
+    manifest = (
+        manifests.load(args.manifest) if args.folder is None else own_manifest(args.atlas, args.folder, args.append)
+    )
 
     if args.contact is not None:
         manifest = replace(manifest, fetch=replace(manifest.fetch, contact=args.contact))
@@ -141,26 +143,50 @@ def show_check(document: Mapping[str, Any]) -> str:
     return "\n".join(document["problems"]) or "the manifest is right"
 
 
-def own_manifest(atlas: Path, folder: Path) -> Manifest:
+def own_manifest(atlas: Path, folder: Path, joins: bool = False) -> Manifest:
     """The manifest of a folder, beside the atlas: written the first time, then read, so that its owner may change it.
+
+    Args:
+        atlas: the atlas's directory.
+        folder: the pictures.
+        joins: whether they join an atlas that may be another folder's; then theirs has its own name, and its models.
 
     Raises:
         ManifestError: there is no such folder, or the manifest there is of another one.
+        AtlasError: there is no atlas to join.
     """
     if not folder.is_dir():
         raise ManifestError(f"found no folder {folder}; name the folder that holds the pictures")
-    path = atlas.resolve().with_name(f"{atlas.resolve().name}.manifest.toml")
+    path, models = atlas.resolve().with_name(f"{atlas.resolve().name}.manifest.toml"), manifests.Models()
+    if joins and not (path.exists() and _is_about(manifests.load(path), folder)):
+        path = path.with_name(f"{atlas.resolve().name}.{folder.resolve().name}.manifest.toml")
+        models = _models_of(atlas)
     if not path.exists():
-        manifest = Manifest(kind="folder", base=path.parent, path=str(folder.resolve()), title=folder.resolve().name)
+        title = folder.resolve().name
+        manifest = Manifest(kind="folder", base=path.parent, path=str(folder.resolve()), title=title, models=models)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(_OWN_HEAD + manifests.dumps(manifest), encoding="utf-8")
     manifest = manifests.load(path)
-    if manifest.kind != "folder" or manifest.resolve(manifest.path or ".").resolve() != folder.resolve():
+    if not _is_about(manifest, folder):
         raise ManifestError(
             f"{path}: it is about {manifest.path or manifest.kind}, not about {folder}; remove it, or name it with "
             "--manifest"
         )
     return manifest
+
+
+def _is_about(manifest: Manifest, folder: Path) -> bool:
+    return manifest.kind == "folder" and manifest.resolve(manifest.path or ".").resolve() == folder.resolve()
+
+
+def _models_of(atlas: Path) -> manifests.Models:
+    """The models that an atlas was made with, as a manifest names them."""
+    from explorer.layout import AtlasPaths
+    from explorer.verify import current, read_meta
+
+    made = read_meta(current(AtlasPaths(atlas)))["models"]
+    named = {role: model["reference"] for role, model in made.items() if model and model.get("reference")}
+    return manifests.Models(**named)
 
 
 def _forget_words(parser: argparse.ArgumentParser) -> None:

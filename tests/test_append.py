@@ -19,6 +19,7 @@ import pytest
 from color_encoders import ColorEncoder, encoders, picture, write_pictures
 from killed_builds import manifest, options
 
+from explorer import manifest as manifests
 from explorer.atlas import Atlas
 from explorer.denylist import DenyKind, Takedown
 from explorer.errors import BuildError
@@ -32,6 +33,7 @@ from indexer.append import append
 from indexer.build import BuildResult, index
 from indexer.forget import forget
 from indexer.plan import BuildOptions
+from webapp.cli import main
 
 KILLED = -9
 SCRIPT = Path(__file__).with_name("killed_appends.py")
@@ -338,3 +340,30 @@ def test_a_kill_anywhere_leaves_the_old_version_whole(world: World, tmp_path: Pa
     assert steps > current > 90
     points = sorted({*range(1, steps, steps // 5), *range(current - 1, current + 2)})
     assert set(kills.kill(points)) == {0}
+
+
+def test_another_folder_joins_by_its_name(
+    tmp_path: Path, tiny_clip_dir: Path, tiny_pipeline_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`index ATLAS FOLDER --append` writes that folder's manifest with the atlas's models; then both can grow."""
+    atlas, first, second = tmp_path / "atlas", tmp_path / "first", tmp_path / "second"
+    models = f'[models]\nclip = "{tiny_clip_dir}"\ngenerator = "{tiny_pipeline_dir}"\n'
+    (tmp_path / "atlas.manifest.toml").write_text(f'kind = "folder"\npath = "first"\n{models}')
+    write_pictures(first, 1)
+    shutil.move(write_pictures(tmp_path / "drawn", 1, ("teal",)) / "teal", second / "teal")
+
+    def told(*words: str | Path) -> dict[str, Any]:
+        assert main([*map(str, words), "--json"]) == 0
+        document: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return document
+
+    assert told("index", atlas, first)["images"] == 6
+    assert told("index", atlas, second, "--append")["images"] == 7
+    assert manifests.load(tmp_path / "atlas.second.manifest.toml").models.clip == str(tiny_clip_dir)
+    picture("teal", 4).save(first / "late.png")
+    assert told("index", atlas, first, "--append")["images"] == 8
+    assert not (tmp_path / "atlas.first.manifest.toml").exists()
+    assert told("index", atlas, second, "--append")["is_new"] is False
+    assert verify(atlas) == []
+    assert main(["index", str(tmp_path / "none"), str(first), "--append"]) == 1
+    assert "is not an atlas" in capsys.readouterr().err
