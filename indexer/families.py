@@ -3,13 +3,14 @@
 They get a common family, so that no copy stands for its original where an original is left out, and no list shows one
 picture ten times. The same bytes are the same picture. Other bytes are taken for the same picture where the perceptual
 hashes differ in few bits and the vectors agree as well: either of them alone also joins pictures that merely resemble
-each other. docs/reliability.md has the figures behind the two thresholds.
+each other. docs/reliability.md has the figures behind the two thresholds. Of ready-made vectors no file is known: there
+equal vectors are the same picture.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -64,7 +65,7 @@ def find(
         int32 (n,): the first row of each row's group; its own number where it is alone.
     """
     count = len(checksums)
-    same = _equal(checksums)
+    same = _equal(_sums(checksums, hashes, vectors))
     edges = [same]
     known = np.array([row for row, text in enumerate(hashes) if text is not None and same[row, 1] == row], np.int64)
     if len(known):
@@ -133,7 +134,15 @@ def _name(key: str) -> str:
     return f"near-{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
-def _equal(checksums: Sequence[str | None]) -> Pairs:
+def _sums(
+    checksums: Sequence[str | None], hashes: Sequence[str | None], vectors: npt.NDArray[np.float32]
+) -> Iterator[str | None]:
+    """What stands for each row's bytes: of a row of which nothing else is known, its vector."""
+    for checksum, phash, vector in zip(checksums, hashes, vectors, strict=True):
+        yield hashlib.sha256(vector.tobytes()).hexdigest() if checksum is None and phash is None else checksum
+
+
+def _equal(checksums: Iterable[str | None]) -> Pairs:
     """Each row with the first row of the same bytes, (n, 2)."""
     first: dict[str, int] = {}
     return np.array(

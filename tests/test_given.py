@@ -178,6 +178,18 @@ def test_blocklist_holds_for_links_and_thumbnails(tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "atlas" / "versions" / done.version / "rejected.parquet").num_rows == 0
 
 
+def test_equal_vectors_are_one_family(tmp_path: Path) -> None:
+    """Rows with one vector are the same picture: a family, whose pictures are no measure for each other's nearness."""
+    written = vectors()
+    written[4] = 2 * written[1]
+    index(tmp_path / "atlas", manifest(write(tmp_path / "in.parquet", written)))
+    atlas = Atlas.open(tmp_path / "atlas")
+    assert atlas.families[4] == atlas.families[1]
+    assert len(np.unique(atlas.families)) == COUNT - 1
+    assert atlas.meta["near_duplicates"] == {"families": 1, "pictures": 2}
+    assert atlas.space("clip").baseline.max() < 0.99
+
+
 def test_append_joins_vectors_of_the_same_model(tmp_path: Path) -> None:
     """More vectors of the model join without a new fit; those of another model are refused by name."""
     index(tmp_path / "atlas", manifest(write(tmp_path / "in.parquet", vectors())))
