@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -38,19 +38,29 @@ _TWO_PATHS = ("rename", "replace", "link")
 
 
 class How(StrEnum):
-    """What happens."""
+    """What happens; what is no kill goes on from there until the fault is taken away."""
 
     KILL = "kill"
     """SIGKILL just before the change."""
     TEAR = "tear"
     """SIGKILL when half of a write has reached the file; before any other change."""
     FULL = "full"
-    """The disk is full from here on."""
+    """There is no room left; what takes none still works."""
     BROKEN = "broken"
-    """The disk fails from here on."""
+    """The disk fails."""
+    READ_ONLY = "read-only"
+    """The disk has become read-only."""
+    CROWDED = "crowded"
+    """The process may open no further file."""
 
 
-ERRORS = {How.FULL: errno.ENOSPC, How.BROKEN: errno.EIO}
+ERRORS = {How.FULL: errno.ENOSPC, How.BROKEN: errno.EIO, How.READ_ONLY: errno.EROFS, How.CROWDED: errno.EMFILE}
+_REMOVING = ("unlink", "remove", "rmdir")
+_SPARED: Mapping[How, tuple[str, ...]] = {
+    How.FULL: _REMOVING,
+    How.CROWDED: (*_REMOVING, "write", "fsync", "rename", "replace", "link", "mkdir"),
+}
+"""What each fault lets pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +103,7 @@ class Disk:
         for name in (*_ONE_PATH, *_TWO_PATHS, "fsync"):
             setattr(os, name, self._watched(getattr(os, name), name))
 
-    def step(self, path: str, tear: Callable[[], None] | None = None) -> None:
+    def step(self, call: str, path: str, tear: Callable[[], None] | None = None) -> None:
         """Say that a file is about to be changed; OSError or the end of the process where the fault says so."""
         stage = self.stage(path)
         if stage is None:
@@ -104,10 +114,10 @@ class Disk:
             if fault is None or (fault.stage or stage) != stage:
                 return
             count = self.counts[stage] if fault.stage else self.counts.total()
-            if fault.how in ERRORS and count >= fault.number:
+            if fault.how in ERRORS and count >= fault.number and call not in _SPARED.get(fault.how, ()):
                 self.refused += 1
                 raise OSError(ERRORS[fault.how], os.strerror(ERRORS[fault.how]), path)
-            if count == fault.number:
+            if count == fault.number and fault.how not in ERRORS:
                 if fault.how is How.TEAR and tear is not None:
                     tear()
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -130,7 +140,7 @@ class Disk:
     def _watched(self, call: Callable[..., Any], name: str) -> Callable[..., Any]:
         def change(*args: Any, **settings: Any) -> Any:  # noqa: ANN401 - os's own
             path = self._path(args[1 if name in _TWO_PATHS else 0], settings.get("dir_fd"))
-            self.step(path)
+            self.step(name, path)
             done = call(*args, **settings)
             if name in ("rename", "replace"):
                 self.acknowledge(path)
@@ -151,7 +161,7 @@ class Disk:
         path = self._path(file, None)
         if self.stage(path) is None:
             return self._open(file, mode, *args, **settings)
-        self.step(path)
+        self.step("open", path)
         return _File(self._open(file, mode, *args, **settings), path, self)
 
 
@@ -163,7 +173,7 @@ class _File:
 
     def write(self, data: Any) -> int:  # noqa: ANN401 - any buffer
         """Write, unless the fault happens."""
-        self._disk.step(self._path, lambda: self._half(data))
+        self._disk.step("write", self._path, lambda: self._half(data))
         written: int = self._handle.write(data)
         self._disk.acknowledge(self._path)
         return written
