@@ -183,9 +183,17 @@ def test_a_missing_folder_or_table_is_one_clear_line(tmp_path: Path, photos: Pat
         rows(tmp_path / "nowhere")
     with pytest.raises(ManifestError, match="folder.metadata: found no file"):
         rows(photos, table="nothing.csv")
-    (photos / "metadata.csv").write_text("file_name,part\ngold/gold-00.png,third\n")
-    with pytest.raises(ManifestError, match="split.column: gold/gold-00.png has 'third' in column part"):
-        rows(photos, split_column="part")
+
+
+def test_a_word_that_is_no_split_is_a_fault_of_its_row(photos: Path) -> None:
+    """A cell that says neither train nor heldout rejects its own row, and says what it may be."""
+    (photos / "metadata.csv").write_text("file_name,part\ngold/gold-00.png,third\ngold/gold-01.png,test\n")
+    found = rows(photos, split_column="part")
+    assert found["gold/gold-00.png"].fault is not None
+    assert "found 'third' in column part; expected train, heldout" in found["gold/gold-00.png"].fault.detail
+    assert found["gold/gold-01.png"].split is Split.HELDOUT
+    with pytest.raises(ManifestError, match=r"split\.column: found no column 'prt'"):
+        rows(photos, split_column="prt")
 
 
 def test_a_signature_changes_with_the_file(photos: Path) -> None:

@@ -180,6 +180,10 @@ def test_a_data_set_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [row.key for row in kept(read("hf-hub:someone/links"))] == ["https://a.example/1"]
     with pytest.raises(ManifestError, match="the hub cannot be reached and its cache on this machine has no copy"):
         read("hf-hub:someone/else")
+    with pytest.raises(
+        ManifestError, match=r"found nothing at .*; a data set of the hub is named hf-hub:someone/links"
+    ):
+        read("someone/links")
 
 
 def test_a_link_that_comes_again_keeps_its_row_under_a_numbered_key(tmp_path: Path) -> None:

@@ -10,28 +10,25 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from explorer.errors import ManifestError, PictureError, RejectReason
-from explorer.records import Split
+from explorer.manifest import Manifest, SplitRule
 from indexer.sources import tables
 from indexer.sources.base import Decoder, SourceRow, plain
+from indexer.sources.described import LANGUAGE_UNKNOWN, Cells, Descriptions
 
 PICTURES = frozenset(
     {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 )
 """What is taken for a picture by its name; what cannot be read is counted as rejected, and never passed over."""
 TABLES = ("metadata.jsonl", "metadata.csv")
-LANGUAGE_UNKNOWN = "und"
 MAX_BYTES = 256 * 1024 * 1024
 MAX_TEXT = 16_384
 
-_SPLITS = {"train": Split.TRAIN} | dict.fromkeys(("heldout", "test", "validation", "val"), Split.HELDOUT)
 _WORD_BREAKS = re.compile(r"[\s_\-.]+")
-
-Cells = Mapping[str, tables.Cell]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +64,11 @@ class FolderSource:
         """See `Source`."""
         return plain
 
+    @property
+    def columns_found(self) -> Mapping[str, str]:
+        """Meaning -> column, where a table was first met."""
+        return self._descriptions.columns_found
+
     def rows(self) -> Iterator[SourceRow]:
         """Every file that looks like a picture and every row of a table, in the order of the keys."""
         if not self.root.is_dir():
@@ -101,6 +103,8 @@ class FolderSource:
     def _entries(self) -> dict[str, _Entry]:
         """Every picture by its key; where two rows claim one key, the first counts."""
         described = self._described()
+        if self.split_column and not any(tables.find_column(cells, self.split_column) for cells in described.values()):
+            raise ManifestError(f"split.column: found no column {self.split_column!r} in a table of {self.root}")
         key_column = self.columns.get("key", "")
         entries: dict[str, _Entry] = {}
         for path in sorted({*described, *self._files}):
@@ -150,38 +154,17 @@ class FolderSource:
         return self.root / ("" if name.is_absolute() or ".." in name.parts else name)
 
     def _row(self, key: str, entry: _Entry) -> SourceRow:
-        cells = entry.cells
-        columns = tables.find_columns(cells, self.columns)
-        captions = {**tables.caption_columns(cells), **self.captions}
-        told = {column for meaning, column in columns.items() if meaning not in tables.ASIDE}
-        known = {*told, *captions.values(), self.columns.get("file", "file_name"), self.columns.get("key")}
-        found = {meaning: cells[column] for meaning, column in columns.items()}
-        tags = tables.tag_list(found.get("tags"))
-        return SourceRow(
-            key=key,
-            split=self._split(key, cells),
-            family=tables.text(found.get("family")),
-            captions=self._captions(entry, captions, found.get("caption")),
-            tags={LANGUAGE_UNKNOWN: tags} if tags else {},
-            group=tables.text(found.get("group")),
-            image_url=tables.web_link(found.get("image_url")),
-            page_url=tables.web_link(found.get("page_url")),
-            author=tables.text(found.get("author")),
-            licence=tables.text(found.get("licence")),
-            licence_url=tables.web_link(found.get("licence_url")),
-            aesthetic=tables.number(found.get("aesthetic")),
-            punsafe=tables.number(found.get("punsafe")),
-            pwatermark=tables.number(found.get("pwatermark")),
-            extra={name: cell for name, cell in cells.items() if name not in known and cell is not None},
-        )
+        row = self._descriptions.row(key, entry.cells)
+        if row.captions or row.fault is not None:
+            return row
+        stem = PurePosixPath(entry.path).stem.encode("utf-8", "replace").decode()
+        return replace(row, captions={LANGUAGE_UNKNOWN: self._beside(entry.path) or readable(stem)})
 
-    def _captions(self, entry: _Entry, columns: Mapping[str, str], plain: tables.Cell) -> dict[str, str]:
-        """By language; out of the table, else the .txt beside the picture, else the file's name."""
-        found = {language: tables.text(entry.cells.get(column)) for language, column in columns.items()}
-        if not any(found.values()):
-            stem = PurePosixPath(entry.path).stem.encode("utf-8", "replace").decode()
-            found = {LANGUAGE_UNKNOWN: tables.text(plain) or self._beside(entry.path) or readable(stem)}
-        return {language: caption for language, caption in found.items() if caption}
+    @cached_property
+    def _descriptions(self) -> Descriptions:
+        split = SplitRule(column=self.split_column)
+        told = Manifest("folder", self.root, columns=self.columns, captions=self.captions, split=split)
+        return Descriptions(told, own=[self.columns.get("file", "file_name")])
 
     def _beside(self, path: str) -> str | None:
         """The text of a .txt beside a picture."""
@@ -191,16 +174,6 @@ class FolderSource:
                 with beside.open(encoding="utf-8-sig", errors="replace") as handle:
                     return tables.text(handle.read(MAX_TEXT))
         return None
-
-    def _split(self, key: str, cells: Cells) -> Split:
-        if self.split_column is None:
-            return Split.TRAIN
-        word = (tables.text(cells.get(self.split_column)) or "train").lower()
-        if word not in _SPLITS:
-            raise ManifestError(
-                f"split.column: {key} has {word[:40]!r} in column {self.split_column}; expected {', '.join(_SPLITS)}"
-            )
-        return _SPLITS[word]
 
 
 def readable(stem: str) -> str:

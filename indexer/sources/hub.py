@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from explorer.errors import ManifestError
 
+_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 PREFIX = "hf-hub:"
 """What a path begins with that names a data set of the hub, as in `hf-hub:org/name`."""
+
+
+def looks_like(path: str) -> bool:
+    """Whether a path could be meant for a data set of the hub: one name, a slash, and another."""
+    return _NAME.fullmatch(path) is not None
 
 
 def dataset(reference: str, pattern: str, revision: str | None = None) -> Path:

@@ -118,6 +118,8 @@ class ParquetUrlsSource(LinkedPictures):
             root = hub.dataset(path, pattern or _ALL, self._manifest.source.get("revision"))
         else:
             root = self._manifest.resolve(path)
+            if hub.looks_like(path) and not root.exists():
+                raise ManifestError(f"path: found nothing at {root}; a data set of the hub is named {hub.PREFIX}{path}")
         return named_files(root / pattern if pattern and root.is_dir() else root, ".parquet")
 
     def _shared(self, files: Iterable[ParquetTable]) -> Iterator[pa.Array]:
