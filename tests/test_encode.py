@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -476,3 +478,33 @@ def test_many_pictures_are_worth_compiling_for() -> None:
     ):
         assert Batches(slow(better), expected=expected).encoder.seconds == kept  # type: ignore[attr-defined]
     assert Batches(slow(0.001), 2, expected=1_000_000).encoder.seconds == 0.004  # type: ignore[attr-defined]
+
+
+IN_LITTLE_MEMORY = """
+import resource, sys
+from pathlib import Path
+import numpy as np, torch
+from explorer.models.vae import VaeModel
+from indexer.batches import Batches
+from indexer.encoders import VaeEncoder
+torch.set_num_threads(1)
+vae = VaeEncoder(VaeModel.load(sys.argv[1], "cpu", side=256))
+squares = np.random.default_rng(0).integers(0, 255, (32, 256, 256, 3), np.uint8)
+expected = Batches(vae, 1).vectors(squares)
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (100 << 20), resource.RLIM_INFINITY))
+batches = Batches(vae, 32)
+found = batches.vectors(squares)
+print(batches.size, sum(each is None for each in found), np.allclose(found, expected, atol=1e-5))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to RLIMIT_AS")
+def test_a_real_model_in_little_memory(tiny_pipeline_dir: Path) -> None:
+    """Held by the system to 100 MB more than it has, an autoencoder goes on in smaller batches, with equal vectors."""
+    arguments = [sys.executable, "-c", IN_LITTLE_MEMORY, str(tiny_pipeline_dir)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    assert done.returncode == 0, done.stderr
+    size, lost, near = done.stdout.split()
+    assert 1 <= int(size) < 32
+    assert (lost, near) == ("0", "True")
