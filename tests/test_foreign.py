@@ -10,6 +10,7 @@ from dash import html
 from hypothesis import given
 from hypothesis import strategies as st
 
+from explorer.links import LONGEST, web_link
 from webapp import foreign
 
 HOSTILE = (
@@ -31,6 +32,7 @@ HOSTILE = (
     'https://evil.example/"onclick="x',
     "http://[::1",
     "about:blank",
+    "https://a.example/" + "x" * LONGEST,
     "",
     None,
 )
@@ -39,7 +41,7 @@ HOSTILE = (
 @pytest.mark.parametrize("url", HOSTILE)
 def test_what_is_no_plain_web_address_becomes_no_link(url: str | None) -> None:
     """Only http and https with a host, without credentials or anything invisible, is linked."""
-    assert foreign.web_address(url) is None
+    assert web_link(url) is None
     assert foreign.link(url, "x") is None
 
 
@@ -54,10 +56,11 @@ def test_a_link_opens_a_new_tab_that_knows_nothing_of_this_one() -> None:
     )
 
 
-@given(st.text())
+@given(st.text() | st.text().map(lambda text: f"http://a.example{text}"))
 def test_no_text_becomes_a_link_unless_it_is_http(url: str) -> None:
-    """Whatever passes has one of the two schemes and a host."""
-    if foreign.web_address(url) is not None:
+    """Whatever passes has one of the two schemes and a host, and is passed on as it is."""
+    if web_link(url) is not None:
+        assert web_link(url) == url
         assert urlsplit(url).scheme in ("http", "https")
         assert urlsplit(url).hostname
 

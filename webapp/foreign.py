@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from dash import html
 
+from explorer.links import web_link
+
 _FIRST_PICTURE_OF_CONTROL = 0x2400  # U+2400 SYMBOL FOR NULL; the others follow in the order of ASCII
 _JOINERS = {"\u200c", "\u200d"}  # without them Persian, Hindi and many emoji are misspelled
 
@@ -50,20 +52,8 @@ def words(text: str, length: int = 300, **attributes: Any) -> html.Bdi:  # noqa:
     return html.Bdi(shortened(whole, length), **title, **attributes)
 
 
-def web_address(url: str | None) -> str | None:
-    """Return `url` if it is an http or https address with a host and nothing invisible in it, else None."""
-    if not url or any(_mark(char) != char for char in url) or any(char in url for char in ' \\"<>`'):
-        return None
-    try:
-        parts = urlsplit(url)
-        allowed = parts.scheme.lower() in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
-    except ValueError:
-        return None
-    return url if allowed else None
-
-
 def host(url: str) -> str:
-    """Return the real host of a `web_address`, in the ASCII form that no look-alike letter can forge."""
+    """Return the real host of a link, in the ASCII form that no look-alike letter can forge."""
     name = urlsplit(url).hostname or ""
     try:
         return name.encode("idna").decode("ascii")
@@ -72,8 +62,8 @@ def host(url: str) -> str:
 
 
 def link(url: str | None, children: Any, **attributes: Any) -> html.A | None:  # noqa: ANN401 - as Dash has them
-    """Return a link that opens `url` in a new tab and tells it nothing, or None where `url` is no web address."""
-    address = web_address(url)
+    """Return a link that opens `url` in a new tab and tells it nothing, or None where `url` is no link."""
+    address = web_link(url)
     if address is None:
         return None
     return html.A(children, href=address, target="_blank", rel="noopener noreferrer nofollow", **attributes)
