@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from color_encoders import encoders, picture, write_pictures
@@ -24,6 +25,7 @@ from explorer.cache import own_cache, own_workspace
 from explorer.denylist import DenyKind, Takedown
 from explorer.errors import AtlasError, BuildError, QueryError
 from explorer.layout import AtlasPaths
+from explorer.manifest import from_dict
 from explorer.records import (
     Hit,
     Landing,
@@ -365,6 +367,27 @@ def test_caches_of_versions_that_are_gone_are_pruned(world: World) -> None:
     (cache / "something else").write_text("kept")
     Atlas.open(world.atlas)
     assert {path.name for path in cache.iterdir()} == left | {"something else"}
+
+
+def test_ready_made_vectors_are_taken_down_too(tmp_path: Path) -> None:
+    """Rows without a picture, a hash or a thumbnail: link and vector are in no file, and a rebuild leaves them out."""
+    vectors = np.random.default_rng(0).normal(size=(20, 8)).astype(np.float32)
+    links = [f"https://pictures.example/{number}.jpg" for number in range(20)]
+    table = pa.table({"vector": list(vectors), "url": links, "caption": [f"picture {link[-6:]}" for link in links]})
+    pq.write_table(table, tmp_path / "in.parquet")
+    document = {"kind": "embeddings", "path": str(tmp_path / "in.parquet"), "models": {"clip": "/nowhere/clip"}}
+    told = from_dict(document, base=tmp_path, file="test.toml")
+    world = World(tmp_path, tmp_path / "atlas", tmp_path)
+    index(world.atlas, told)
+    atlas = Atlas.open(world.atlas)
+    search_id(atlas, int(atlas.ids[0]))
+    vector = np.asarray(atlas.space("clip").vectors[7]).tobytes()
+    sought = {"link": links[7].encode(), "vector": vector, "raw": (vectors[7]).tobytes()}
+    assert all(found_in(world, sought)[name] for name in ("link", "vector"))
+    assert forget(world.atlas, [Takedown(DenyKind.URL, links[7])]).removed == 1
+    assert not any(found_in(world, sought).values())
+    assert index(world.atlas, told).outcomes == {"indexed": 19, "rejected:denied": 1}
+    assert not any(found_in(world, sought).values())
 
 
 def run_script(plan: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
