@@ -151,6 +151,11 @@ def matching(atlas: Atlas, filters: Sequence[Filter]) -> npt.NDArray[np.bool_]:
     return mask
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is read as a number."""
+    return _NUMBER.fullmatch(text) is not None
+
+
 def _hold_known(atlas: Atlas, made: Filter) -> None:
     """Refuse a column that no row has: a typing error would else look like an answer."""
     if made.kind is None and not has_column(atlas, made.column):
@@ -210,7 +215,7 @@ def _unquoted(text: str) -> str:
 def _typed(text: str) -> Value:
     if text in ("null", "true", "false"):
         return {"null": None, "true": True, "false": False}[text]
-    return float(text) if _NUMBER.fullmatch(text) else text
+    return float(text) if is_number(text) else text
 
 
 def _refuse_unsafe(made: Filter) -> None:

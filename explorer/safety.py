@@ -21,7 +21,7 @@ PUNSAFE_LINE = 0.45
 """The greatest punsafe that counts as safe."""
 
 _TELLING = re.compile(r"unsafe|nsfw|porn|safety", re.IGNORECASE)
-_BLURRED_SIDE = 8  # of a picture's long side, in pixels, before it is blown up again: shapes are gone, colors stay
+_BLURRED_SIDE = 4  # of a picture's long side, in pixels, before it is blown up again: shapes are gone, colors stay
 
 
 def flags(punsafe: npt.NDArray[np.floating[Any]], manifest: Manifest) -> npt.NDArray[np.bool_]:

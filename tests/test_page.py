@@ -406,7 +406,7 @@ def test_an_atlas_of_links_alone_is_whole(browser: Browser, tmp_path: Path) -> N
         visitor.pixels("links-start")
         visitor.go(f"/?id={ONE}&like={ONE}")
         visitor.says("#here-body", "No picture is kept")
-        visitor.says("#here-body", "archived page")
+        visitor.says("#here-body", "archive ↗")
         visitor.says("#nearest-body", "licence unknown")
         visitor.says("#found-head", "Alike to")
         visitor.page.mouse.move(*visitor.place(ONE))

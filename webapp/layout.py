@@ -44,7 +44,7 @@ def layout(site: Site) -> dmc.MantineProvider:
         html.Div(
             [*_stores(site), *_visible(site)],
             id=ids.SHELL,
-            className="shell",
+            className="shell" if generator_of(site) else "shell no-generator",
             **{"data-sheet": "none", "data-box": "none", "data-drop": Words()("bring.drop")},
         ),
         id=ids.PROVIDER,
@@ -107,12 +107,15 @@ def _stores(site: Site) -> list[Any]:
         "steps": proposed.steps,
         "guidance": proposed.guidance,
         "pictures": site.atlas.has_thumbnails,
-        "uploads": {"address": UPLOADS, "most": MAX_UPLOAD} if site.uploads else None,
+        "uploads": {"address": UPLOADS, "most": MAX_UPLOAD} if _offers(site).uploads else None,
     }
     return [
         dcc.Location(id=ids.ADDRESS, refresh=False),
         dcc.Store(id=ids.CONFIG, data=config),
-        dcc.Store(id=ids.LIVE_TABLE, data={**Words().group("live"), "empty": Words()("studio.empty")}),
+        dcc.Store(
+            id=ids.LIVE_TABLE,
+            data={**Words().group("live"), "empty": Words()("studio.empty") if generator_of(site) else ""},
+        ),
         dcc.Store(id=ids.BRING_TABLE, data=Words().group("bring")),
         *(dcc.Store(id=name) for name in (*ids.ADDRESS_PARTS, ids.UPLOADED, ids.REVEALED)),
         dcc.Store(id=ids.THEME, storage_type="local"),
@@ -173,8 +176,10 @@ def _visible(site: Site) -> list[Any]:
 
 
 def _offers(site: Site) -> frame.Offers:
-    atlas = site.atlas
-    return frame.Offers(atlas.spaces, len(atlas), Space.CLIP in atlas.spaces, site.uploads is not None)
+    atlas, models = site.atlas, site.atlas.meta["models"]
+    named = {space for space in atlas.spaces if (models.get(space) or {}).get("reference")}
+    is_open = site.uploads is not None and len(named) == len(atlas.spaces)
+    return frame.Offers(atlas.spaces, len(atlas), words=Space.CLIP in named, uploads=is_open)
 
 
 def _studio(site: Site, context: Context) -> html.Details:

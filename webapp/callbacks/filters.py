@@ -15,6 +15,7 @@ from webapp.layout import context_of
 from webapp.panels import filters as panel
 from webapp.panels import parts
 from webapp.site import Site
+from webapp.strings import Words
 
 
 def register(app: Dash, site: Site) -> None:
@@ -45,8 +46,12 @@ def register(app: Dash, site: Site) -> None:
         prevent_initial_call=True,
     )
     def add(_: int, __: int, column: str, choice: str, value: str | None, where: str | None) -> tuple[Any, Any, Any]:
+        kind, value = kinds.get(column, Kind.TEXT), (value or "").strip()
+        missing = complaint(context.words, column, choice, value, kind)
+        if missing:
+            return no_update, parts.alarm(context.words("error.title"), missing), no_update
         try:
-            made = filters.parse(condition(column, choice, (value or "").strip(), kinds.get(column, Kind.TEXT)))
+            made = filters.parse(condition(column, choice, value, kind))
             lines = [str(each) for each in (*queries.conditions(where), made)]
             queries.matching(site, "\n".join(dict.fromkeys(lines)))
         except QueryError as error:
@@ -54,6 +59,17 @@ def register(app: Dash, site: Site) -> None:
         return "\n".join(dict.fromkeys(lines)), None, ""
 
     _wish(app)
+
+
+def complaint(words: Words, column: str, choice: str, value: str, kind: Kind) -> str | None:
+    """Return what is wrong with the form, None where nothing is; a choice with a value in it needs no other."""
+    if " " in choice:
+        return None
+    if not value:
+        return words("filter.missing", column=panel.label(column))
+    if kind is Kind.NUMBER and not filters.is_number(value):
+        return words("filter.number", column=panel.label(column))
+    return None
 
 
 def condition(column: str, choice: str, value: str, kind: Kind) -> str:

@@ -110,7 +110,7 @@ def _counts(context: Context, facts: Facts) -> list[tuple[str, Any]]:
         (words("about.flagged"), words("about.flagged.count", count=number(facts.flagged)) if facts.flagged else None),
         (words("about.unreviewed"), words("about.unreviewed.said") if is_unreviewed(facts.manifest) else None),
         *_rows(words, facts),
-        (words("about.hosts"), _hosts(words, facts.hosts)),
+        (words("about.hosts"), _hosts(facts.hosts)),
         (words("about.spaces"), ", ".join(clusters)),
         (words("about.built"), facts.created),
         (words("about.version"), context.version),
@@ -129,7 +129,7 @@ def _rows(words: Words, facts: Facts) -> list[tuple[str, Any]]:
     found = facts.duplicates if facts.duplicates.get("pictures") else {}
     return [
         (words("about.outcomes"), words("about.rows", **{name: number(count) for name, count in blanks.items()})),
-        (words("about.rejected"), ", ".join(f"{words(f'outcome.{why}')} {number(n)}" for why, n in rejected.items())),
+        (words("about.rejected"), [_counted(words(f"outcome.{why}"), number(n)) for why, n in rejected.items()]),
         (words("about.duplicates"), _duplicates(words, found) if found else None),
     ]
 
@@ -138,13 +138,15 @@ def _duplicates(words: Words, found: Mapping[str, int]) -> str:
     return words("about.duplicates.found", **{name: number(found[name]) for name in ("pictures", "families")})
 
 
-def _hosts(words: Words, hosts: Mapping[str, float]) -> list[html.Div]:
+def _hosts(hosts: Mapping[str, float]) -> list[html.Div]:
     return [
-        html.Div(
-            [foreign.words(host, 60), html.Span(f" {share:.0%}" if share >= 0.01 else " < 1 %", className="count")]
-        )
+        _counted(foreign.words(host, 60), f"{100 * share:.0f} %" if share >= 0.01 else "< 1 %")
         for host, share in hosts.items()
     ]
+
+
+def _counted(what: Any, count: str) -> html.Div:  # noqa: ANN401 - as Dash has them
+    return html.Div([what, html.Span(count, className="count")], className="counted")
 
 
 def _models(context: Context, models: Mapping[str, str]) -> list[tuple[str, Any]]:

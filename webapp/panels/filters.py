@@ -97,7 +97,8 @@ def said(words: Words, made: Filter) -> str:
     if whole and choice in _WHOLE:
         return f"{label(made.column)} {words(f'filter.op.{_WHOLE[choice]}')}"
     operator = words(f"filter.op.{made.operator.name.lower()}")
-    return words("filter.said", column=label(made.column), operator=operator, value=foreign.quoted(made.text, 40))
+    value = made.text if isinstance(made.value, float) else foreign.quoted(made.text, 40)
+    return words("filter.said", column=label(made.column), operator=operator, value=value)
 
 
 def chips(context: Context, filters: Sequence[Filter]) -> list[html.Button]:

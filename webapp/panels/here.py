@@ -115,7 +115,7 @@ def _buttons(context: Context, record: Record, own: bool) -> html.Div:
             parts.deed(words("here.fly"), "open", record.id),
             parts.deed(back, "let-go", record.id),
         ],
-        className="button-row here-wide",
+        className="button-row button-grid here-wide",
     )
 
 

@@ -48,15 +48,14 @@ class Context:
         return f"/api/v/{self.version}/export?{urlencode({'format': kind, **choice})}"
 
 
-def panel(name: str, title: Any, children: Any, **attributes: Any) -> html.Details:  # noqa: ANN401 - as Dash has them
+def panel(name: str, title: Any, children: Any, open: bool = True) -> html.Details:  # noqa: ANN401, A002 - as Dash has it
     """Return a floating panel that its title puts away."""
     summary = html.Summary(html.H2(title, className="panel-title"), className="panel-head")
     return html.Details(
         [summary, html.Div(children, className="panel-body")],
         id=name,
-        open=True,
+        open=open,
         className=f"panel panel-{name}",
-        **attributes,
     )
 
 

@@ -60,13 +60,14 @@ def panel(context: Context, defaults: Defaults | None, examples: Sequence[str]) 
             _run(words, missing),
             html.Div(parts.empty(words("studio.none")) if missing else None, id=ids.STUDIO_ERROR),
             html.P(id=ids.MODELS_WORDS, className="fine models", role="status"),
-            _live(words),
+            _live(words, "" if missing else words("studio.empty")),
             html.H3(words("studio.history"), className="small-title"),
             html.Div(parts.empty(words("studio.history.empty")), id=ids.HISTORY_TILES),
             dcc.Store(id=ids.SUBMITTED),
             dcc.Store(id=ids.LIVE),
             dcc.Store(id=ids.DONE),
         ],
+        open=not missing,
     )
 
 
@@ -145,14 +146,14 @@ def _run(words: Words, disabled: bool) -> html.Div:
     return html.Div([generate, cancel], className="run")
 
 
-def _live(words: Words) -> html.Div:
-    """Return what scripts fill while a job runs."""
+def _live(words: Words, empty: str) -> html.Div:
+    """Return what scripts fill while a job runs; `empty` is said before there is one."""
     preview = html.Img(id=ids.LIVE_PREVIEW, src="", alt=words("studio.preview"), className="live-preview")
     nearest = html.Img(id=ids.LIVE_NEAREST, src="", alt=words("live.nearest"))
     bar = dmc.Progress(
         id=ids.LIVE_BAR, value=0, size="sm", className="live-bar", **{"aria-label": words("studio.title")}
     )
-    said = html.P(words("studio.empty"), id=ids.LIVE_WORDS, className="live-words", role="status")
+    said = html.P(empty, id=ids.LIVE_WORDS, className="live-words", role="status")
     return html.Div(
         [
             preview,
