@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +19,7 @@ import pytest
 from canary import poisoned
 from color_encoders import COLORS, picture
 from datasets.packaged_modules.parquet.parquet import Parquet
+from loopback_hub import COMMIT, Hub, hub
 
 from explorer.errors import ManifestError, PictureError, RejectReason
 from explorer.manifest import Manifest, from_dict
@@ -287,6 +291,56 @@ def test_path_of_a_picture_leads_nowhere_else(tmp_path: Path) -> None:
         with pytest.raises(PictureError) as error:
             source.read(row)
         assert error.value.reason is RejectReason.MISSING
+
+
+FROM_THE_HUB = """
+import json, sys
+from pathlib import Path
+from explorer.errors import ManifestError
+from explorer.manifest import from_dict
+from indexer.sources.huggingface import HuggingFaceSource
+
+source = HuggingFaceSource(from_dict({"kind": "huggingface", "path": sys.argv[1]}, base=Path.cwd(), file="test.toml"))
+try:
+    rows = list(source.rows())
+    told = {row.key: [source.read(row).hex(), row.captions, source.signature(row)] for row in rows}
+except ManifestError as error:
+    told = {"error": str(error)}
+print(json.dumps(told))
+"""
+
+
+def from_the_hub(served: Hub, reference: str, home: Path) -> dict[str, Any]:
+    """What a fresh process, whose hub is the one on loopback, reads of a data set."""
+    inherited = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    own = {"HF_ENDPOINT": served.url, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "0"}
+    command = [sys.executable, "-c", FROM_THE_HUB, reference]
+    done = subprocess.run(command, env=inherited | own, capture_output=True, text=True, check=True, timeout=200)
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def test_data_set_of_the_hub_is_streamed(data: datasets.DatasetDict, tmp_path: Path) -> None:
+    """By its id a data set is read from the hub as from a folder: every row, every picture, at one commit."""
+    with hub("org/shapes", write_parquet(data, tmp_path / "set")) as served:
+        told = from_the_hub(served, "org/shapes", tmp_path / "home")
+    assert list(told) == [f"train/{n}" for n in range(TRAIN)] + [f"test/{n}" for n in range(TEST)]
+    assert [bytes.fromhex(picture) for picture, _, _ in told.values()] == [png(n) for n in range(TRAIN + TEST)]
+    assert told["test/0"][1] == {"und": f"text {TRAIN}"}
+    assert all(COMMIT in asked for asked in served.asked if "/resolve/" in asked or "/tree/" in asked)
+    assert not list((tmp_path / "home").rglob("*.parquet"))
+
+
+def test_hostile_card_of_the_hub_is_not_followed(data: datasets.DatasetDict, tmp_path: Path) -> None:
+    """A data set of the hub whose card names files elsewhere is refused; nothing but the card was asked for."""
+    folder = write_parquet(data, tmp_path / "set")
+    files = json.dumps([{"config_name": "default", "data_files": "http://127.0.0.1:9/canary.parquet"}])
+    (folder / "README.md").write_text(f"---\nconfigs: {files}\n---\n")
+    with hub("org/shapes", folder) as served:
+        told = from_the_hub(served, "hf-hub:org/shapes", tmp_path / "home")
+    assert "README.md names 'http://127.0.0.1:9/canary.parquet'" in told["error"]
+    assert all(asked.endswith(("org/shapes", "README.md")) for asked in served.asked)
+    assert served.asked
 
 
 def test_saved_state_cannot_name_files_elsewhere(data: datasets.DatasetDict, tmp_path: Path) -> None:

@@ -134,9 +134,13 @@ def _streamed(place: Place, config: str | None) -> list[DataSplit]:
         place.hold(listed)
 
     @cache
-    def stream(split: str, columns: tuple[str, ...]) -> Any:  # noqa: ANN401 - the library's own
+    def built(columns: tuple[str, ...]) -> Any:  # noqa: ANN401 - the library's own
         only = {"columns": list(columns)} if reader == "parquet" and columns else {}
-        data = _builder(place, config, **only).as_streaming_dataset(split)
+        return _builder(place, config, **only) if only else builder
+
+    @cache
+    def stream(split: str, columns: tuple[str, ...]) -> Any:  # noqa: ANN401 - the library's own
+        data = built(columns).as_streaming_dataset(split)
         return _as_bytes(data.select_columns(list(columns)) if columns else data)
 
     def open_part(split: str, part: int, columns: Sequence[str], start: int) -> Any:  # noqa: ANN401 - the library's own
