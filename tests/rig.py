@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from pathlib import Path
@@ -128,12 +128,14 @@ class LoggedEncoder(ColorEncoder):
 class Rig:
     """The web, the corpora, the live atlas and the undisturbed build that all chains are held against."""
 
-    def __init__(self, root: Path, web: Apart) -> None:
-        """Build what is needed, in children."""
-        self.root, self.web = root, web
+    def __init__(
+        self, root: Path, web: Apart, old: int = OLD, new: int = NEW, spaces: Sequence[Space] = tuple(Space)
+    ) -> None:
+        """Build what is needed, in children; `old` and `new` are the rows of the two corpora."""
+        self.root, self.web, self.new, self._spaces = root, web, new, spaces
         root.mkdir(parents=True, exist_ok=True)
         start_the_forkserver()
-        for name, count in (("old", OLD), ("new", NEW)):
+        for name, count in (("old", old), ("new", new)):
             self._must(lambda name=name, count=count: write_links(root / f"{name}.parquet", web, count))
         self.old = root / "live"
         self._must(lambda: self.build(self.old, "old"))
@@ -167,9 +169,14 @@ class Rig:
     def build(self, atlas: Path, name: str = "new", fault: Fault | None = None, log: Path | None = None) -> Any:  # noqa: ANN401 - JSON
         """Build in this process; what it tells is how often it changed the disk, by stage."""
         disk = Disk(atlas, fault, log)
-        encoders = (LoggedEncoder(Space.CLIP, 24, log=log), ColorEncoder(Space.VAE, 16))
+        encoders = self.encoders(log)
         result = index(atlas, self.manifest(name), options(), encoders=encoders)
         return {"steps": disk.counts, "outcomes": result.outcomes, "pictures": encoders[0].pictures}
+
+    def encoders(self, log: Path | None = None) -> tuple[ColorEncoder, ...]:
+        """One a space; the first tells the log what it encodes."""
+        first, *others = self._spaces
+        return (LoggedEncoder(first, 24, log=log), *(ColorEncoder(space, 16) for space in others))
 
     def _must(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - JSON
         ended = forked(work)

@@ -22,7 +22,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from faults import STAGES, Fault, How
 from hostile_web import apart
-from rig import ENCODED, NEW, SHARD, Rig, contents, forked, state
+from rig import ENCODED, SHARD, Rig, contents, forked, state
 
 from explorer.layout import AtlasPaths, write_atomic
 from explorer.status import pending
@@ -86,7 +86,7 @@ def _add_up(rig: Rig, atlas: Path) -> None:
     paths = AtlasPaths(atlas)
     unfinished = pending(paths)
     if unfinished is not None:
-        assert unfinished["rows"] == NEW == unfinished["encoded"] + unfinished["pending"]
+        assert unfinished["rows"] == rig.new == unfinished["encoded"] + unfinished["pending"]
 
 
 def results(atlas: Path) -> list[Path]:
@@ -150,7 +150,7 @@ class Chain:
             if ended.code == 0:
                 break
             assert fault is not None and ended.code == KILLED, ended
-            self.kills.append({"seed": self.seed, "stage": stage, "number": fault.number, "how": fault.how})
+            self.kills.append({**asdict(fault), "seed": self.seed, "code": ended.code})
             self._check(atlas, log)
             # The next one falls where the build can still be, more often where it does much.
             near = stages[stages.index(stage) :][:3]
@@ -194,6 +194,7 @@ class Figures:
         chains: builds that were carried to their end.
         stages: stage -> kills.
         hows: kind -> kills.
+        codes: exit code -> kills; -9 is what SIGKILL leaves.
     """
 
     chains: int = 0
@@ -201,6 +202,7 @@ class Figures:
     seconds: float = 0.0
     stages: Counter[str] = field(default_factory=Counter)
     hows: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def read(cls, path: Path) -> Figures:
@@ -208,7 +210,8 @@ class Figures:
         if not path.exists():
             return cls()
         told = json.loads(path.read_text())
-        return cls(told["chains"], told["kills"], told["seconds"], Counter(told["stages"]), Counter(told["hows"]))
+        counted = {name: Counter(told.pop(name)) for name in ("stages", "hows", "codes")}
+        return cls(**told, **counted)
 
     def add(self, chain: Chain, seconds: float) -> None:
         """Count a chain that has come to its end."""
@@ -217,6 +220,7 @@ class Figures:
         self.seconds = round(self.seconds + seconds, 1)
         self.stages.update(kill["stage"] for kill in chain.kills)
         self.hows.update(kill["how"] for kill in chain.kills)
+        self.codes.update(str(kill["code"]) for kill in chain.kills)
 
     def write(self, path: Path) -> None:
         """Keep them."""
@@ -233,3 +237,8 @@ def torture(root: Path, figures: Path, kills: int, most: int) -> Figures:
             so_far.add(chain, time.monotonic() - started)
             so_far.write(figures)
     return so_far
+
+
+def tortured(root: str, kills: int, most: int) -> dict[str, Any]:
+    """The figures of a small torture, as JSON."""
+    return vars(torture(Path(root), Path(root).with_suffix(".json"), kills, most))

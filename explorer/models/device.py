@@ -52,10 +52,10 @@ def upload(squares: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
 
 
 def use_one_thread() -> None:
-    """Let torch sum in one order, whatever the number of cores."""
-    import torch
-
-    torch.set_num_threads(1)
+    """Let torch, where it is loaded, sum in one order, whatever the number of cores."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
