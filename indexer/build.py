@@ -192,7 +192,7 @@ class _Build:
     def _write(self, version: VersionPaths, encoded: Encoded, spaces: Sequence[SpaceStages]) -> dict[str, Any]:
         """Fill a version and return what its `atlas.json` says."""
         started = perf_counter()
-        meta = facts.told(self._plan, encoded, spaces, self._models.generator, facts.columns(self._source))
+        meta = facts.told(self._plan, encoded, spaces, self._models.generator, self._source)
         write_version(version, self._plan.manifest, meta, encoded, spaces, Ledger.read(self._paths))
         if self._plan.options.reproducible:
             return meta

@@ -84,8 +84,10 @@ def _rows(meta: Meta) -> Iterator[str]:
         yield f"- drawn by chance: {chosen['sample']:,} of them (seed {chosen['seed']})"
     if chosen["limit"] is not None:
         yield f"- at most {chosen['limit']:,}, the first ones"
-    for table in ("filter", "safety", "split"):
-        yield from (f"- {table}.{key}: {_plain(_told(value))}" for key, value in manifest.get(table, {}).items())
+    tables = ("filter", "safety", "split")
+    held = {f"{table}.{key}": value for table in tables for key, value in manifest.get(table, {}).items()}
+    held |= meta.get("thresholds", {})  # those too that hold without being asked for
+    yield from (f"- {key}: {_plain(_told(value))}" for key, value in held.items())
     columns = ", ".join(f"{meaning} from {_plain(name)}" for meaning, name in meta.get("columns", {}).items())
     if columns:
         yield f"- columns found: {columns}"

@@ -21,7 +21,7 @@ from indexer.stages import libraries
 
 
 def told(
-    plan: Plan, encoded: Encoded, spaces: Sequence[SpaceStages], generator: str, columns: Mapping[str, str]
+    plan: Plan, encoded: Encoded, spaces: Sequence[SpaceStages], generator: str, source: Source | VectorSource
 ) -> dict[str, Any]:
     """All that `atlas.json` says but the clock's part, the version's name and its files."""
     return {
@@ -32,17 +32,12 @@ def told(
         "models": {**plan.models, "generator": {"reference": generator}},
         "libraries": libraries(*LIBRARIES),
         "read": plan.read,
-        "columns": dict(columns),
+        "columns": dict(getattr(source, "columns_found", {})),
+        "thresholds": dict(getattr(source, "thresholds", {})),
         "outcomes": encoded.counts,
         "near_duplicates": _near_duplicates(plan, encoded),
         "spaces": {space.space.value: space.meta() for space in spaces},
     }
-
-
-def columns(source: Source | VectorSource) -> Mapping[str, str]:
-    """Meaning -> column of the source, where it has columns."""
-    found: Mapping[str, str] = getattr(source, "columns_found", {})
-    return found
 
 
 def refuse_appended(meta: Mapping[str, Any]) -> None:
