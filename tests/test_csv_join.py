@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from color_encoders import encoders
+from hostile_web import HostileWeb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laion_tables import kept, left_out
 
+from explorer import Atlas
 from explorer import manifest as manifests
 from explorer.errors import ManifestError, RejectReason
+from explorer.layout import AtlasPaths
+from explorer.verify import current
+from indexer.build import index
 from indexer.sources import open_source
 from indexer.sources.base import LeftOut, SourceRow
 from indexer.sources.csv_join import CsvJoinSource, Template
@@ -197,3 +203,29 @@ def test_every_row_of_hostile_files_ends_once(
     assert len(rows) + sum(left_out(found).values()) == len(pictures)
     assert len({row.key for row in rows}) == len(rows)
     assert all("\x00" not in text for row in rows for text in (row.key, *row.captions.values()))
+
+
+def test_the_gallery_becomes_an_atlas(tmp_path: Path) -> None:
+    """From the shipped manifest to records: fetched from the gallery's own network, capped pictures never asked for."""
+    with HostileWeb() as web:
+        pictures = [image(at, at // 2, iiifurl=web.url(f"picture/{at}")) for at in range(24)]
+        pictures[7]["maxpixels"] = 640
+        table(tmp_path / "data" / "published_images.csv", PICTURES, pictures)
+        works = [{"objectid": at, "title": f"Work {at}", "attribution": "Ann"} for at in range(12)]
+        table(tmp_path / "data" / "objects.csv", OBJECTS, works)
+        document = {**manifests.to_dict(manifests.load(SHIPPED)), "path": "data"}
+        document["csv-join"]["image_url"] = "{iiifurl}/96"
+        document["fetch"] = {"contact": "x@example.org", "allow_networks": ["127.1.0.0/16"], "allow_ports": [web.port]}
+        manifest = manifests.from_dict(document, base=tmp_path, file="nga.toml")
+        result = index(tmp_path / "atlas", manifest, encoders=encoders())
+        assert not web.asked("picture/7/")
+    assert result.outcomes == {"indexed": 23, "rejected:filtered": 1}
+    atlas = Atlas.open(tmp_path / "atlas")
+    by_key = {record.key: record for record in atlas.records(atlas.ids)}
+    assert (by_key["u4"].family, by_key["u5"].family) == ("2", "2")
+    assert (by_key["u4"].caption, by_key["u4"].author, by_key["u4"].licence) == ("Work 2", "Ann", None)
+    assert by_key["u4"].page_url == "https://www.nga.gov/collection/art-object-page.2.html"
+    assert (by_key["u4"].extra["viewtype"], by_key["u4"].fetched_at is None) == ("primary", False)
+    card = (current(AtlasPaths(tmp_path / "atlas")).root / "DATA_CARD.md").read_text("utf-8")
+    assert "127.1.0.0/16" in card
+    assert "csv-join.leave_out_where_set: maxpixels" in card
