@@ -11,7 +11,7 @@ from explorer.errors import RejectReason
 from indexer.sources import tables
 from indexer.sources.base import Fault
 
-KEY, STATUS, MESSAGE = "key", "status", "error_message"
+KEY, CAPTION, STATUS, MESSAGE = "key", "caption", "status", "error_message"
 OWN = (KEY, "shard_id", STATUS, MESSAGE)
 """Columns about its work, and about no picture."""
 SUCCESS = "success"

@@ -22,12 +22,14 @@ MAX_HEADER = 1024 * 1024
 """Bytes that a long name or a pax header may have."""
 
 _ZEROS = bytes(BLOCK)
-_USTAR = slice(257, 262)
+_NAME, _SIZE, _CHECKSUM, _TYPE = slice(0, 100), slice(124, 136), slice(148, 156), slice(156, 157)
+_USTAR, _PREFIX = slice(257, 262), slice(345, 500)
 _PAX_RECORD = re.compile(rb"(\d{1,10}) ([^=]+)=")
 _PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = b"x", b"g", b"L", b"K"
 _WITHOUT_DATA = frozenset(
     (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE)
 )
+_WITHOUT_PREFIX = frozenset((_LONG_NAME, _LONG_LINK, tarfile.GNUTYPE_SPARSE))
 _PLAIN = frozenset((tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE))
 
 
@@ -66,6 +68,15 @@ def members(path: Path) -> Iterator[Member | Damage]:
         yield from _Walk(handle, os.fstat(handle.fileno()).st_size).run()
 
 
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What is needed of a header: `size` in bytes, `kind` as `tarfile` names the types."""
+
+    name: str
+    size: int
+    kind: bytes
+
+
 @dataclass(slots=True)
 class _Walk:
     """One way through an archive.
@@ -99,27 +110,28 @@ class _Walk:
         if not ended and not self.lost:
             yield Damage(self.end, f"it is cut off at byte {self.end:,}")
 
-    def _found(self, header: tarfile.TarInfo) -> Iterator[Member | Damage]:
+    def _found(self, header: _Header) -> Iterator[Member | Damage]:
         """Take a header in and step over its data; where that is not to be believed, look for the next one in it."""
         start = self.at + BLOCK
-        size = 0 if header.type in _WITHOUT_DATA else int(self.told.get("size", header.size))
+        size = 0 if header.kind in _WITHOUT_DATA else int(self.told.get("size", header.size))
         self.at = start
         if start + size > self.end:
             yield self._damage(start, f"{header.name[:80]!r} is cut off")
             return
-        if header.type in (_PAX, _LONG_NAME) and size > MAX_HEADER:
+        if header.kind in (_PAX, _LONG_NAME) and size > MAX_HEADER:
             yield self._damage(start, f"a header of {size:,} bytes")
             return
         self.at += -(-size // BLOCK) * BLOCK
-        if header.type == _PAX:
+        if header.kind == _PAX:
             self.told |= _pax(self._read(start, size))
-        elif header.type == _LONG_NAME:
+        elif header.kind == _LONG_NAME:
             self.told["path"] = _text(self._read(start, size).rstrip(b"\0"))
-        elif header.type not in (_PAX_GLOBAL, _LONG_LINK):
+        elif header.kind not in (_PAX_GLOBAL, _LONG_LINK):
             has_holes = any(key.startswith("GNU.sparse") for key in self.told)
             name = self.told.get("path", header.name)
             self.told.clear()
-            yield Member(name, start, size, header.type in _PLAIN and not has_holes)
+            is_file = header.kind in _PLAIN and not header.name.endswith("/")
+            yield Member(name, start, size, is_file and not has_holes)
 
     def _damage(self, offset: int, why: str) -> Damage:
         self.lost = True
@@ -131,15 +143,32 @@ class _Walk:
         return self.handle.read(size)
 
 
-def _header(block: bytes, *, strict: bool) -> tarfile.TarInfo | None:
+def _header(block: bytes, *, strict: bool) -> _Header | None:
     """A header, or None where its checksum does not hold; `strict` where it may be a picture's bytes by chance."""
     if strict and block[_USTAR] != b"ustar":
         return None
-    try:
-        header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-    except tarfile.TarError:
+    if _number(block[_CHECKSUM]) != sum(block) - sum(block[_CHECKSUM]) + 8 * ord(" "):
         return None
-    return header if header.size >= 0 else None
+    size = _number(block[_SIZE])
+    name, prefix, kind = _string(block[_NAME]), _string(block[_PREFIX]), block[_TYPE]
+    if prefix and kind not in _WITHOUT_PREFIX:
+        name = f"{prefix}/{name}"
+    return _Header(name, size, kind) if size is not None else None
+
+
+def _number(field: bytes) -> int | None:
+    """A field in octal digits, or in GNU's form for large ones; None where it is neither, or negative."""
+    if field[0] == 0x80:
+        return int.from_bytes(field[1:], "big")
+    try:
+        number = int(field.split(b"\0", 1)[0].strip() or b"0", 8)
+    except ValueError:
+        return None
+    return number if number >= 0 else None
+
+
+def _string(field: bytes) -> str:
+    return _text(field.split(b"\0", 1)[0])
 
 
 def _pax(data: bytes) -> Mapping[str, str]:

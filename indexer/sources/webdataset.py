@@ -46,7 +46,7 @@ class _Entry:
     Attributes:
         key: within its shard.
         cells: what the table beside the shard says of it, else the .json in it.
-        caption: of the .txt.
+        caption: of the .txt, where the cells have none of img2dataset's.
         fault: why there is no picture.
         member: the picture, where there is one that may be read.
     """
@@ -165,10 +165,11 @@ class _ShardReading:
     def _entry(self, sample: Sample, cells: Cells | None) -> _Entry:
         member = sample.picture(self.ending)
         fault = self._fault(sample, member)
+        cells = self._json(sample.parts.get("json")) if cells is None else cells
         return _Entry(
             key=sample.key,
-            cells=self._json(sample.parts.get("json")) if cells is None else cells,
-            caption=self._text(sample.parts.get("txt")),
+            cells=cells,
+            caption=self._text(sample.parts.get("txt")) if cells.get(img2dataset.CAPTION) is None else None,
             fault=fault,
             member=member if fault is None else None,
         )
