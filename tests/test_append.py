@@ -152,6 +152,22 @@ def test_neighbors_and_baseline_are_those_of_brute_force(world: World) -> None:
             assert cluster.size == (data.cluster == cluster.cluster).sum()
 
 
+def test_new_rows_join_the_cluster_of_half_their_nearest(world: World) -> None:
+    """Counted one by one over the fifteen nearest of the pictures that made the map; else they are in none."""
+    world.append()
+    atlas = Atlas.open(world.atlas)
+    joined = 0
+    for name in atlas.spaces:
+        data = atlas.space(name)
+        near = np.argsort(-cosines(data)[48:, :48], axis=1)[:, :15]
+        for row, others in enumerate(near, start=48):
+            numbers, counts = np.unique(data.cluster[others][data.cluster[others] >= 0], return_counts=True)
+            expected = {int(number) for number, count in zip(numbers, counts, strict=True) if count >= 7.5} or {-1}
+            assert int(data.cluster[row]) in expected
+            joined += int(data.cluster[row]) >= 0
+    assert joined > 4
+
+
 def test_the_same_again_changes_nothing(world: World) -> None:
     """Rows that are there are not encoded again, a copy of the whole manifest neither, and the version stays."""
     first = world.append()

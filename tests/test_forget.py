@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from color_encoders import encoders, picture, write_pictures
 from killed_builds import manifest, options
+from small_atlas import SmallAtlas
 
 from explorer import denylist
 from explorer.atlas import Atlas
@@ -30,6 +31,7 @@ from explorer.records import (
     Hit,
     Landing,
     Recipe,
+    Record,
     SpaceLanding,
     Split,
     TrajectoryStep,
@@ -40,9 +42,11 @@ from explorer.records import (
 from explorer.search import search_id
 from explorer.verify import verify
 from explorer.workspace import Workspace
+from indexer import labels
 from indexer.build import index
 from indexer.forget import forget
 from indexer.ids import Ledger
+from indexer.labels import PictureText
 from indexer.lock import writing
 from webapp.cli import main
 
@@ -182,8 +186,10 @@ def test_a_picture_that_was_taken_down_is_in_no_file(world: World) -> None:
     story(world, own_workspace(paths), GONE)
     own = own_cache(paths)
     own.mkdir(parents=True)
-    for path in paths.cache.iterdir():
+    for path in list(paths.cache.iterdir()):
         shutil.copy(path, own)
+        shutil.copy(path, path.with_name(f".{path.name}.0123456789abcdef"))  # as a process that was killed leaves it
+    serving = Workspace.open(paths.workspace)  # as a server has it
     sought = needles(world, GONE)
     held = found_in(world, sought)
     assert all(held.values()), held
@@ -199,12 +205,11 @@ def test_a_picture_that_was_taken_down_is_in_no_file(world: World) -> None:
         "indexed": 23, "rejected:denied": 1, "rejected:not-a-picture": 1
     }  # fmt: skip
     assert len(list(paths.versions.iterdir())) == 1
-    kept = Workspace.open(paths.workspace)
-    (generation,) = kept.generations()
+    (generation,) = serving.generations()
     assert [hit["id"] for hit in generation.landing["spaces"]["clip"]["hits"]] == [1]
     assert generation.trajectory[0]["nearest"] == {}
-    assert kept.selections()[0].ids == (1,)
-    kept.close()
+    assert serving.selections()[0].ids == (1,)
+    serving.close()
     again = forget(world.atlas, ids=[identity])
     assert (again.removed, again.traces, again.version) == (0, 0, done.version)
 
@@ -287,8 +292,43 @@ def test_the_rest_stays_where_it_was(world: World) -> None:
             members = set(after.ids[data.cluster == cluster.cluster].tolist())
             assert cluster.size == len(members)
             assert set(cluster.exemplars) <= members
-            assert "gold" not in cluster.label
         assert {each.cluster for each in after.clusters(name)} <= {each.cluster for each in pages[name]}
+
+
+@pytest.mark.parametrize(
+    ("label", "is_borne"),
+    [
+        ("red, shape", True),
+        ("blue", False),
+        ("red, blue", False),
+        ("like a red shape", True),
+        ("like a blue shape", False),
+        ("red (a red sha…)", True),
+        ("red (a blue sha…)", False),
+        ("group 3", True),
+    ],
+)
+def test_a_label_stays_while_others_say_it(label: str, is_borne: bool) -> None:
+    """Of phrases and of the caption in brackets, all must be said by a picture that stays."""
+    assert labels.is_borne(label, [PictureText.of("a red shape", ["shape"]), PictureText.of("round", ())]) is is_borne
+
+
+def test_a_cluster_that_only_the_gone_picture_named_is_named_anew(tmp_path: Path) -> None:
+    """Its label says nothing of the picture any more, its number stays; a cluster that lost nobody stays as it is."""
+
+    def change(record: Record) -> Record:
+        others = {"en": f"square {record.id}"}
+        return replace(record, captions=others, tags=()) if record.group == "red" and record.id != 1021 else record
+
+    root = SmallAtlas(change=change).write(tmp_path / "atlas")
+    before = Atlas.open(root)
+    assert before.clusters()[0].label == "red"
+    forget(root, ids=[1021])
+    after = Atlas.open(root)
+    assert (after.clusters()[0].cluster, after.clusters()[0].size) == (0, before.clusters()[0].size - 1)
+    assert after.clusters()[0].label.startswith("square")
+    assert after.clusters()[1:] == before.clusters()[1:]
+    assert 1021 not in after.clusters()[0].exemplars
 
 
 def test_a_listed_rejection_goes_too(world: World) -> None:
