@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ParamSpec, Self, TypeVar
+from weakref import WeakSet
 
 from pebble import ProcessExpired, ProcessPool
 from PIL import Image
@@ -75,8 +76,9 @@ class Workers:
         self._preload = [*LIGHT, *preload]
         self._lock = threading.Lock()
         self._pool: ProcessPool | None = None
+        self._proven: WeakSet[ProcessPool] = WeakSet()
         self._awaited: set[Future[Any]] = set()
-        self._is_proven = False
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -98,9 +100,9 @@ class Workers:
         return answer
 
     def close(self) -> None:
-        """Stop every worker, whatever it is doing; what was not answered is cancelled."""
+        """Stop every worker, whatever it is doing; what was not answered, or is asked from now on, is cancelled."""
         with self._lock:
-            pool, self._pool = self._pool, None
+            pool, self._pool, self._is_closed = self._pool, None, True
         for answer in tuple(self._awaited):
             answer.cancel()
         if pool is not None:
@@ -109,6 +111,9 @@ class Workers:
 
     def _send(self, answer: Future[T], call: Callable[[], T]) -> None:
         with self._lock:
+            if self._is_closed:
+                answer.cancel()
+                return
             pool = self._pool = self._pool or self._start()
         try:
             done = pool.schedule(call, timeout=self._limits.seconds)
@@ -132,7 +137,7 @@ class Workers:
         if isinstance(error, BrokenProcessPool):
             self._start_again(pool, answer, call)
             return
-        self._is_proven = True
+        self._proven.add(pool)
         if not answer.set_running_or_notify_cancel():
             return
         if error is None:
@@ -141,11 +146,11 @@ class Workers:
             answer.set_exception(_explained(error, self._limits))
 
     def _start_again(self, pool: ProcessPool, answer: Future[T], call: Callable[[], T]) -> None:
-        """Go on with fresh workers where they died between two files; give up where none ever did anything."""
+        """Go on with fresh workers where these died between two files; give up where they never did anything."""
         with self._lock:
             if self._pool is pool:
                 self._pool = None
-        if self._is_proven:
+        if pool in self._proven:
             self._send(answer, call)
             return
         answer.set_exception(

@@ -233,6 +233,7 @@ def test_closing_answers_all_who_wait() -> None:
     started = time.monotonic()
     workers.close()
     assert all(answer.cancelled() for answer in answers)
+    assert workers.submit(os.getpid).cancelled()
     assert time.monotonic() - started < 5
 
 
