@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from explorer import denylist
 from explorer.layout import AtlasPaths, VersionPaths, write_array
 from explorer.manifest import Manifest
 from explorer.progress import SILENT, Progress
@@ -131,6 +132,7 @@ class _Build:
     def run(self, *, rebuild: bool) -> dict[str, Any]:
         """Go through the stages, publish, and return what `atlas.json` says."""
         if rebuild:
+            self._paths.unfinished.unlink(missing_ok=True)
             self._store.clear()
         else:
             facts.refuse_appended(self._live())
@@ -192,7 +194,8 @@ class _Build:
     def _write(self, version: VersionPaths, encoded: Encoded, spaces: Sequence[SpaceStages]) -> dict[str, Any]:
         """Fill a version and return what its `atlas.json` says."""
         started = perf_counter()
-        meta = facts.told(self._plan, encoded, spaces, self._models.generator, self._source)
+        told = facts.told(self._plan, encoded, spaces, self._models.generator, self._source)
+        meta = {**told, "denylist": denylist.state(self._guard.denied)}
         write_version(version, self._plan.manifest, meta, encoded, spaces, Ledger.read(self._paths))
         if self._plan.options.reproducible:
             return meta

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
-import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,7 +30,6 @@ from indexer.corpus import Selection
 from indexer.lock import writing
 
 KILLED = -9
-SCRIPT = Path(__file__).with_name("killed_builds.py")
 
 
 @pytest.fixture
@@ -294,91 +291,6 @@ def test_one_builds_at_a_time(tmp_path: Path, folder: Path) -> None:
     assert build(atlas, folder).images == 18
     with writing(AtlasPaths(atlas)), pytest.raises(BuildError, match=f"process {os.getpid()}"):
         build(atlas, folder)
-
-
-class Kills:
-    """Copies of one atlas, each to be killed at another point while a changed corpus is built into it."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.folder = write_pictures(root / "pictures", 2)
-        self.old = root / "old"
-        build(self.old, self.folder)
-        write_pictures(self.folder, 3)
-        build(self.old, self.folder)
-        for color in ("gold", "purple", "crimson"):
-            for number in (5, 6, 7, 8):
-                picture(color, number).save(self.folder / color / f"{color}-{number:02d}.png")
-        (self.folder / "gold" / "gold-01.png").unlink()
-        (self.folder / "bad.jpg").write_text("no picture")
-        self.ids = ids(self.old)
-        self.version = Atlas.open(self.old).version
-        self.reference = self.copy("reference")
-        (self.undisturbed,) = self.run([{"atlas": self.reference}])
-
-    def copy(self, name: str) -> Path:
-        """A copy of the old atlas; what its files share on the disk they share there too."""
-        subprocess.run(["cp", "-a", self.old, self.root / name], check=True)
-        return self.root / name
-
-    def run(self, plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Build in children, as planned."""
-        full = [{**each, "atlas": str(each["atlas"]), "folder": str(self.folder)} for each in plan]
-        (self.root / "plan.json").write_text(json.dumps(full))
-        environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parent.parent)}
-        command = [sys.executable, SCRIPT, self.root / "plan.json"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-@pytest.fixture(scope="module")
-def kills(tmp_path_factory: pytest.TempPathFactory) -> Kills:
-    """Made once."""
-    return Kills(tmp_path_factory.mktemp("kills"))
-
-
-def assert_as_undisturbed(kills: Kills, atlas: Path) -> None:
-    """The finished build equals the one that was left in peace, and every old picture has kept its id."""
-    assert verify(atlas) == []
-    expected = vectors(kills.reference)
-    found = vectors(atlas)
-    assert found.keys() == expected.keys()
-    assert all(np.array_equal(found[name], expected[name]) for name in expected)
-    now = ids(atlas)
-    assert len(set(now.values())) == len(now) == 29
-    assert all(now[key] == identity for key, identity in kills.ids.items() if key in now)
-    left = sorted(path.name for path in AtlasPaths(atlas).versions.iterdir())
-    assert len(left) == 2
-    assert kills.version in left
-
-
-def test_a_kill_anywhere_hurts_nothing(kills: Kills) -> None:
-    """Killed before any step on the disk, the live version is whole; the next run ends as if undisturbed."""
-    steps, current = kills.undisturbed["steps"], kills.undisturbed["current"]
-    assert steps > current > 100
-    points = sorted({*range(1, steps, steps // 12), *range(current - 8, current + 8)})
-    plan = [{"atlas": kills.copy(f"killed-{point}"), "die_at": point} for point in points]
-    for run, done in zip(plan, kills.run(plan), strict=True):
-        assert done["code"] == KILLED, run
-        assert verify(run["atlas"]) == [], run
-        assert len(Atlas.open(run["atlas"])) in (18, 29)
-    for run, done in zip(plan, kills.run([{"atlas": run["atlas"]} for run in plan]), strict=True):
-        assert done["code"] == 0, run
-        assert_as_undisturbed(kills, run["atlas"])
-        assert not list(AtlasPaths(run["atlas"]).build.glob(".*"))
-        shutil.rmtree(run["atlas"])
-
-
-def test_a_kill_while_encoding_loses_at_most_a_shard(kills: Kills) -> None:
-    """Killed between batches, the next run encodes what was not yet saved, and no finished shard again."""
-    whole = kills.undisturbed["encoded"]
-    plan = [{"atlas": kills.copy(f"encoding-{at}"), "die_encoding": at} for at in (4, 12, whole)]
-    for run, done in zip(plan, kills.run(plan), strict=True):
-        assert done["code"] == KILLED
-        assert Atlas.open(run["atlas"]).version == kills.version
-    for run, done in zip(plan, kills.run([{"atlas": run["atlas"]} for run in plan]), strict=True):
-        assert done["encoded"] <= whole - run["die_encoding"] + 4 + 8
-        assert_as_undisturbed(kills, run["atlas"])
 
 
 def test_a_damaged_version_is_replaced(tmp_path: Path, folder: Path) -> None:
