@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from color_encoders import picture
 
 from explorer.errors import ManifestError, ModelError, RejectReason
 from explorer.manifest import Manifest, from_dict
+from indexer import corpus
+from indexer.corpus import Selection
 from indexer.sources.base import LeftOut, SourceRow
 from indexer.sources.embeddings import EmbeddingsSource
 
@@ -125,6 +128,28 @@ def test_keys(tmp_path: Path) -> None:
     ]  # fmt: skip
     chosen = EmbeddingsSource(manifest(path, columns={"key": "id"}))
     assert [row.key for row in rows(chosen)] == ["x", "y", "z", "x 2"]
+
+
+def test_sample_is_drawn_by_keys_and_keeps_its_vectors(tmp_path: Path) -> None:
+    """Rows that are not wanted are passed over before they are made; those that are have the vectors of their keys."""
+    written = vectors(40, dtype="float32")
+    chosen = manifest(write_parquet(tmp_path / "a.parquet", written))
+    source = EmbeddingsSource(chosen)
+    drawn = corpus.read(source, chosen, Selection(sample=7, seed=3))
+    by_chance = sorted(range(40), key=lambda n: hashlib.sha256(f"3\0{n:09d}".encode()).digest()[:8])[:7]
+    assert [row.key for row in drawn.rows] == [f"{number:09d}" for number in sorted(by_chance)]
+    assert drawn.read == 40
+    np.testing.assert_array_equal(source.vectors(drawn.rows), written[sorted(by_chance)])
+
+
+def test_column_that_the_manifest_names_has_to_be_there(tmp_path: Path) -> None:
+    """A column of the manifest that the table lacks is one line, with those that there are."""
+    path = write_parquet(tmp_path / "a.parquet", vectors(3))
+    with pytest.raises(
+        ManifestError, match=r"columns\.author: found no column 'artist' .*; expected one of image_path"
+    ):
+        rows(EmbeddingsSource(manifest(path, columns={"author": "artist"})))
+    assert len(rows(EmbeddingsSource(manifest(path, columns={"key": "URL"})))) == 3
 
 
 def test_nothing_but_vectors_is_enough(tmp_path: Path) -> None:

@@ -158,6 +158,8 @@ def test_manifest_names_key_split_and_columns(data: datasets.DatasetDict, tmp_pa
     ):
         with pytest.raises(ManifestError, match=message):
             rows(HuggingFaceSource(manifest(folder, huggingface=settings)))
+    with pytest.raises(ManifestError, match=r"columns\.author: found no column 'artist'"):
+        rows(HuggingFaceSource(manifest(folder, columns={"author": "artist"})))
 
 
 def test_filter_leaves_rows_out_without_moving_pictures(data: datasets.DatasetDict, tmp_path: Path) -> None:

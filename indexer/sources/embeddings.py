@@ -6,7 +6,7 @@ A key is the column that the manifest names, else `image_path`, else the link, e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,9 @@ from explorer.records import Space
 from indexer import care
 from indexer.sources import img2dataset, tables
 from indexer.sources.base import LeftOut, SourceRow
-from indexer.sources.described import Description, Keys
+from indexer.sources.described import Description, expect_columns
+from indexer.sources.linked import LongKeys
+from indexer.sources.parquet import cells
 from indexer.sources.screen import Screen, thresholds
 from indexer.sources.vector_parts import VectorPart, find_parts
 
@@ -42,20 +44,23 @@ class EmbeddingsSource:
         Raises:
             ManifestError: the files do not fit together, lack a column, or may not be used.
         """
-        keys, admitted = Keys(), care.admitted(self._manifest, self._shared())
+        yield from self.rows_if(lambda key: True)
+
+    def rows_if(self, wanted: Callable[[str], bool]) -> Iterator[SourceRow | LeftOut]:
+        """The same, without those rows whose key is not wanted, of which nothing is remembered."""
+        keys, admitted = LongKeys.of(self._names()), care.admitted(self._manifest, self._shared())
         for part in self._parts:
             screen = Screen.of(self._manifest, part.columns, str(part.table.path), admitted)
-            description = self._description(part)
-            named = [self._manifest.columns.get("key"), IMAGE_PATH, description.columns.get("image_url")]
+            description, naming = self._description(part), self._naming(part)
             for each in part.told(screen):
                 if isinstance(each, LeftOut):
                     yield each
                     continue
                 number, said = each
-                names = (tables.text(said.get(column)) for column in named if column is not None)
-                key = keys.unique(next(filter(None, names), f"{part.name}/{number}"))
-                self._numbers[key] = part.first + number
-                yield description.row(key, said)
+                key = keys.unique(_name(part, number, [said[column] for column in naming]))
+                if wanted(key):
+                    self._numbers[key] = part.first + number
+                    yield description.row(key, said)
 
     @property
     def columns_found(self) -> Mapping[str, str]:
@@ -102,6 +107,23 @@ class EmbeddingsSource:
     def _description(self, part: VectorPart) -> Description:
         return Description.of(self._manifest, part.columns, own=img2dataset.OWN)
 
+    def _naming(self, part: VectorPart) -> list[str]:
+        """The columns that keys are made from; the first that has something gives the key."""
+        chosen = tables.find_column(part.columns, self._manifest.columns.get("key"))
+        path = tables.find_column(part.columns, IMAGE_PATH)
+        link = self._description(part).columns.get("image_url")
+        return [column for column in (chosen, path, link) if column is not None]
+
+    def _names(self) -> Iterator[list[str]]:
+        """What the keys of all rows are made from, in pieces."""
+        for part in self._parts:
+            naming, start = self._naming(part), 0
+            for batch in part.table.batches(naming):
+                columns = [cells(column) for column in batch.columns]
+                told = zip(*columns, strict=True) if columns else [()] * batch.num_rows
+                yield [_name(part, number, values) for number, values in enumerate(told, start)]
+                start += batch.num_rows
+
     def _shared(self) -> Iterator[pa.Array]:
         """The column that `safety.intersect_with` is held against, of all files."""
         for part in self._parts:
@@ -116,4 +138,12 @@ class EmbeddingsSource:
 
     @cached_property
     def _parts(self) -> tuple[VectorPart, ...]:
-        return find_parts(self._manifest)
+        parts = find_parts(self._manifest)
+        for part in parts:
+            expect_columns(self._manifest, part.columns, str(part.table.path))
+        return parts
+
+
+def _name(part: VectorPart, number: int, told: Sequence[tables.Cell]) -> str:
+    """What a row is called: by the first of its cells that has something, else by its place."""
+    return next(filter(None, map(tables.text, told)), f"{part.name}/{number}")

@@ -20,7 +20,7 @@ from indexer import care
 from indexer.sources import tables
 from indexer.sources.base import Decoder, Fault, LeftOut, SourceRow, plain
 from indexer.sources.data_splits import DataSplit, open_splits
-from indexer.sources.described import SPLITS, Cells, Description, Keys
+from indexer.sources.described import SPLITS, Cells, Description, Keys, expect_columns
 from indexer.sources.folder import MAX_BYTES
 from indexer.sources.parquet import cells
 from indexer.sources.screen import Screen, thresholds
@@ -175,8 +175,8 @@ class HuggingFaceSource:
 
     def _row(self, place: _Place, told: Cells, keys: Keys) -> SourceRow:
         split = place.reading.split
-        key_column = self._manifest.columns.get("key")
-        name = tables.text(told.get(key_column)) if key_column else None
+        key_column = tables.find_column(tuple(told), self._manifest.columns.get("key"))
+        name = tables.text(told.get(key_column)) if key_column is not None else None
         labels = (tables.text(told.get(column)) for column in split.labels)
         return self._descriptions[split.name].row(
             keys.unique(name or f"{split.name}/{place.number}"),
@@ -198,7 +198,10 @@ class HuggingFaceSource:
     @cached_property
     def _readings(self) -> tuple[_Reading, ...]:
         chosen = self._manifest.source.get("image")
-        return tuple(_Reading(split, _image_column(split, chosen)) for split in open_splits(self._manifest))
+        readings = tuple(_Reading(split, _image_column(split, chosen)) for split in open_splits(self._manifest))
+        for reading in readings:
+            expect_columns(self._manifest, reading.told, self._where(reading))
+        return readings
 
     @cached_property
     def _descriptions(self) -> Mapping[str, Description]:

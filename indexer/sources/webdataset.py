@@ -124,8 +124,8 @@ class WebDatasetSource:
         return _ShardReading(shard, self._manifest.source.get("picture")).run()
 
     def _row(self, shard: NamedFile, entry: _Entry) -> SourceRow:
-        column = self._manifest.columns.get("key")
-        told = tables.text(entry.cells.get(column)) if column else None
+        column = tables.find_column(tuple(entry.cells), self._manifest.columns.get("key"))
+        told = tables.text(entry.cells.get(column)) if column is not None else None
         name = tables.text(entry.key)
         key = told or (f"{shard.name}/{name}" if name else shard.name)
         return self._descriptions.row(key, entry.cells, caption=entry.caption)
