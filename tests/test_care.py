@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from color_encoders import encoders
+from hostile_web import HostileWeb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laion_tables import AFTER, kept, laion, left_out, manifest_of, read, write
@@ -16,6 +18,7 @@ from explorer import manifest as manifests
 from explorer.errors import ManifestError
 from explorer.safety import PUNSAFE_LINE
 from indexer import care
+from indexer.build import index
 from indexer.sources.parquet_urls import ParquetUrlsSource
 from indexer.sources.screen import Screen
 
@@ -193,3 +196,18 @@ def test_a_screen_without_bounds_looks_at_nothing() -> None:
 def test_the_line_is_re_laions() -> None:
     """Index and page hold to one line."""
     assert PUNSAFE_LINE == 0.45
+
+
+def test_what_may_not_be_used_is_never_asked_for(tmp_path: Path) -> None:
+    """A table that stops the build has cost no request; of one that goes on, rows over the line have cost none."""
+    with HostileWeb() as web:
+        table = laion(20) | {"URL": [web.url(f"picture/{at}/96") for at in range(20)]}
+        path = write(tmp_path / "p.parquet", table)
+        fetch = {"contact": "x@example.org", "allow_networks": ["127.1.0.0/16"], "allow_ports": [web.port]}
+        with pytest.raises(ManifestError, match="whose release is not told"):
+            index(tmp_path / "atlas", manifest_of(path, fetch=fetch), encoders=encoders())
+        assert web.hits == []
+        result = index(tmp_path / "atlas", manifest_of(path, fetch=fetch, **AFTER), encoders=encoders())
+        asked = {int(hit.path.split("/")[2]) for hit in web.asked("picture/")}
+    assert result.outcomes == {"indexed": 10, "rejected:unsafe": 10}
+    assert asked == {at for at in range(20) if at % 10 <= 4}
