@@ -1,7 +1,7 @@
 """Fetching: our way from links to WebP files against img2dataset's, on the same hostile web on loopback.
 
-`python -m benchmarks.fetching [PICTURES]` measures alone. img2dataset lives in an environment of its own, made when it is
-needed first; it gets its own defaults but for what both have to agree on.
+`python -m benchmarks.fetching [PICTURES]` measures alone. img2dataset lives in an environment of its own, made when it
+is needed first; it gets its own defaults but for what both have to agree on.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import venv
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -61,11 +61,13 @@ class Run:
         pictures: written.
         seconds: from the first request to the last file.
         peak: most resident bytes of the process tree, shared pages counted for each process that has them.
+        processor: seconds of processor that the process tree took, starting up included.
     """
 
     pictures: int
     seconds: float
     peak: int
+    processor: float
 
     @property
     def rate(self) -> float:
@@ -73,7 +75,11 @@ class Run:
         return self.pictures / self.seconds
 
     def __str__(self) -> str:
-        return f"{self.rate:,.0f} pictures/s, {self.peak / 1e6:,.0f} MB"
+        each = 1e3 * self.processor / self.pictures
+        return (
+            f"{self.rate:,.0f} pictures/s, {self.peak / 1e6:,.0f} MB, {each:.1f} ms of processor each "
+            f"({self.pictures:,} in {self.seconds:.0f} s)"
+        )
 
 
 def measure(pictures: int = PICTURES) -> Iterator[Row]:
@@ -86,8 +92,8 @@ def measure(pictures: int = PICTURES) -> Iterator[Row]:
             kind = f", {dead:.0%} of the links dead" if dead else ""
             yield Row(
                 f"{pictures:,} links to WebP of {SIDE} px at quality {QUALITY}{kind}",
-                f"{ours} ({ours.pictures:,} written in {ours.seconds:.0f} s)",
-                f"img2dataset {theirs} ({theirs.pictures:,} in {theirs.seconds:.0f} s)",
+                str(ours),
+                f"img2dataset {theirs}",
                 ours.rate / theirs.rate,
                 f"at least {least:g} times as many: {held(least, ours.rate / theirs.rate)}; "
                 f"no more memory: {held(ours.peak, theirs.peak)}",
@@ -139,7 +145,7 @@ def run_theirs(python: Path, links: Sequence[str]) -> Run:
         script.write_text(PEER)
         run = _watched([str(python), str(script), json.dumps(options)])
         written = sum(json.loads(file.read_text())["successes"] for file in Path(folder, "out").glob("*_stats.json"))
-        return Run(written, run.seconds, run.peak)
+        return replace(run, pictures=written)
 
 
 def obey(order: Path) -> None:
@@ -193,43 +199,50 @@ def peer_python() -> Path:
 
 
 def _watched(command: Sequence[str]) -> Run:
-    """Run a command to its end; what it prints last is how many pictures it wrote, or nothing."""
+    """Run a command to its end; what it prints last is how many pictures it wrote, if that is a number."""
     started = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        with _peak(process.pid) as peak:
-            out, _ = process.communicate()
+        watch = Watch(process.pid)
+        watch.start()
+        out, _ = process.communicate()
+        watch.join()
     if process.returncode:
         raise RuntimeError(f"{command[0]} ended with {process.returncode}")
-    last = out.split()[-1:] or ["0"]
-    return Run(int(last[0]) if last[0].isdigit() else 0, time.perf_counter() - started, peak[0])
+    last = out.split()[-1:]
+    written = int(last[0]) if last and last[0].isdigit() else 0
+    return Run(written, time.perf_counter() - started, watch.peak, sum(watch.processor.values()))
 
 
-@contextmanager
-def _peak(pid: int) -> Iterator[list[int]]:
-    """The most resident bytes of a process and all below it, in a list of one, until the block ends."""
-    peak, done = [0], threading.Event()
+class Watch(threading.Thread):
+    """Looks at a process and all below it until it ends.
 
-    def watch() -> None:
-        while not done.wait(0.2):
-            total = 0
-            try:
-                tree = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-            except psutil.NoSuchProcess:
-                return
-            for process in tree:
-                try:
-                    total += process.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
-            peak[0] = max(peak[0], total)
+    Attributes:
+        peak: most resident bytes at a time.
+        processor: process -> seconds that it took.
+    """
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        done.set()
-        thread.join()
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._root = psutil.Process(pid)
+        self.peak, self.processor = 0, dict[int, float]()
+
+    def run(self) -> None:
+        """Look, five times a second."""
+        while self._root.is_running() and self._root.status() != psutil.STATUS_ZOMBIE:
+            resident = 0
+            for process in self._tree():
+                with suppress(psutil.NoSuchProcess):
+                    resident += process.memory_info().rss
+                    times = process.cpu_times()
+                    self.processor[process.pid] = times.user + times.system
+            self.peak = max(self.peak, resident)
+            time.sleep(0.2)
+
+    def _tree(self) -> list[psutil.Process]:
+        try:
+            return [self._root, *self._root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
 
 
 if __name__ == "__main__":
