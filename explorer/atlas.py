@@ -64,6 +64,7 @@ class Atlas:
         clusters: list[dict[str, Any]] = pq.read_table(version.clusters).to_pylist()
         self._clusters = sorted(clusters, key=lambda row: (row["level"], row["cluster"]))
         self._thumbnails = _thumbnail_places(version.thumbnails)
+        self._sound_packs: set[int] = set()
         self._lock = threading.Lock()
         self._denied_stamp: tuple[int, ...] | None = None
         self._denied = np.zeros(len(self), dtype=np.bool_)
@@ -113,7 +114,10 @@ class Atlas:
         with self._lock:
             stamp = _stamp(self._paths.denylist)
             if stamp != self._denied_stamp:
-                self._denied = self._records.denied(denylist.read(self._paths.denylist), len(self))
+                listed = denylist.read(self._paths.denylist)
+                is_without = self.meta.get("denylist") == denylist.state(listed)
+                none = np.zeros(len(self), dtype=np.bool_)
+                self._denied = none if is_without else self._records.denied(listed, len(self))
                 self._records.hide(self.ids[self._denied])
                 self._denied_stamp = stamp
             return self._denied
@@ -196,11 +200,22 @@ class Atlas:
         ids, places = self._thumbnails
         pack, offset, length = places[np.searchsorted(ids, identity)].tolist()
         try:
+            self._hold_pack(pack)
             with self._files.pack(pack).open("rb") as handle:
                 handle.seek(offset)
                 return handle.read(length)
         except OSError as error:
             raise AtlasError(f"version {self.version} is gone ({error.strerror}); open the atlas again") from error
+
+    def _hold_pack(self, number: int) -> None:
+        """Hold a pack against its checksum before anything is shown of it; opening does not, packs being so large."""
+        if number in self._sound_packs:
+            return
+        path = self._files.pack(number)
+        name = path.relative_to(self._files.root).as_posix()
+        if verify.checksum(path) != self.meta["files"].get(name, {}).get("sha256"):
+            raise AtlasError(f"{name} is not the file that version {self.version} was published with; index again")
+        self._sound_packs.add(number)
 
     def clusters(self, space: str = Space.CLIP) -> tuple[Cluster, ...]:
         """The clusters of a space, coarse levels first; exemplars that were taken down are left out."""

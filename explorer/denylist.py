@@ -43,6 +43,8 @@ COLUMNS: Mapping[DenyKind, tuple[str, ...]] = {
 }
 """The columns of `records.parquet` that a kind is held against; of a link, a host is its host."""
 
+REVISION = 1
+"""Raised when the same list would deny other rows; part of its state."""
 _SAFE_IN_LINK = "%/:=&?~+!$,;'@()*[]"
 _REMEMBERED = 65_536
 
@@ -84,6 +86,15 @@ def read(path: Path) -> Denylist:
         except (ValueError, KeyError, TypeError) as error:
             raise AtlasError(f"{path}: line {number} is not a takedown; nothing is shown until it is mended") from error
     return {kind: frozenset(values) for kind, values in found.items()}
+
+
+def state(listed: Denylist) -> str:
+    """Stands for a list, in whatever order it was written; hex.
+
+    A version that was made without what a list denies says so by its state, and readers need not look through its rows.
+    """
+    entries = sorted(f"{kind} {digest}" for kind, digests in listed.items() for digest in digests)
+    return _digest("\n".join([str(REVISION), *entries]))
 
 
 def add(paths: AtlasPaths, takedowns: Iterable[Takedown]) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from explorer import denylist
 from explorer.atlas import Atlas
 from explorer.errors import BuildError
 from explorer.layout import AtlasPaths, VersionPaths, write_atomic
@@ -124,6 +125,8 @@ class _Append:
         self._models = _same_models(models, manifest, options, paths, atlas.meta)
         described = self._models.describe()
         self._plan = Plan.of(self._source, manifest, options, described, self._guard, self.known)
+        # Asked after the guard has read the list: what it denies is then in no old row either.
+        self._denylist = None if atlas.denied.any() else denylist.state(self._guard.denied)
 
     def run(self) -> dict[str, Any]:
         """Encode, join, publish; return what the live version's `atlas.json` says then."""
@@ -163,7 +166,7 @@ class _Append:
         contents, ledger = Contents.read(version, self._meta), self._ledger
         contents = replace(contents, rejected=tally.rejected(contents.rejected))
         key = digest([self._meta.get("key"), self._plan.key])
-        meta = {**carried(self._meta), **tally.told, "key": key}
+        meta = {**carried(self._meta), **tally.told, "key": key, "denylist": self._denylist}
         if encoded.rows:
             growth = Growth.of(contents, self._meta, self._plan, encoded, ledger, self._store)
             contents, ledger = growth.contents, growth.ledger

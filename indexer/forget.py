@@ -178,7 +178,7 @@ def _publish_rest(paths: AtlasPaths, denied: Denylist) -> int:
             return len(gone)
         kept = Kept(~gone, atlas.train[~gone], atlas.families[~gone], _exemplars(atlas.meta))
         rest = replace(without(contents, kept), rejected=rejected)
-        meta = _meta(atlas.meta, version, ledger, int(gone.sum()))
+        meta = _meta(atlas.meta, version, ledger, int(gone.sum())) | {"denylist": denylist.state(denied)}
         publish(paths, meta["key"], lambda folder: _write(folder, rest, ledger, meta, has_card=version.card.exists()))
     return int(gone.sum())
 

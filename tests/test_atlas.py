@@ -266,6 +266,17 @@ def _why(root: Path, name: str) -> str:
     return f"expected sha256 {meta['files'][name]['sha256'][:12]}…, found another"
 
 
+def test_a_pack_of_another_build_shows_no_picture(small_atlas: Path, other_build: Path) -> None:
+    """Thumbnails of another build, of the very same size, are held against their checksum before one is shown."""
+    pack = Path("versions", VERSION, "thumbnails", "00000.pack")
+    size = (small_atlas / pack).stat().st_size
+    (small_atlas / pack).write_bytes((other_build / pack).read_bytes()[:size].ljust(size, b"\0"))
+    atlas = Atlas.open(small_atlas)
+    with pytest.raises(AtlasError, match=r"thumbnails/00000.pack is not the file that version .* was published with"):
+        atlas.thumbnail(1000)
+    assert any("00000.pack" in problem for problem in verify(small_atlas))
+
+
 def test_a_missing_and_an_extra_file_are_seen(small_atlas: Path) -> None:
     """`verify` counts the files: none may be missing, none may be more."""
     version = small_atlas / "versions" / VERSION

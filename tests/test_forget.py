@@ -40,9 +40,11 @@ from explorer.records import (
     to_json,
 )
 from explorer.search import search_id
+from explorer.table import RecordsTable
 from explorer.verify import verify
 from explorer.workspace import Workspace
 from indexer import labels
+from indexer.append import append
 from indexer.build import index
 from indexer.forget import forget
 from indexer.ids import Ledger
@@ -182,6 +184,7 @@ def test_a_picture_that_was_taken_down_is_in_no_file(world: World) -> None:
     before = Atlas.open(world.atlas)
     search_id(before, int(before.ids[0]))
     paths = AtlasPaths(world.atlas)
+    serving = Workspace.open(paths.workspace)  # as a server has it, so that the journal is not emptied by others' going
     identity = story(world, paths.workspace, GONE)
     story(world, own_workspace(paths), GONE)
     own = own_cache(paths)
@@ -189,11 +192,10 @@ def test_a_picture_that_was_taken_down_is_in_no_file(world: World) -> None:
     for path in list(paths.cache.iterdir()):
         shutil.copy(path, own)
         shutil.copy(path, path.with_name(f".{path.name}.0123456789abcdef"))  # as a process that was killed leaves it
-    serving = Workspace.open(paths.workspace)  # as a server has it
     sought = needles(world, GONE)
     held = found_in(world, sought)
     assert all(held.values()), held
-    assert {"records.parquet", "workspace.sqlite"} <= held["caption"]
+    assert {"records.parquet", "workspace.sqlite-wal"} <= held["caption"]
     assert any(name.endswith(".faiss") for name in held["clip vector"])
     assert len(held["thumbnail"]) > 0
 
@@ -329,6 +331,31 @@ def test_a_cluster_that_only_the_gone_picture_named_is_named_anew(tmp_path: Path
     assert after.clusters()[0].label.startswith("square")
     assert after.clusters()[1:] == before.clusters()[1:]
     assert 1021 not in after.clusters()[0].exemplars
+
+
+def test_a_version_made_without_denied_rows_is_not_looked_through(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build, a takedown and an append say which list they obeyed; readers look at the rows only for another list."""
+    looked = []
+    real = RecordsTable.denied
+    monkeypatch.setattr(RecordsTable, "denied", lambda *asked: looked.append(asked) or real(*asked))
+    for change in (
+        lambda: forget(world.atlas, [Takedown(DenyKind.HOST, "two.example")]),
+        world.build,
+        lambda: append(world.atlas, manifest(world.folder), options(), encoders=encoders()),
+    ):
+        change()
+        looked.clear()
+        assert not Atlas.open(world.atlas).denied.any()
+        assert not looked
+    reader = Atlas.open(world.atlas)
+    denylist.add(AtlasPaths(world.atlas), [Takedown(DenyKind.KEY, GONE)])
+    assert reader.denied.sum() == 1
+    assert len(looked) == 1
+    picture("teal", 1).save(world.folder / "new.png")
+    append(world.atlas, manifest(world.folder), options(), encoders=encoders())
+    assert Atlas.open(world.atlas).denied.sum() == 1
 
 
 def test_a_listed_rejection_goes_too(world: World) -> None:
