@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from explorer.errors import ManifestError
+from explorer import denylist
+from explorer.errors import ManifestError, RejectReason
 from indexer.blocklist import Blocklist
+from indexer.guard import Guard
+from indexer.sources.base import Link, SourceRow
 
 DATA = b"\x89PNG what nobody may see"
 LINK = "https://bad.example/a,b/c.jpg?x=1"
@@ -43,6 +46,16 @@ def test_a_link_is_blocked_however_its_host_is_spelled(tmp_path: Path) -> None:
     assert listed.blocks_url("HTTPS://BAD.example/a,b/c.jpg?x=1#top")
     assert not listed.blocks_url("https://bad.example/a")
     assert not listed.blocks_bytes(DATA)
+
+
+def test_a_row_whose_hash_is_listed_is_not_even_fetched(tmp_path: Path) -> None:
+    """Where the source gives the picture's hash, the list is held against it before anything is asked for."""
+    digest = hashlib.md5(DATA).hexdigest()
+    guard = Guard(denylist.read(tmp_path / "none"), load(tmp_path / "list.txt", digest))
+    link = "https://a.example/1"
+    assert guard.row(SourceRow("a", link=Link(link, digest, "md5"))) is RejectReason.BLOCKED
+    assert guard.row(SourceRow("b", link=Link(link, "0" * 32, "md5"))) is None
+    assert guard.row(SourceRow("c", link=Link(link))) is None
 
 
 def test_a_csv_file_tells_its_columns(tmp_path: Path) -> None:
