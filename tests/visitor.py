@@ -68,6 +68,23 @@ class Visitor:
         """Wait until an element shows some words."""
         self.until(lambda: words in (self.page.text_content(selector) or ""))
 
+    def listen(self) -> None:
+        """Note all that the studio says and shows from now on: a quick job may be over before a test looks again."""
+        self.page.evaluate(
+            """() => {
+                window.heard = [];
+                const note = () => window.heard.push(
+                    document.querySelector('#live-words').textContent,
+                    document.querySelector('#live-preview').getAttribute('src') ?? '');
+                const watched = { childList: true, subtree: true, characterData: true, attributes: true };
+                new MutationObserver(note).observe(document.querySelector('#live-box'), watched);
+            }"""
+        )
+
+    def hears(self, words: str) -> None:
+        """Wait until the studio has said some words, or shown an address, since `listen`."""
+        self.until(lambda: any(words in each for each in self.page.evaluate("() => window.heard")))
+
     def address(self) -> str:
         """What follows the host in the address bar."""
         return self.page.url.removeprefix(self.home)
