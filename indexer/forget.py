@@ -41,7 +41,8 @@ _NAMED = ("id", "key", "image_url", "sha256")
 _EMPTIED = ".emptied"
 _DENIED = f"rejected:{RejectReason.DENIED}"
 _REACH = (
-    "Files that were exported or saved before, what browsers keep, and caches of other users are not reached from here."
+    "A server that shows the version before has to be started again. Files that were exported or saved before, what "
+    "browsers keep, and caches of other users are not reached from here."
 )
 
 
