@@ -68,10 +68,10 @@ class Guard:
         """Why a row may not be looked at, if so."""
         if denylist.denies(self.denied, DenyKind.KEY, row.key):
             return RejectReason.DENIED
-        digest = row.link.digest if row.link is not None else None
-        if digest is not None and self.denies(digest):
+        promised = row.link.digest if row.link is not None else None
+        if self.denies(promised):
             return RejectReason.DENIED
-        if digest is not None and self.blocked is not None and self.blocked.blocks_digest(digest):
+        if promised is not None and self.blocked is not None and self.blocked.blocks_digest(promised):
             return RejectReason.BLOCKED
         links = (row.link.url if row.link else None, row.image_url, row.page_url)
         return next(filter(None, (self.url(link) for link in links if link)), None)
