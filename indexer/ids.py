@@ -46,10 +46,12 @@ class Ledger:
         for folder in sorted(paths.versions.glob("[!.]*")):
             with suppress(OSError, pa.ArrowException):
                 table = pq.read_table(_path(VersionPaths(folder)))
-                ids |= zip(table["key_hash"].to_pylist(), table["id"].to_pylist(), strict=True)
+                known = table.filter(pc.is_valid(table["key_hash"]))
+                ids |= zip(known["key_hash"].to_pylist(), known["id"].to_pylist(), strict=True)
                 if "forgotten" in table.column_names:
                     forgotten.update(table.filter(pc.field("forgotten"))["id"].to_pylist())
-        return cls(ids, max(ids.values(), default=FIRST - 1) + 1, frozenset(forgotten))
+        last = max((*ids.values(), *forgotten), default=FIRST - 1)
+        return cls(ids, last + 1, frozenset(forgotten))
 
     def with_keys(self, kind: str, keys: Iterable[str]) -> Ledger:
         """The ledger with an id for each of these keys."""
@@ -74,6 +76,9 @@ class Ledger:
             {"key_hash": hashed, "id": identity, "forgotten": identity in self.forgotten}
             for hashed, identity in self.ids.items()
         ]
+        # An atlas that another program wrote may lack the keys of some.
+        nameless = self.forgotten - set(self.ids.values())
+        rows += [{"key_hash": None, "id": identity, "forgotten": True} for identity in sorted(nameless)]
         write_table(_path(version), pa.Table.from_pylist(rows, schema=_SCHEMA))
 
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from color_encoders import encoders, picture, write_pictures
 from killed_builds import manifest, options
+from live import live
 from small_atlas import SmallAtlas
 
 from explorer import denylist
@@ -537,6 +538,30 @@ def test_the_verb_shows_what_a_search_would_take_and_takes_it_when_told(
     assert told("forget", atlas, "--sha256", other.sha256.upper())["removed"] == 1
     assert told("forget", atlas, "--host", "elsewhere.example")["removed"] == 0
     assert verify(atlas) == []
+
+
+def test_a_server_that_runs_hides_it_at_once_and_is_scrubbed(tiny_atlas: Path, tmp_path: Path) -> None:
+    """Denied: in no event, landing or record that it serves. Removed beneath it: its workspace is clean, it goes on."""
+    atlas = Path(shutil.copytree(tiny_atlas, tmp_path / "atlas"))
+    with live(atlas) as running:
+        job = running.submit("a red shape", steps=2)
+        landing = running.events(job)[-1]["landing"]
+        gone = landing["spaces"]["clip"]["hits"][0]["id"]
+        record = Atlas.open(atlas).record(gone)
+        denylist.add(AtlasPaths(atlas), [Takedown(DenyKind.KEY, record.key)])
+        told = json.dumps(running.events(job), ensure_ascii=False)
+        assert record.caption not in told and str(record.page_url) not in told
+        assert running.client.get(f"{running.version}/record/{gone}.json").status_code == 404
+        done = forget(atlas, ids=[gone])
+        assert done.removed == 1
+        assert done.traces > 0
+        held = b"".join(path.read_bytes() for path in (atlas / "workspace").iterdir() if path.is_file())
+        assert str(record.page_url).encode() not in held
+        other = next(hit["id"] for hit in landing["spaces"]["clip"]["hits"] if hit["id"] != gone)
+        assert running.client.get(f"{running.version}/record/{other}.json").status_code == 200
+        answer = running.client.get(f"{running.version}/thumbnail/{other}.webp")
+        assert "is gone" in answer.text
+        assert running.events(running.submit("a blue shape", steps=1))[-1]["kind"] == "done"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from explorer.atlas import Atlas
+from explorer.errors import QueryError
 from explorer.records import Hit, Landing, Recipe, SpaceLanding, Split, Verdict, VerdictName
 from webapp.site import Site
 
@@ -51,12 +52,20 @@ def own_of(site: Site, job: str | None, upload: str | None) -> Own | None:
 
 
 def _without_hidden(atlas: Atlas, landing: Landing) -> Landing:
-    hidden = set(atlas.ids[atlas.denied].tolist())
     spaces = {
-        name: replace(space, hits=tuple(hit for hit in space.hits if hit.id not in hidden))
+        name: replace(space, hits=tuple(hit for hit in space.hits if _is_shown(atlas, hit.id)))
         for name, space in landing.spaces.items()
     }
     return replace(landing, spaces=spaces)
+
+
+def _is_shown(atlas: Atlas, identity: int) -> bool:
+    """Whether a picture is in the atlas still, and nobody has denied it."""
+    try:
+        atlas.row(identity)
+    except QueryError:
+        return False
+    return True
 
 
 def landing_of(atlas: Atlas, kept: Mapping[str, Any]) -> Landing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -13,10 +14,12 @@ from fastapi.responses import Response, StreamingResponse
 
 from explorer.errors import QueryError
 from explorer.records import Recipe, to_json
-from explorer.workspace import Job
+from explorer.scrub import story_without
+from explorer.workspace import Event, Job
 from webapp.api.access import AnySite
 from webapp.api.responses import A_DAY, document, kept, not_found
-from webapp.events import Journal, message
+from webapp.events import message
+from webapp.site import Site
 
 router = APIRouter(prefix="/api")
 
@@ -90,7 +93,7 @@ def events(
     seen = max(after, int(last_event_id[:9]) if last_event_id.isdecimal() else 0)
     if job.state.ended and not site.studio.workspace.events(job.id, seen):
         return Response(status_code=HTTPStatus.NO_CONTENT)  # which tells an EventSource not to come again
-    stream = _messages(site.studio.journal, job.id, seen)
+    stream = _messages(site, job.id, seen)
     return StreamingResponse(stream, headers=_STREAM, media_type="text/event-stream")
 
 
@@ -111,9 +114,15 @@ def step(request: Request, site: AnySite, job: KnownJob, step: int) -> Response:
     return kept(request, preview, "image/webp", A_DAY)
 
 
-async def _messages(journal: Journal, job: str, after: int) -> AsyncIterator[bytes]:
-    async for event in journal.follow(job, after):
-        yield message(event)
+async def _messages(site: Site, job: str, after: int) -> AsyncIterator[bytes]:
+    """A job's events without pictures that were taken down since."""
+    async for event in site.studio.journal.follow(job, after):
+        yield await to_thread.run_sync(_told, site, event)
+
+
+def _told(site: Site, event: Event | None) -> bytes:
+    hidden = site.atlas.ids[site.atlas.denied].tolist()
+    return message(replace(event, data=story_without(event.data, frozenset(hidden))) if event and hidden else event)
 
 
 async def _json(request: Request) -> Any:  # noqa: ANN401 - whatever the visitor sent
