@@ -15,10 +15,12 @@ import threading
 import time
 import venv
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import psutil
@@ -35,6 +37,8 @@ from tests.hostile_web import Apart, apart
 
 PICTURES = 20_000
 HOSTS = 1000
+SIDES = (96, 128, 160, 192, 256, 320, 384, 512, 640, 800)
+"""Pixels of the long side, each as frequent as the others."""
 DISTINCT = 400
 """Pictures that the web has; every link asks for one of them under a name of its own."""
 PROCESSES = 2
@@ -104,14 +108,18 @@ def corpus(web: Apart, pictures: int, dead: float) -> list[str]:
     """Links over a thousand hosts; of the dead ones half are refused and half never answered. Nothing is warm."""
     chance = random.Random(0)
     for number in range(min(DISTINCT, pictures)):
-        web.warm(number)
+        web.warm(_path(number))
     links = []
     for number in range(pictures):
-        link = web.url(f"picture/{number % DISTINCT}?{number}", host=number % HOSTS)
+        link = web.url(f"{_path(number)}?{number}", host=number % HOSTS)
         if chance.random() < dead:
             link = link.replace(f":{web.port}/", f":{chance.choice((web.refused, web.silent))}/")
         links.append(link)
     return links
+
+
+def _path(number: int) -> str:
+    return f"picture/{number % DISTINCT}/{SIDES[number % len(SIDES)]}"
 
 
 def run_ours(web: Apart, links: Sequence[str]) -> Run:
@@ -167,25 +175,27 @@ def obey(order: Path) -> None:
         Workers(PROCESSES, preload=("indexer.prepared", "indexer.sources.base")) as workers,
         Fetcher(settings, policy, folder / "fetch") as fetcher,
     ):
-        for shard in fetcher.shards(parts):
-            pack = write_pack(folder / f"{shard.part.name}.pack", thumbnails(shard, workers))
+        for shard, pictures in groupby(prepared(fetcher.shards(parts), workers), key=itemgetter(0)):
+            pack = write_pack(folder / f"{shard.part.name}.pack", (picture.thumbnail for _, picture in pictures))
             written += len(pack.lengths)
             shard.discard()
     sys.stdout.write(f"{written}\n")
 
 
-def thumbnails(shard: FetchedShard, workers: Workers) -> Iterator[bytes]:
-    """The WebP of every picture of a shard, decoded a few ahead."""
-    waiting = deque[Future[Prepared]]()
-    for row in shard.part.rows:
-        try:
-            waiting.append(workers.submit(prepare, plain, (), SIDE, shard.read(row)))
-        except PictureError:
-            continue
-        if len(waiting) >= IN_HAND:
-            yield waiting.popleft().result().thumbnail
-    while waiting:
-        yield waiting.popleft().result().thumbnail
+def prepared(shards: Iterable[FetchedShard], workers: Workers) -> Iterator[tuple[FetchedShard, Prepared]]:
+    """What the workers make of every picture, a few ahead; what is no picture is passed over."""
+    waiting = deque[tuple[FetchedShard, Future[Prepared]]]()
+    for shard in shards:
+        for row in shard.part.rows:
+            try:
+                waiting.append((shard, workers.submit(prepare, plain, (), SIDE, shard.read(row))))
+            except PictureError:
+                continue
+            if len(waiting) >= IN_HAND:
+                first, picture = waiting.popleft()
+                yield first, picture.result()
+    for first, picture in waiting:
+        yield first, picture.result()
 
 
 def peer_python() -> Path:

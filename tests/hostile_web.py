@@ -448,9 +448,9 @@ class Apart:
         """See `HostileWeb.url`."""
         return f"http://{host if isinstance(host, str) else address(host)}:{self.port}/{path}"
 
-    def warm(self, number: int) -> None:
-        """Have picture `number` drawn, so that it is only sent when it is asked for."""
-        with urllib.request.urlopen(self.url(f"picture/{number}")) as answer:
+    def warm(self, path: str) -> None:
+        """Have a picture drawn, so that it is only sent when it is asked for."""
+        with urllib.request.urlopen(self.url(path)) as answer:
             answer.read()
 
     def hits(self) -> Counter[str]:
