@@ -1,6 +1,6 @@
 # The chores of latent-explorer; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fix bench bundle
+.PHONY: help demo test torture lint fix bench bundle
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -15,6 +15,9 @@ demo: $(READY) bundle ## build the embedded default's atlas if there is none, an
 
 test: lint ## lint, types, then every test
 	$(BIN)/python -m pytest
+
+torture: $(READY) ## kill builds a thousand times; goes on where it was stopped, and writes docs/torture.json
+	PYTHONPATH=. $(BIN)/python tests/run_torture.py --root runs/torture --figures docs/torture.json
 
 lint: $(READY) bundle ## ruff, mypy, and TypeScript's checker
 	$(BIN)/ruff check .

@@ -87,7 +87,7 @@ def _rows(meta: Meta) -> Iterator[str]:
     tables = ("filter", "safety", "split")
     held = {f"{table}.{key}": value for table in tables for key, value in manifest.get(table, {}).items()}
     held |= meta.get("thresholds", {})  # those too that hold without being asked for
-    yield from (f"- {key}: {_plain(_told(value))}" for key, value in held.items())
+    yield from (f"- `{key}`: {_plain(_told(value))}" for key, value in held.items())
     columns = ", ".join(f"{meaning} from {_plain(name)}" for meaning, name in meta.get("columns", {}).items())
     if columns:
         yield f"- columns found: {columns}"
@@ -98,7 +98,7 @@ def _outcomes(outcomes: Mapping[str, int]) -> Iterator[str]:
     for name, count in outcomes.items():
         reason = name.removeprefix("rejected:")
         meaning = _RULES.get(RejectReason(reason), "") if reason != name else ""
-        yield f"| {name} | {count:,} | {meaning} |"
+        yield f"| {name} | {count:,} | {meaning}".rstrip() + " |"
     yield f"| sum | {sum(outcomes.values()):,} | |"
 
 

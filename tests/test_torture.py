@@ -14,6 +14,8 @@ from faults import ERRORS, STAGES
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills and mounts as Linux has them")
 
 
+@pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_forty_kills_lose_nothing(tmp_path: Path) -> None:
     """Killed at points all over the stages, fetching included, a build goes on; nothing is lost, or made twice."""
     figures = own_process.call("torture", "tortured", root=tmp_path / "builds", kills=40, most=4)
@@ -24,6 +26,8 @@ def test_forty_kills_lose_nothing(tmp_path: Path) -> None:
     assert figures["codes"] == {"-9": figures["kills"]}
 
 
+@pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_every_change_of_the_disk_may_fail(tmp_path: Path) -> None:
     """Whichever write, rename or link of a build is refused, the old version serves and the next run ends as ever."""
     told = own_process.call("refusals", "every_change", root=tmp_path)
@@ -33,6 +37,7 @@ def test_every_change_of_the_disk_may_fail(tmp_path: Path) -> None:
     assert set(told["hows"]) == set(ERRORS)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="only root can mount a small disk")
 def test_a_disk_without_room_stops_the_build_until_there_is_some(tmp_path: Path) -> None:
     """On a real disk that is full again and again, each run says so, the old version serves, and the last one ends."""
