@@ -236,6 +236,7 @@ def torture(root: Path, figures: Path, kills: int, most: int) -> Figures:
             chain.run(most)
             so_far.add(chain, time.monotonic() - started)
             so_far.write(figures)
+            assert 2 * so_far.kills >= so_far.chains, "most faults did not happen"
     return so_far
 
 
