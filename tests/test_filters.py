@@ -251,3 +251,11 @@ def test_a_condition_reads_back_as_it_was_written(column: str, sign: Operator, v
 
 def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def test_the_manuals_examples_are_conditions() -> None:
+    """Every example of docs/filters.md is read, and as what it says it is."""
+    manual = (Path(__file__).parent.parent / "docs" / "filters.md").read_text("utf-8")
+    examples = [parse(line.split("`")[1]) for line in manual.splitlines() if line.startswith("| `")]
+    assert {made.operator for made in examples} >= {Operator.CONTAINS, Operator.IS, Operator.AT_LEAST, Operator.BELOW}
+    assert [made.column for made in examples][-2:] == ["extra.date of birth", "placed"]
