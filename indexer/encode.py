@@ -45,8 +45,8 @@ class EncodeOptions:
 
     Attributes:
         shard: at most so many rows are lost when a build is killed.
-        batch: pictures that go through a model together; None = as many as are fast and as there is room for. A model's
-            last bits depend on it, so a build that is to be reproduced needs a number.
+        batch: at most so many pictures go through a model together; None = as many as are fast and as there is room
+            for. A model's last bits depend on it, so a build that is to be reproduced needs a number.
         ahead: batches that are decoded while one is in the models.
         thumbnail: the long side of a thumbnail, pixels; 0 = no thumbnails.
     """
@@ -139,7 +139,7 @@ def encode(
         expected: rows in all works, about; see `Batches`.
     """
     with timings.model.process():
-        batches = [Batches(encoder, options.batch, expected) for encoder in encoders]
+        batches = [Batches(encoder, _size(options, encoder), expected) for encoder in encoders]
     sides = tuple(sorted({encoder.side for encoder in encoders}))
     prepared = partial(prepare, decoder, sides, options.thumbnail)
     feed = Feed(workers, prepared, max(each.size for each in batches), options.ahead)
@@ -187,6 +187,11 @@ def load(folder: Path) -> Shard:
 
 def _vectors_file(folder: Path, space: Space) -> Path:
     return folder / f"{space.value}.npy"
+
+
+def _size(options: EncodeOptions, encoder: Encoder) -> int | None:
+    """The batch size that is asked for, or the smaller one that a model on the CPU wants of its own."""
+    return options.batch and min(options.batch, encoder.batch or options.batch)
 
 
 def _embedded(stack: Stack, batches: Sequence[Batches]) -> list[Outcome]:

@@ -30,7 +30,7 @@ def treacherous(data: bytes) -> Decoded:
     if data == b"sleep":
         time.sleep(3600)
     if data == b"swell":
-        bytearray(1 << 30)
+        bytearray(3 << 30)
     if data == b"panic":
         raise Panic
     return plain(data)

@@ -221,6 +221,24 @@ def test_a_batch_ends_with_its_shard(tmp_path: Path, batch: int) -> None:
     assert sizes == ([1] * 12 if batch == 1 else [5, 2, 5])
 
 
+def test_a_model_may_want_smaller_batches(tmp_path: Path) -> None:
+    """A model that knows its own size on the CPU gets no more at a time, whatever is asked for."""
+    sizes: list[int] = []
+
+    class Large(ColorEncoder):
+        batch = 2
+
+        def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+            sizes.append(len(squares))
+            return super().encode(squares)
+
+    source = FolderSource(write_pictures(tmp_path / "p", 1))
+    for batch in (5, None):
+        models = [Large(Space.VAE, 16), ColorEncoder(Space.CLIP, 24)]
+        list(encoded(source, [list(source.rows())], models, EncodeOptions(batch=batch)))
+    assert sizes == [2, 2, 1, 1, 2, 2, 2]
+
+
 def test_a_row_with_a_fault_is_never_read(tmp_path: Path) -> None:
     """What the source says against a row stands as its outcome, and nobody looks for its picture."""
     source = Watched(write_pictures(tmp_path / "p", 1, ("gold",)))
