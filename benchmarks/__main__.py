@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import encoding, generation, page, questions
+from benchmarks import encoding, fetching, generation, page, questions
 from benchmarks.rows import Row, held, machine, table
 from explorer import manifest
 from explorer.atlas import Atlas
@@ -29,6 +29,7 @@ def main() -> None:
     sections = {}
     with tempfile.TemporaryDirectory() as folder:
         sections["Build"] = list(build_rows(Path(folder) / "atlas"))
+        sections["Fetching"] = list(fetching.measure())
         sections["Encoding"] = list(encoding.measure())
         atlas = Atlas.open(Path(folder) / "atlas")
         for name, module in (("Search and placement", questions), ("Generation", generation), ("Page", page)):

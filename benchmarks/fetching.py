@@ -92,16 +92,17 @@ def measure(pictures: int = PICTURES) -> Iterator[Row]:
     with apart() as web:
         for dead, least in ((0.0, 1.0), (0.3, 2.0)):
             links = corpus(web, pictures, dead)
-            ours, theirs = run_ours(web, links), run_theirs(python, links)
             kind = f", {dead:.0%} of the links dead" if dead else ""
-            yield Row(
-                f"{pictures:,} links to WebP of {SIDE} px at quality {QUALITY}{kind}",
-                str(ours),
-                f"img2dataset {theirs}",
-                ours.rate / theirs.rate,
-                f"at least {least:g} times as many: {held(least, ours.rate / theirs.rate)}; "
-                f"no more memory: {held(ours.peak, theirs.peak)}",
-            )
+            what = f"{pictures:,} links to WebP of {SIDE} px at quality {QUALITY}{kind}"
+            yield _row(what, run_ours(web, links), run_theirs(python, links) if python else None, least)
+
+
+def _row(what: str, ours: Run, theirs: Run | None, least: float) -> Row:
+    if theirs is None:
+        return Row(what, str(ours), "img2dataset cannot be installed here")
+    faster, smaller = held(least, ours.rate / theirs.rate), held(ours.peak, theirs.peak)
+    bar = f"at least {least:g} times as many: {faster}; no more memory: {smaller}"
+    return Row(what, str(ours), f"img2dataset {theirs}", ours.rate / theirs.rate, bar)
 
 
 def corpus(web: Apart, pictures: int, dead: float) -> list[str]:
@@ -198,12 +199,13 @@ def prepared(shards: Iterable[FetchedShard], workers: Workers) -> Iterator[tuple
         yield first, picture.result()
 
 
-def peer_python() -> Path:
-    """The interpreter of img2dataset's environment."""
+def peer_python() -> Path | None:
+    """The interpreter of img2dataset's environment; None where that cannot be made."""
     python = PEER_VENV / "bin" / "python"
     if not (PEER_VENV / "ready").exists():
         venv.create(PEER_VENV, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "img2dataset"], check=True)
+        if subprocess.run([python, "-m", "pip", "install", "--quiet", "img2dataset"], check=False).returncode:
+            return None
         (PEER_VENV / "ready").touch()
     return python
 

@@ -6,6 +6,7 @@ Sources: RFC 9309; Google's description of `X-Robots-Tag`; DeviantArt's `noai` a
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from explorer.manifest import Fetch
 from indexer.fetch.addresses import Place
 from indexer.fetch.client import AGENT, Client, MayPass, Reply
 from indexer.fetch.links import Target, joined
+from indexer.sources.base import Fault
 
 MOST_BYTES = 512 * 1024
 """Of a robots.txt that are read; RFC 9309 asks for at least 500 KiB."""
@@ -27,9 +29,10 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OPT_OUTS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "noml", "none"})
 """`none` stands for `noindex, nofollow`."""
 _RULES_WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
-_MOST_ORIGINS = 10_000
-_EVERYTHING = Protego.parse("")
-_NOTHING = Protego.parse("User-agent: *\nDisallow: /")
+_MOST_FAILED = 50_000
+_FREE = Protego.parse("")
+_EVERYTHING = b""
+_NOTHING = b"User-agent: *\nDisallow: /"
 
 Turn = Callable[[str], Awaitable[None]]
 """Wait until a host may be asked."""
@@ -40,8 +43,9 @@ class Robots:
 
     def __init__(self, settings: Fetch, client: Client, turn: Turn) -> None:
         self._settings, self._client, self._turn = settings, client, turn
-        self._known: OrderedDict[str, Protego | PictureError] = OrderedDict()
-        self._asking: dict[str, asyncio.Task[Protego | PictureError]] = {}
+        self._shelf = Shelf()
+        self._failed: OrderedDict[str, Fault] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[None]] = {}
 
     async def delay(self, target: Target) -> float:
         """The seconds that robots.txt wants between two requests.
@@ -49,34 +53,36 @@ class Robots:
         Raises:
             PictureError: ROBOTS: it asks to stay away from the target; otherwise: why the host cannot be asked at all.
         """
-        rules = self._known.get(target.origin) or await self._ask_once(target)
-        if isinstance(rules, PictureError):
-            raise PictureError(rules.reason, str(rules))
+        rules = self._shelf.get(target.origin)
+        while rules is None:
+            fault = self._failed.get(target.origin)
+            if fault is not None:
+                raise PictureError(fault.reason, fault.detail)
+            await self._ask_once(target)
+            rules = self._shelf.get(target.origin)
         if not rules.can_fetch(str(target.url), AGENT):
             raise PictureError(RejectReason.ROBOTS, "robots.txt asks to stay away")
         return min(rules.crawl_delay(AGENT) or 0.0, MOST_DELAY)
 
-    async def _ask_once(self, target: Target) -> Protego | PictureError:
+    async def _ask_once(self, target: Target) -> None:
         origin = target.origin
         task = self._asking.get(origin)
         if task is None:
-            task = self._asking[origin] = asyncio.create_task(self._known_from_now_on(target))
+            task = self._asking[origin] = asyncio.create_task(self._learn(target))
             task.add_done_callback(lambda _: self._asking.pop(origin))
-        return await asyncio.shield(task)
+        await asyncio.shield(task)
 
-    async def _known_from_now_on(self, target: Target) -> Protego | PictureError:
-        rules: Protego | PictureError
+    async def _learn(self, target: Target) -> None:
+        """Put on the shelf what an origin's robots.txt says, or note why it cannot be asked."""
         try:
-            rules = await self._rules(target.at("/robots.txt"))
+            self._shelf.put(target.origin, await self._rules(target.at("/robots.txt")))
         except PictureError as error:
-            rules = error
-        self._known[target.origin] = rules
-        if len(self._known) > _MOST_ORIGINS:
-            self._known.popitem(last=False)
-        return rules
+            self._failed[target.origin] = Fault(error.reason, str(error))
+            if len(self._failed) > _MOST_FAILED:
+                self._failed.popitem(last=False)
 
-    async def _rules(self, target: Target) -> Protego:
-        """What a robots.txt says, wherever it has moved; one that cannot be read forbids everything.
+    async def _rules(self, target: Target) -> bytes:
+        """The text of a robots.txt, wherever it has moved; one that cannot be read forbids everything.
 
         Raises:
             PictureError: the host itself cannot be asked.
@@ -89,12 +95,12 @@ class Robots:
                 if not redirects:
                     raise
                 break
-            if isinstance(answer, Protego):
+            if isinstance(answer, bytes):
                 return answer
             target, came_from = answer.target, answer.came_from
         return _NOTHING
 
-    async def _ask(self, target: Target, came_from: Place | None) -> Protego | _Elsewhere:
+    async def _ask(self, target: Target, came_from: Place | None) -> bytes | _Elsewhere:
         for tries in range(self._settings.retries + 1):
             await self._turn(target.host)
             try:
@@ -108,6 +114,49 @@ class Robots:
         raise AssertionError("the last try returns or raises")
 
 
+class Shelf:
+    """Many a robots.txt in little room: all are kept packed, and those used last are kept read as well.
+
+    Read, one takes some 25 times the room of its text. What has been longest unused goes first.
+    """
+
+    def __init__(self, packed: int = 64 * 1024 * 1024, read: int = 4 * 1024 * 1024) -> None:
+        """Hold so many bytes of packed texts, and the rules of so many bytes of text."""
+        self._most_packed, self._most_read = packed, read
+        self._packed: OrderedDict[str, bytes] = OrderedDict()
+        self._read: OrderedDict[str, tuple[int, Protego]] = OrderedDict()
+        self._packed_bytes, self._read_bytes = 0, 0
+
+    def put(self, origin: str, text: bytes) -> None:
+        """Keep the text of an origin that has none here."""
+        self._packed[origin] = zlib.compress(text) if text else b""
+        self._packed_bytes += len(self._packed[origin])
+        while self._packed_bytes > self._most_packed and len(self._packed) > 1:
+            _, oldest = self._packed.popitem(last=False)
+            self._packed_bytes -= len(oldest)
+
+    def get(self, origin: str) -> Protego | None:
+        """The rules of an origin, if its text is here."""
+        packed = self._packed.get(origin)
+        if packed is None:
+            return None
+        self._packed.move_to_end(origin)
+        if not packed:
+            return _FREE
+        if origin not in self._read:
+            self._parse(origin, zlib.decompress(packed))
+        self._read.move_to_end(origin)
+        return self._read[origin][1]
+
+    def _parse(self, origin: str, text: bytes) -> None:
+        rules = Protego.parse(text.decode("utf-8", "replace").removeprefix("\ufeff"))
+        self._read[origin] = (len(text), rules)
+        self._read_bytes += len(text)
+        while self._read_bytes > self._most_read and len(self._read) > 1:
+            _, (length, _rules) = self._read.popitem(last=False)
+            self._read_bytes -= length
+
+
 @dataclass(frozen=True, slots=True)
 class _Elsewhere:
     """Where a robots.txt has moved, and who says so."""
@@ -116,7 +165,7 @@ class _Elsewhere:
     came_from: Place
 
 
-async def _read(target: Target, reply: Reply) -> Protego | _Elsewhere:
+async def _read(target: Target, reply: Reply) -> bytes | _Elsewhere:
     """The rules of an answer: no robots.txt allows everything, a failing host nothing (RFC 9309, 2.3.1)."""
     status, location = reply.response.status, reply.response.headers.get("Location")
     if status in REDIRECTS and location is not None:
@@ -134,12 +183,7 @@ async def _read(target: Target, reply: Reply) -> Protego | _Elsewhere:
         data += chunk
         if len(data) > MOST_BYTES:
             break
-    return _parsed(bytes(data[:MOST_BYTES]))
-
-
-def _parsed(data: bytes) -> Protego:
-    text = data.decode("utf-8", "replace").removeprefix("\ufeff")
-    return Protego.parse(text) if "allow" in text.lower() or "delay" in text.lower() else _EVERYTHING
+    return bytes(data[:MOST_BYTES])
 
 
 def opt_out(headers: Iterable[str]) -> str | None:
