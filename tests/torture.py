@@ -143,7 +143,7 @@ class Chain:
         before = self.rig.web.hits()
         stages = [stage for stage in STAGES if self.rig.undisturbed.steps.get(stage)]
         stage = stages[self.seed % len(stages)]  # the first kill goes round the stages
-        often = {stage: self.rig.undisturbed.steps[stage] ** 0.5 for stage in stages}
+        often = {stage: max(self.rig.undisturbed.steps[stage] ** 0.5, 10) for stage in stages}
         while True:
             fault = self._drawn(chance, stage) if len(self.kills) < most else None
             ended = forked(lambda fault=fault: self.rig.build(atlas, fault=fault, log=log))
