@@ -82,6 +82,7 @@ class Disk:
 
     Attributes:
         counts: stage -> changes so far.
+        first: stage -> number of its first change, counted over all stages.
         refused: changes that were refused.
     """
 
@@ -95,6 +96,7 @@ class Disk:
         """
         self.root, self.fault = os.path.realpath(root), fault
         self.counts: Counter[str] = Counter()
+        self.first: dict[str, int] = {}
         self.refused = 0
         self._lock = threading.RLock()
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if log is not None else None
@@ -110,6 +112,7 @@ class Disk:
             return
         with self._lock:
             self.counts[stage] += 1
+            self.first.setdefault(stage, self.counts.total())
             fault = self.fault
             if fault is None or (fault.stage or stage) != stage:
                 return

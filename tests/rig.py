@@ -171,7 +171,12 @@ class Rig:
         disk = Disk(atlas, fault, log)
         encoders = self.encoders(log)
         result = index(atlas, self.manifest(name), options(), encoders=encoders)
-        return {"steps": disk.counts, "outcomes": result.outcomes, "pictures": encoders[0].pictures}
+        return {
+            "steps": disk.counts,
+            "first": disk.first,
+            "outcomes": result.outcomes,
+            "pictures": encoders[0].pictures,
+        }
 
     def encoders(self, log: Path | None = None) -> tuple[ColorEncoder, ...]:
         """One a space; the first tells the log what it encodes."""

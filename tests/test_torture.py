@@ -26,6 +26,15 @@ def test_forty_kills_lose_nothing(tmp_path: Path) -> None:
     assert figures["codes"] == {"-9": figures["kills"]}
 
 
+@pytest.mark.slow
+def test_a_kill_around_current_leaves_one_version_or_the_other(tmp_path: Path) -> None:
+    """Before each of 26 changes around CURRENT's own, the old version is live and whole; after it, the new one is."""
+    told = own_process.call("torture", "around_current", root=tmp_path)
+    assert told["codes"] == {"-9": 26}
+    assert told["live"] == sorted(told["live"])
+    assert {False, True} == set(told["live"])
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.slow
 def test_every_change_of_the_disk_may_fail(tmp_path: Path) -> None:

@@ -243,3 +243,27 @@ def torture(root: Path, figures: Path, kills: int, most: int) -> Figures:
 def tortured(root: str, kills: int, most: int) -> dict[str, Any]:
     """The figures of a small torture, as JSON."""
     return vars(torture(Path(root), Path(root).with_suffix(".json"), kills, most))
+
+
+def around_current(root: str) -> dict[str, Any]:
+    """Kill before each change around the one that lets the new version live.
+
+    Returns:
+        `codes`: exit code -> runs; `live`: whether the new version was live after each.
+    """
+    codes: Counter[int] = Counter()
+    live = []
+    with apart() as web:
+        rig = Rig(Path(root), web, 4, 14)
+        ready = rig.copy("ready")
+        assert forked(lambda: rig.build(ready, fault=Fault(How.KILL, 1, "publish"))).code == KILLED
+        middle = forked(lambda: rig.build(Path(shutil.copytree(ready, rig.root / "counted")))).told["first"]["current"]
+        for number in range(middle - 12, middle + 14):
+            atlas = Path(shutil.copytree(ready, rig.root / f"killed-{number}"))
+            codes[forked(lambda atlas=atlas, number=number: rig.build(atlas, fault=Fault(How.KILL, number))).code] += 1
+            found = forked(lambda atlas=atlas: state(atlas))
+            assert found.told in list(rig.versions.values()), (number, found)
+            live.append(found.told == rig.versions["new"])
+            assert forked(lambda atlas=atlas: rig.build(atlas)).code == 0
+            assert forked(lambda atlas=atlas: contents(atlas)).told == rig.undisturbed.files, number
+    return {"codes": codes, "live": live}
