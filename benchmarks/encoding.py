@@ -23,16 +23,16 @@ from benchmarks.rows import Row, held
 from explorer.decoding import Workers, cores
 from explorer.models.clip import ClipModel
 from explorer.models.vae import VaeModel
-from indexer import encode
-from indexer.batches import MOST, Batches
-from indexer.encode import EncodeOptions
-from indexer.encoders import ClipEncoder, Encoder, VaeEncoder
-from indexer.prepared import prepare
-from indexer.reading import SourceReader, Work
+from indexer.encoding import encode
+from indexer.encoding.batches import MOST, Batches
+from indexer.encoding.encode import EncodeOptions
+from indexer.encoding.encoders import ClipEncoder, Encoder, VaeEncoder
+from indexer.encoding.prepared import prepare
+from indexer.encoding.reading import SourceReader, Work
+from indexer.encoding.timings import Timings
 from indexer.sources.base import Source, SourceRow
 from indexer.sources.folder import FolderSource
 from indexer.sources.openmoji import OpenMojiSource
-from indexer.timings import Timings
 
 T = TypeVar("T")
 PICTURES = 1024
@@ -68,7 +68,7 @@ class Job:
         timings, total = Timings(), Timings()
         spaces = [encoder.space for encoder in self.encoders]
         started = time.perf_counter()
-        with Workers(preload=("indexer.prepared", self.source.decoder.__module__)) as workers:
+        with Workers(preload=("indexer.encoding.prepared", self.source.decoder.__module__)) as workers:
             works = [Work(rows, SourceReader(self.source)) for rows in shards]
             outcomes = encode.encode(
                 works, self.source.decoder, self.encoders, self.options, workers=workers, timings=timings

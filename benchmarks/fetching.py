@@ -29,10 +29,10 @@ from benchmarks.rows import Row, held, table
 from explorer.decoding import Workers
 from explorer.errors import PictureError
 from explorer.manifest import Fetch
+from indexer.encoding.prepared import Prepared, prepare
+from indexer.encoding.thumbnails import write_pack
 from indexer.fetch import AddressPolicy, FetchedShard, Fetcher, FetchPart
-from indexer.prepared import Prepared, prepare
 from indexer.sources.base import Link, SourceRow, plain
-from indexer.thumbnails import write_pack
 from tests.hostile_web import Apart, apart
 
 PICTURES = 20_000
@@ -173,7 +173,7 @@ def obey(order: Path) -> None:
     policy = AddressPolicy.of(settings.allow_networks, settings.allow_ports)
     written = 0
     with (
-        Workers(PROCESSES, preload=("indexer.prepared", "indexer.sources.base")) as workers,
+        Workers(PROCESSES, preload=("indexer.encoding.prepared", "indexer.sources.base")) as workers,
         Fetcher(settings, policy, folder / "fetch") as fetcher,
     ):
         for shard, pictures in groupby(prepared(fetcher.shards(parts), workers), key=itemgetter(0)):

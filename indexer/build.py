@@ -17,17 +17,17 @@ from explorer.progress import SILENT, Progress
 from explorer.records import Space
 from explorer.verify import current, read_meta
 from indexer import corpus, facts, families, reproducible, unfinished
-from indexer.encoded import INDEXED, Encoded
-from indexer.encoders import Encoder
-from indexer.given import models_of
+from indexer.encoding.encoded import INDEXED, Encoded
+from indexer.encoding.encoders import Encoder
+from indexer.encoding.given import models_of
 from indexer.guard import Guard
 from indexer.ids import Ledger
 from indexer.lock import explained, writing
+from indexer.mapping.spaces import SpaceStages
 from indexer.plan import BuildOptions, Plan
 from indexer.publish import live, publish, tidy
 from indexer.shards import ShardMaker
 from indexer.sources import open_source
-from indexer.spaces import SpaceStages
 from indexer.stages import StageStore, libraries
 from indexer.version import write_version
 

@@ -70,13 +70,13 @@ def run_index(args: argparse.Namespace) -> dict[str, Any]:
         manifest = replace(manifest, fetch=replace(manifest.fetch, contact=args.contact))
 
     # umap alone takes seconds to import, which the other verbs need not wait for
-    from indexer.append import append
     from indexer.build import index
     from indexer.corpus import Selection
-    from indexer.encode import EncodeOptions
+    from indexer.editing.append import append
+    from indexer.encoding.encode import EncodeOptions
+    from indexer.mapping.project import MapOptions
+    from indexer.mapping.spaces import SpaceOptions
     from indexer.plan import BuildOptions
-    from indexer.project import MapOptions
-    from indexer.spaces import SpaceOptions
 
     options = BuildOptions(
         selection=Selection(args.limit, args.sample, args.seed),
@@ -114,7 +114,7 @@ def run_forget(args: argparse.Namespace) -> dict[str, Any]:
     found = _candidates(args) if args.search is not None else []
     if args.search is not None and not args.yes:
         return {"atlas": str(args.atlas), "removed": 0, "found": found, "notes": [_UNCONFIRMED]}
-    from indexer.forget import forget
+    from indexer.editing.forget import forget
 
     named = ((DenyKind.URL, args.url), (DenyKind.HOST, args.host), (DenyKind.SHA256, args.sha256))
     takedowns = [Takedown(kind, value) for kind, value in named if value is not None]

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from explorer.errors import BuildError, ManifestError, RejectReason
 from explorer.manifest import Manifest
 from explorer.records import Record, Split
-from indexer.encode import Outcome
+from indexer.encoding.encode import Outcome
 from indexer.sources.base import LeftOut, Source, SourceRow, VectorSource
 
 

@@ -12,11 +12,11 @@ from explorer.kinds import KINDS
 from explorer.layout import SCHEMA
 from explorer.manifest import Manifest, to_dict
 from explorer.models.loader import demo_note
-from indexer.encoded import INDEXED, Encoded
+from indexer.encoding.encoded import INDEXED, Encoded
+from indexer.mapping.project import Layout
+from indexer.mapping.spaces import SpaceStages
 from indexer.plan import LIBRARIES, Plan
-from indexer.project import Layout
 from indexer.sources.base import Source, VectorSource
-from indexer.spaces import SpaceStages
 from indexer.stages import libraries
 
 

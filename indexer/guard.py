@@ -16,7 +16,7 @@ from explorer.errors import PictureError, RejectReason
 from explorer.layout import AtlasPaths
 from explorer.manifest import Manifest
 from explorer.verify import checksum
-from indexer.reading import PictureReader
+from indexer.encoding.reading import PictureReader
 from indexer.sources.base import SourceRow
 from indexer.stages import digest
 

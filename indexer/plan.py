@@ -11,13 +11,14 @@ from explorer import manifest as manifests
 from explorer.errors import RejectReason
 from explorer.layout import SCHEMA
 from explorer.manifest import Manifest
-from indexer import corpus, encode
+from indexer import corpus
 from indexer.corpus import Selection
-from indexer.encode import EncodeOptions
+from indexer.encoding import encode
+from indexer.encoding.encode import EncodeOptions
 from indexer.families import FamilyOptions
 from indexer.guard import Guard
+from indexer.mapping.spaces import SpaceOptions
 from indexer.sources.base import Source, SourceRow, VectorSource
-from indexer.spaces import SpaceOptions
 from indexer.stages import digest, libraries
 
 REVISION = 1

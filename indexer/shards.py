@@ -13,16 +13,16 @@ from explorer.decoding import Workers
 from explorer.models.device import use_one_thread
 from explorer.progress import Progress
 from explorer.records import Space
-from indexer import encode
-from indexer.encode import Outcome, Shard
-from indexer.encoders import ModelSet
-from indexer.given import given
+from indexer.encoding import encode
+from indexer.encoding.encode import Outcome, Shard
+from indexer.encoding.encoders import ModelSet
+from indexer.encoding.given import given
+from indexer.encoding.reading import PictureReader, SourceReader, Work
+from indexer.encoding.timings import Timings
 from indexer.guard import Guard, GuardedReader
 from indexer.plan import Plan, PlannedShard
-from indexer.reading import PictureReader, SourceReader, Work
 from indexer.sources.base import Source, SourceRow, VectorSource
 from indexer.stages import StageStore
-from indexer.timings import Timings
 
 if TYPE_CHECKING:
     from indexer.fetch.parts import FetchedShard
@@ -71,7 +71,7 @@ class ShardMaker:
         self, source: VectorSource, todo: Sequence[PlannedShard], timings: Timings, stack: ExitStack
     ) -> Iterator[Outcome]:
         """What becomes of rows that bring their vectors."""
-        workers = stack.enter_context(Workers(preload=("indexer.prepared",)))
+        workers = stack.enter_context(Workers(preload=("indexer.encoding.prepared",)))
         rows = (row for shard in todo for row in shard.rows)
         thumbnail = self.plan.options.encode.thumbnail
         return given(source, rows, self.guard, thumbnail=thumbnail, workers=workers, timings=timings)
@@ -89,7 +89,7 @@ class ShardMaker:
         encoders = self.models.load() if todo else ()
         if self.plan.options.reproducible and todo:
             use_one_thread()
-        workers = stack.enter_context(Workers(preload=("indexer.prepared", source.decoder.__module__)))
+        workers = stack.enter_context(Workers(preload=("indexer.encoding.prepared", source.decoder.__module__)))
         return encode.encode(
             self._works(source, todo, arriving, fetched),
             source.decoder,

@@ -12,13 +12,13 @@ import pyarrow as pa
 from explorer.layout import CLUSTERS_SCHEMA, SPACE_ARRAYS, VersionPaths, records_table, write_atomic, write_table
 from explorer.manifest import Manifest
 from indexer import datacard
-from indexer.contents import REJECTED
 from indexer.corpus import record
-from indexer.encoded import Encoded, Rejected
+from indexer.editing.contents import REJECTED
+from indexer.encoding.encoded import Encoded, Rejected
+from indexer.encoding.thumbnails import link, publish_packs
 from indexer.guard import UNLISTED
 from indexer.ids import Ledger
-from indexer.spaces import SpaceStages
-from indexer.thumbnails import link, publish_packs
+from indexer.mapping.spaces import SpaceStages
 
 _REJECTED_SCHEMA = pa.schema([(name, pa.string()) for name in ("key", "reason", "detail", "image_url")])
 

@@ -42,26 +42,26 @@ class ColorEncoder:
     die_at: int | None = None
 
     def describe(self) -> dict[str, Any]:
-        """See `indexer.encoders.Encoder`."""
+        """See `indexer.encoding.encoders.Encoder`."""
         return {"reference": "colors", "revision": None, "fingerprint": self.fingerprint, "dim": self.dim, "side": SIDE}
 
     @property
     def side(self) -> int:
-        """See `indexer.encoders.Encoder`."""
+        """See `indexer.encoding.encoders.Encoder`."""
         return SIDE
 
     @property
     def batch(self) -> int | None:
-        """See `indexer.encoders.Encoder`."""
+        """See `indexer.encoding.encoders.Encoder`."""
         return 32
 
     def compiled(self, batch: int) -> ColorEncoder:
-        """See `indexer.encoders.Encoder`."""
+        """See `indexer.encoding.encoders.Encoder`."""
         del batch
         return self
 
     def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """See `indexer.encoders.Encoder`."""
+        """See `indexer.encoding.encoders.Encoder`."""
         self.pictures += len(squares)
         if self.die_at is not None and self.pictures >= self.die_at:
             os.kill(os.getpid(), signal.SIGKILL)

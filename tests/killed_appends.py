@@ -15,7 +15,7 @@ from typing import Any
 import color_encoders
 from killed_builds import Counter, manifest, options
 
-from indexer.append import append
+from indexer.editing.append import append
 
 
 def run(plan: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import color_encoders
 import explorer.verify  # noqa: F401 - loaded before the forks
 from explorer.manifest import Manifest
 from indexer.build import index
-from indexer.encode import EncodeOptions
+from indexer.encoding.encode import EncodeOptions
 from indexer.plan import BuildOptions
 
 STEPS = ("fsync", "rename", "replace", "link", "unlink", "rmdir")

@@ -14,7 +14,7 @@ from typing import Any
 
 from killed_builds import Counter
 
-from indexer.forget import forget
+from indexer.editing.forget import forget
 
 
 def run(plan: dict[str, Any]) -> dict[str, Any]:

@@ -27,8 +27,8 @@ from color_encoders import ColorEncoder
 from faults import Disk, Fault
 from hostile_web import Apart
 
+import indexer.encoding.prepared
 import indexer.fetch.fetcher  # loaded before the forks
-import indexer.prepared
 import indexer.sources.parquet_urls  # noqa: F401 - the same
 from explorer.atlas import Atlas
 from explorer.decoding import LIGHT
@@ -38,10 +38,10 @@ from explorer.manifest import Fetch, Manifest
 from explorer.records import Space
 from explorer.verify import verify
 from indexer.build import index
-from indexer.encode import EncodeOptions
+from indexer.encoding.encode import EncodeOptions
+from indexer.mapping.project import MapOptions
+from indexer.mapping.spaces import SpaceOptions
 from indexer.plan import BuildOptions
-from indexer.project import MapOptions
-from indexer.spaces import SpaceOptions
 
 OLD, NEW, SHARD = 60, 200, 32
 ENCODED = "encoded"
@@ -101,7 +101,7 @@ def forked(work: Callable[[], Any]) -> Ended:
 
 def start_the_forkserver() -> None:
     """Start the one process that all builds get their workers from; each would wait a second for one of its own."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload([*LIGHT, "indexer.prepared"])
+    multiprocessing.get_context("forkserver").set_forkserver_preload([*LIGHT, "indexer.encoding.prepared"])
     forkserver.ensure_running()
 
 
@@ -118,7 +118,7 @@ class LoggedEncoder(ColorEncoder):
     log: Path | None = None
 
     def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """See `indexer.encoders.Encoder`."""
+        """See `indexer.encoding.encoders.Encoder`."""
         if self.log is not None:
             with self.log.open("a") as handle:
                 handle.write(f"{ENCODED} {len(squares)}\n")

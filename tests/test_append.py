@@ -29,9 +29,9 @@ from explorer.records import Split
 from explorer.search import search_id
 from explorer.spaces import SpaceData
 from explorer.verify import verify
-from indexer.append import append
 from indexer.build import BuildResult, index
-from indexer.forget import forget
+from indexer.editing.append import append
+from indexer.editing.forget import forget
 from indexer.plan import BuildOptions
 from webapp.cli import main
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from indexer import cluster
-from indexer.cluster import ClusterOptions
-from indexer.labels import Member, PictureText, labels
+from indexer.mapping import cluster
+from indexer.mapping.cluster import ClusterOptions
+from indexer.mapping.labels import Member, PictureText, labels
 
 KINDS = ("red car", "blue boat", "old house")
 

@@ -22,7 +22,7 @@ from explorer import decoding
 from explorer.decoding import Limits, Workers, isolated_picture
 from explorer.errors import BuildError, PictureError, RejectReason
 from explorer.pictures import MAX_PIXELS, open_picture
-from indexer.prepared import Prepared, prepare
+from indexer.encoding.prepared import Prepared, prepare
 from indexer.sources.base import plain
 
 MIB = 1024 * 1024
@@ -32,7 +32,7 @@ FEW = Limits(memory=512 * MIB, seconds=2)
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Workers]:
     """Two workers with little memory and little time."""
-    with Workers(2, FEW, preload=("indexer.prepared", "odd_decoders")) as found:
+    with Workers(2, FEW, preload=("indexer.encoding.prepared", "odd_decoders")) as found:
         yield found
 
 
@@ -215,7 +215,7 @@ def test_workers_are_not_forked_and_never_hold_torch(workers: Workers) -> None:
 
     loaded = workers.submit(odd_decoders.modules).result(timeout=30)
     assert "PIL.Image" in loaded
-    assert "indexer.prepared" in loaded
+    assert "indexer.encoding.prepared" in loaded
     assert not {"torch", "diffusers", "open_clip", "pyarrow", "dash", "duckdb"} & loaded
 
 

@@ -27,15 +27,15 @@ from explorer.errors import BuildError, RejectReason
 from explorer.models.clip import ClipModel
 from explorer.models.vae import VaeModel
 from explorer.records import Space
-from indexer import encode
-from indexer.ahead import Room
-from indexer.batches import Batches
-from indexer.encode import EncodeOptions, Outcome
-from indexer.encoders import ClipEncoder, Encoder, VaeEncoder
-from indexer.reading import SourceReader, Work
+from indexer.encoding import encode
+from indexer.encoding.ahead import Room
+from indexer.encoding.batches import Batches
+from indexer.encoding.encode import EncodeOptions, Outcome
+from indexer.encoding.encoders import ClipEncoder, Encoder, VaeEncoder
+from indexer.encoding.reading import SourceReader, Work
+from indexer.encoding.timings import Timings
 from indexer.sources.base import Decoder, Fault, Source, SourceRow, plain
 from indexer.sources.folder import FolderSource
-from indexer.timings import Timings
 
 OPTIONS = EncodeOptions(shard=8, batch=3)
 
@@ -58,7 +58,7 @@ def encoded(
 ) -> Generator[Outcome]:
     """What becomes of the rows of shards."""
     works = [Work(rows, SourceReader(source)) for rows in shards]
-    with Workers(2, preload=("indexer.prepared", "odd_decoders")) as workers:
+    with Workers(2, preload=("indexer.encoding.prepared", "odd_decoders")) as workers:
         yield from encode.encode(
             works, source.decoder, models or encoders(), options, workers=workers, timings=timings or Timings()
         )
@@ -503,8 +503,8 @@ import resource, sys
 from pathlib import Path
 import numpy as np, torch
 from explorer.models.vae import VaeModel
-from indexer.batches import Batches
-from indexer.encoders import VaeEncoder
+from indexer.encoding.batches import Batches
+from indexer.encoding.encoders import VaeEncoder
 torch.set_num_threads(1)
 vae = VaeEncoder(VaeModel.load(sys.argv[1], "cpu", side=256))
 squares = np.random.default_rng(0).integers(0, 255, (32, 256, 256, 3), np.uint8)

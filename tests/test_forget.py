@@ -44,13 +44,13 @@ from explorer.search import search_id
 from explorer.table import RecordsTable
 from explorer.verify import verify
 from explorer.workspace import Workspace
-from indexer import labels
-from indexer.append import append
 from indexer.build import index
-from indexer.forget import forget
+from indexer.editing.append import append
+from indexer.editing.forget import forget
 from indexer.ids import Ledger
-from indexer.labels import PictureText
 from indexer.lock import writing
+from indexer.mapping import labels
+from indexer.mapping.labels import PictureText
 from webapp.cli import main
 
 KILLED = -9

@@ -29,9 +29,9 @@ from explorer.library import Atlas
 from explorer.manifest import Manifest, from_dict
 from explorer.models.clip import ClipModel
 from explorer.verify import verify
-from indexer.append import append
 from indexer.build import index
-from indexer.given import unit
+from indexer.editing.append import append
+from indexer.encoding.given import unit
 from webapp.callbacks.search import SHOWN, strip_of
 from webapp.cli import main
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from indexer import neighbors
+from indexer.mapping import neighbors
 
 
 def unit(rng: np.random.Generator, count: int, dim: int = 12) -> npt.NDArray[np.float16]:

@@ -19,8 +19,8 @@ from umap import UMAP
 from explorer.atlas import Atlas
 from explorer.errors import QueryError
 from explorer.placement import Placer, fuzzy_weights, place_vectors, placer
-from indexer import neighbors
-from indexer.neighbors import Neighbors
+from indexer.mapping import neighbors
+from indexer.mapping.neighbors import Neighbors
 
 A, B = 1.577, 0.895
 

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pytest
 
 from explorer.placement import Placer
-from indexer import neighbors
-from indexer.project import Layout, MapOptions, principal_components, project
+from indexer.mapping import neighbors
+from indexer.mapping.project import Layout, MapOptions, principal_components, project
 
 
 def blobs(count: int, groups: int = 6, dim: int = 20, seed: int = 0) -> npt.NDArray[np.float16]:

@@ -18,13 +18,13 @@ from explorer.layout import AtlasPaths
 from explorer.manifest import Manifest, SplitRule
 from explorer.status import status
 from indexer.build import BuildResult, index
-from indexer.cluster import ClusterOptions
 from indexer.corpus import Selection
-from indexer.encode import EncodeOptions
+from indexer.encoding.encode import EncodeOptions
 from indexer.families import FamilyOptions
+from indexer.mapping.cluster import ClusterOptions
+from indexer.mapping.project import MapOptions
+from indexer.mapping.spaces import SpaceOptions
 from indexer.plan import BuildOptions
-from indexer.project import MapOptions
-from indexer.spaces import SpaceOptions
 
 
 class Stopped(Exception):

@@ -18,12 +18,12 @@ from explorer.decoding import Workers
 from explorer.errors import PictureError, RejectReason
 from explorer.manifest import Manifest
 from explorer.records import Space
-from indexer.encode import Outcome
-from indexer.encoders import Encoder, ModelSet
+from indexer.encoding.encode import Outcome
+from indexer.encoding.encoders import Encoder, ModelSet
+from indexer.encoding.prepared import Prepared, prepare
+from indexer.encoding.timings import Timings
 from indexer.guard import Guard
-from indexer.prepared import Prepared, prepare
 from indexer.sources.base import Source, SourceRow, VectorSource, plain
-from indexer.timings import Timings
 
 CHUNK = 512
 """Rows whose vectors are read together, and whose thumbnails are decoded ahead."""

@@ -26,14 +26,14 @@ from explorer.decoding import Workers
 from explorer.errors import PictureError, RejectReason
 from explorer.layout import write_array, write_atomic, write_table
 from explorer.records import Space
-from indexer.batches import Batches
-from indexer.encoders import Encoder
-from indexer.feed import Fed, Feed, Stack
-from indexer.prepared import prepare
-from indexer.reading import Work
+from indexer.encoding.batches import Batches
+from indexer.encoding.encoders import Encoder
+from indexer.encoding.feed import Fed, Feed, Stack
+from indexer.encoding.prepared import prepare
+from indexer.encoding.reading import Work
+from indexer.encoding.thumbnails import PACK, PackedThumbnails, write_pack
+from indexer.encoding.timings import Timings
 from indexer.sources.base import Decoder, SourceRow
-from indexer.thumbnails import PACK, PackedThumbnails, write_pack
-from indexer.timings import Timings
 
 REVISION = 2
 """Raised when the same pictures would give another result; part of a shard's key."""

@@ -23,11 +23,12 @@ from explorer.progress import SILENT, Progress
 from explorer.verify import current, read_meta
 from indexer import datacard, unfinished
 from indexer.build import BuildResult
-from indexer.contents import Contents
-from indexer.encoded import INDEXED, Encoded
-from indexer.encoders import Encoder, ModelSet
-from indexer.given import models_of
-from indexer.growth import STAGE, Growth
+from indexer.editing.contents import Contents
+from indexer.editing.growth import STAGE, Growth
+from indexer.editing.tally import Tally
+from indexer.encoding.encoded import INDEXED, Encoded
+from indexer.encoding.encoders import Encoder, ModelSet
+from indexer.encoding.given import models_of
 from indexer.guard import Guard
 from indexer.ids import Ledger, key_hash
 from indexer.lock import explained, writing
@@ -37,7 +38,6 @@ from indexer.shards import ShardMaker
 from indexer.sources import open_source
 from indexer.sources.base import SourceRow
 from indexer.stages import StageStore, digest
-from indexer.tally import Tally
 
 
 def append(

@@ -18,12 +18,12 @@ from explorer.errors import BuildError
 from explorer.layout import NEIGHBORS
 from explorer.placement import Placer
 from explorer.search import knn
-from indexer import cluster, neighbors
-from indexer.contents import Arrays
-from indexer.neighbors import NO_ROW, Neighbors
-from indexer.project import Layout
-from indexer.subset import cosines
-from indexer.vectors import in_frame
+from indexer.editing.contents import Arrays
+from indexer.editing.subset import cosines
+from indexer.mapping import cluster, neighbors
+from indexer.mapping.neighbors import NO_ROW, Neighbors
+from indexer.mapping.project import Layout
+from indexer.mapping.vectors import in_frame
 
 REVISION = 1
 """Raised when the same new pictures would stand elsewhere; part of the stage's key."""
@@ -56,7 +56,7 @@ def extended(
         raw: float32 (m, d), what the space's model gave for the new ones.
         rows: the old and the new ones.
         meta: what `atlas.json` says of the space.
-        joining: see `indexer.cluster.ClusterOptions`.
+        joining: see `indexer.mapping.cluster.ClusterOptions`.
 
     Raises:
         BuildError: no picture is left of those that made the map.

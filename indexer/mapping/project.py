@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explorer.placement import Placer
-from indexer.neighbors import Neighbors
+from indexer.mapping.neighbors import Neighbors
 
 REVISION = 1
 """Raised when the same neighbors would give another map; part of the stage's key."""

@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from explorer.errors import BuildError, RejectReason
 from explorer.records import Record, Space, Split
-from indexer.encode import Outcome, Shard
-from indexer.labels import PictureText
+from indexer.encoding.encode import Outcome, Shard
+from indexer.encoding.timings import Timings
+from indexer.mapping.labels import PictureText
+from indexer.mapping.spaces import Pictures
 from indexer.sources.base import SourceRow
-from indexer.spaces import Pictures
 from indexer.stages import digest
-from indexer.timings import Timings
 
 INDEXED = "indexed"
 

@@ -15,11 +15,11 @@ import numpy.typing as npt
 from explorer import placement
 from explorer.layout import NEIGHBORS, write_array, write_atomic
 from explorer.records import Space
-from indexer import cluster, labels, neighbors, project, vectors
-from indexer.cluster import ClusterOptions, RowCluster
-from indexer.labels import PictureText
-from indexer.neighbors import Neighbors
-from indexer.project import MapOptions
+from indexer.mapping import cluster, labels, neighbors, project, vectors
+from indexer.mapping.cluster import ClusterOptions, RowCluster
+from indexer.mapping.labels import PictureText
+from indexer.mapping.neighbors import Neighbors
+from indexer.mapping.project import MapOptions
 from indexer.stages import StageStore, digest, libraries
 
 

@@ -15,16 +15,16 @@ import pyarrow.compute as pc
 from explorer.atlas import family_codes
 from explorer.layout import SPACE_ARRAYS, write_array
 from explorer.records import Space, Split
-from indexer import extension
-from indexer.cluster import ClusterOptions
-from indexer.contents import Arrays, Contents
-from indexer.encoded import Encoded
-from indexer.extension import Rows, extended
+from indexer.editing import extension
+from indexer.editing.contents import Arrays, Contents
+from indexer.editing.extension import Rows, extended
+from indexer.editing.joining import Joined, join, records_of
+from indexer.encoding.encoded import Encoded
 from indexer.ids import Ledger
-from indexer.joining import Joined, join, records_of
+from indexer.mapping.cluster import ClusterOptions
+from indexer.mapping.vectors import in_frame
 from indexer.plan import Plan
 from indexer.stages import StageStore, digest, libraries
-from indexer.vectors import in_frame
 
 STAGE = "append"
 

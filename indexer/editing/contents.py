@@ -23,7 +23,7 @@ from explorer.layout import (
     write_table,
 )
 from explorer.records import Split
-from indexer.thumbnails import link
+from indexer.encoding.thumbnails import link
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 """Name of an array of a space, as `SPACE_ARRAYS` has it -> the array."""

@@ -27,15 +27,16 @@ from explorer.errors import BuildError, QueryError, RejectReason
 from explorer.layout import AtlasPaths, VersionPaths, write_atomic
 from explorer.progress import SILENT, Progress
 from explorer.verify import current, read_meta
-from indexer import datacard, erase
-from indexer.cluster import ClusterOptions
-from indexer.contents import REJECTED, Contents
-from indexer.encoded import INDEXED
+from indexer import datacard
+from indexer.editing import erase
+from indexer.editing.contents import REJECTED, Contents
+from indexer.editing.subset import Kept, without
+from indexer.encoding.encoded import INDEXED
 from indexer.ids import Ledger
 from indexer.lock import explained, writing
+from indexer.mapping.cluster import ClusterOptions
 from indexer.publish import UNFINISHED, carried, live, publish, tidy
 from indexer.stages import digest
-from indexer.subset import Kept, without
 
 _NAMED = ("id", "key", "image_url", "sha256")
 _EMPTIED = ".emptied"

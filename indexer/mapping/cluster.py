@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from indexer.labels import Member, PictureText, labels
+from indexer.mapping.labels import Member, PictureText, labels
 
 REVISION = 3
 """Raised when the same map would give other clusters; part of the stage's key."""

@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 
 from explorer.layout import NEIGHBORS, record_of
 from explorer.search import normalized
-from indexer import neighbors
-from indexer.cluster import central_first
-from indexer.contents import Arrays, Contents
-from indexer.labels import Member, PictureText, is_borne, labels
-from indexer.neighbors import NO_ROW, Neighbors
+from indexer.editing.contents import Arrays, Contents
+from indexer.mapping import neighbors
+from indexer.mapping.cluster import central_first
+from indexer.mapping.labels import Member, PictureText, is_borne, labels
+from indexer.mapping.neighbors import NO_ROW, Neighbors
 
 Mask = npt.NDArray[np.bool_]
 

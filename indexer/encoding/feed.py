@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from explorer.decoding import Workers
 from explorer.errors import PictureError
-from indexer.ahead import Ahead, Room
-from indexer.prepared import Prepared
-from indexer.reading import Work
+from indexer.encoding.ahead import Ahead, Room
+from indexer.encoding.prepared import Prepared
+from indexer.encoding.reading import Work
+from indexer.encoding.timings import Spent, Timings
 from indexer.sources.base import SourceRow
-from indexer.timings import Spent, Timings
 
 IN_FLIGHT = 256 * 1024 * 1024
 """Bytes of files that wait to be decoded."""

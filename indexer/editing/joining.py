@@ -14,8 +14,8 @@ from explorer.layout import records_table
 from explorer.manifest import Manifest
 from explorer.records import Split
 from indexer import corpus, families
-from indexer.contents import Contents
-from indexer.encode import Outcome
+from indexer.editing.contents import Contents
+from indexer.encoding.encode import Outcome
 from indexer.families import FamilyOptions
 from indexer.sources.base import SourceRow
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from explorer.manifest import Manifest, to_dict
-from indexer.encoded import INDEXED, Encoded
+from indexer.encoding.encoded import INDEXED, Encoded
 from indexer.stages import digest
 from indexer.version import rejected_rows
 

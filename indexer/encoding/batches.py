@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explorer.models.device import give_back, is_out_of_memory
-from indexer.encoders import Encoder
+from indexer.encoding.encoders import Encoder
 
 MOST = 512
 _SECONDS = 0.1

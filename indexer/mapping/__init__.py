@@ -1,0 +1,1 @@
+"""One space of an atlas: unit vectors, neighbors, a map, clusters and their names."""
