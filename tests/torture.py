@@ -62,7 +62,7 @@ def checked(rig: Rig, atlas: Path, oracle: Oracle, log: Path, run: int) -> dict[
         _add_up(rig, atlas)
     keys = [key for keys in fetched.values() for key in keys]
     assert len(keys) == len(set(keys)), "a row is fetched for two shards"
-    asked = {**{key: run for key in {*keys, *encoded(atlas)}}, **oracle.asked}
+    asked = {**{key: run for key in {*keys, *encoded(atlas, rig.old)}}, **oracle.asked}
     return asdict(Oracle(now, {name: sorted(keys) for name, keys in fetched.items()}, asked))
 
 
@@ -94,9 +94,10 @@ def results(atlas: Path) -> list[Path]:
     return [path for path in sorted(AtlasPaths(atlas).build.glob("[!.]*-*")) if path.is_dir()]
 
 
-def encoded(atlas: Path) -> set[str]:
-    """Keys of the rows in finished shards; each row in one of them alone."""
-    shards = [path for path in results(atlas) if path.name.startswith("encode-")]
+def encoded(atlas: Path, old: Path) -> set[str]:
+    """Keys of the rows in shards that this build has finished; what the live atlas came with is not its doing."""
+    before = {path.name for path in results(old)}
+    shards = [path for path in results(atlas) if path.name.startswith("encode-") and path.name not in before]
     return {key for path in shards for key in pq.read_table(path / "rows.parquet")["key"].to_pylist()}
 
 
