@@ -228,4 +228,4 @@ def test_the_gallery_becomes_an_atlas(tmp_path: Path) -> None:
     assert (by_key["u4"].extra["viewtype"], by_key["u4"].fetched_at is None) == ("primary", False)
     card = (current(AtlasPaths(tmp_path / "atlas")).root / "DATA_CARD.md").read_text("utf-8")
     assert "127.1.0.0/16" in card
-    assert "csv-join.leave_out_where_set: maxpixels" in card
+    assert "`csv-join.leave_out_where_set`: maxpixels" in card
