@@ -1,4 +1,4 @@
-"""The verbs that make atlases: `index` and `manifest check`."""
+"""The verbs that make and change atlases: `index`, `forget`, and `manifest check`."""
 
 from __future__ import annotations
 
