@@ -73,6 +73,7 @@ class Undisturbed:
 
 def forked(work: Callable[[], Any]) -> Ended:
     """Do something in a child; what it returns comes back as JSON."""
+    start_the_forkserver()  # a child that is killed while it asks for a worker takes it along
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

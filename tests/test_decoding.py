@@ -136,8 +136,9 @@ def test_workers_that_die_between_two_files_are_replaced() -> None:
     with Workers(1) as workers:
         for _ in range(3):
             pid = workers.submit(os.getpid).result(timeout=30)
+            worker = psutil.Process(pid)
             os.kill(pid, signal.SIGKILL)
-            assert psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10)[1] == []
+            assert psutil.wait_procs([worker], timeout=10)[1] == []
             assert workers.submit(os.getpid).result(timeout=30) != pid
 
 

@@ -27,7 +27,7 @@ from explorer.errors import BuildError, RejectReason
 from explorer.models.clip import ClipModel
 from explorer.models.vae import VaeModel
 from explorer.records import Space
-from indexer.encoding import encode
+from indexer.encoding import batches, encode
 from indexer.encoding.ahead import Room
 from indexer.encoding.batches import Batches
 from indexer.encoding.encode import EncodeOptions, Outcome
@@ -337,14 +337,17 @@ def test_other_errors_of_a_model_stop_the_build(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("room", "expected"), [(512, 8), (5, 4), (0, 1)])
-def test_the_batch_size_is_found_by_measuring(room: int, expected: int) -> None:
+def test_the_batch_size_is_found_by_measuring(room: int, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model of 20 ms for up to eight pictures, and in proportion for more, is best given eight, or what fits."""
+    passed = 0.0
+    monkeypatch.setattr(batches, "perf_counter", lambda: passed)
 
     class Slow(Cramped):
         batch = None
 
         def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-            time.sleep(0.020 * max(1, len(squares) / 8))
+            nonlocal passed
+            passed += 0.020 * max(1, len(squares) / 8)
             return super().encode(squares)
 
     assert Batches(Slow(Space.CLIP, 24).set_up(room, MemoryError())).size == expected
