@@ -6,8 +6,6 @@ can be held against what was drawn. They load nothing, so that a build in a chil
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +30,12 @@ class ColorEncoder:
         dim: of its vectors.
         fingerprint: stands for its "weights": another one gives other vectors.
         pictures: how many it has encoded.
-        die_at: the number of pictures after which it kills its process by SIGKILL.
     """
 
     space: Space
     dim: int
     fingerprint: str = "one"
     pictures: int = 0
-    die_at: int | None = None
 
     def describe(self) -> dict[str, Any]:
         """See `indexer.encoding.encoders.Encoder`."""
@@ -63,17 +59,15 @@ class ColorEncoder:
     def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """See `indexer.encoding.encoders.Encoder`."""
         self.pictures += len(squares)
-        if self.die_at is not None and self.pictures >= self.die_at:
-            os.kill(os.getpid(), signal.SIGKILL)
         pixels = squares.reshape(len(squares), -1).astype(np.float32) / 255 - 0.4
         seed = [self.dim, *self.fingerprint.encode()]
         return pixels @ np.random.default_rng(seed).normal(size=(pixels.shape[1], self.dim)).astype(np.float32)
 
 
-def encoders(fingerprint: str = "one", die_at: int | None = None) -> tuple[ColorEncoder, ColorEncoder]:
+def encoders(fingerprint: str = "one") -> tuple[ColorEncoder, ColorEncoder]:
     """One encoder a space."""
     return (
-        ColorEncoder(Space.CLIP, 24, fingerprint, die_at=die_at),
+        ColorEncoder(Space.CLIP, 24, fingerprint),
         ColorEncoder(Space.VAE, 16, fingerprint),
     )
 

@@ -1,43 +1,19 @@
-"""Takedowns that are killed: a parent with the libraries loaded forks a child for each, and says how each one ended.
-
-`python killed_takedowns.py PLAN.json` reads a list of takedowns and prints one line of JSON for each: its exit code,
-negative for a signal, and how many steps on the disk it took.
-"""
+"""Takedowns that are killed; see `killed`."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
-from killed_builds import Counter
+from killed import answer, killed
 
 from indexer.editing.forget import forget
 
 
 def run(plan: dict[str, Any]) -> dict[str, Any]:
-    """Take a picture down in a child.
-
-    Args:
-        plan: `atlas` and `id`; `die_at` the step to die before.
-    """
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        counter = Counter(plan.get("die_at"))
-        done = forget(Path(plan["atlas"]), ids=[plan["id"]])
-        os.write(writing, json.dumps({"steps": counter.count, "images": done.images}).encode())
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        told = pipe.read()
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return {"code": code, **(json.loads(told) if told else {})}
+    """Take picture `id` of `atlas` down in a child; `die_at` is the step to die before."""
+    return killed(lambda: {"images": forget(Path(plan["atlas"]), ids=[plan["id"]]).images}, plan.get("die_at"))
 
 
 if __name__ == "__main__":
-    for each in json.loads(Path(sys.argv[1]).read_text()):
-        sys.stdout.write(json.dumps(run(each)) + "\n")
-        sys.stdout.flush()
+    answer(run)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 import pytest
 from color_encoders import ColorEncoder, encoders, picture, write_pictures
-from killed_builds import manifest, options
+from folder_builds import manifest, options
 
 from explorer import manifest as manifests
 from explorer.atlas import Atlas

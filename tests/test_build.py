@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from color_encoders import ColorEncoder, encoders, picture, write_pictures
-from killed_builds import manifest, options
+from folder_builds import manifest, options
 from PIL import Image
 
 from explorer.atlas import Atlas

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from color_encoders import encoders, picture, write_pictures
-from killed_builds import manifest, options
+from folder_builds import manifest, options
 from live import live
 from small_atlas import SmallAtlas
 

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from color_encoders import encoders, write_pictures
+from folder_builds import manifest, options
 from hostile_web import picture
-from killed_builds import manifest, options
 from PIL import Image
 
 from explorer import denylist

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from color_encoders import ColorEncoder, encoders, picture, write_pictures
-from killed_builds import manifest, options
+from folder_builds import manifest, options
 
 from explorer.errors import BuildError
 from explorer.layout import AtlasPaths

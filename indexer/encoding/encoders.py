@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -57,12 +57,14 @@ class Encoder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ClipEncoder:
-    """open_clip's embedding of pictures."""
+M = TypeVar("M", ClipModel, VaeModel)
 
-    model: ClipModel
-    space: Space = Space.CLIP
+
+@dataclass(frozen=True)
+class _ModelEncoder(Generic[M]):
+    """What a model of either space says of itself."""
+
+    model: M
 
     def describe(self) -> dict[str, Any]:
         """See `Encoder`."""
@@ -81,36 +83,24 @@ class ClipEncoder:
     def compiled(self, batch: int) -> Self:
         """See `Encoder`."""
         return replace(self, model=self.model.compiled(batch))
+
+
+@dataclass(frozen=True)
+class ClipEncoder(_ModelEncoder[ClipModel]):
+    """open_clip's embedding of pictures."""
+
+    space: Space = Space.CLIP
 
     def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """See `Encoder`."""
         return self.model.embed_squares(squares)
 
 
-@dataclass(frozen=True, slots=True)
-class VaeEncoder:
+@dataclass(frozen=True)
+class VaeEncoder(_ModelEncoder[VaeModel]):
     """The pooled latents of a generator's VAE."""
 
-    model: VaeModel
     space: Space = Space.VAE
-
-    def describe(self) -> dict[str, Any]:
-        """See `Encoder`."""
-        return self.model.describe()
-
-    @property
-    def side(self) -> int:
-        """See `Encoder`."""
-        return self.model.side
-
-    @property
-    def batch(self) -> int | None:
-        """See `Encoder`."""
-        return self.model.batch
-
-    def compiled(self, batch: int) -> Self:
-        """See `Encoder`."""
-        return replace(self, model=self.model.compiled(batch))
 
     def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """See `Encoder`."""
