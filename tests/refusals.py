@@ -102,7 +102,7 @@ def small_disk(root: str) -> dict[str, Any]:
             while (ended := forked(lambda: rig.build(atlas))).code:
                 assert ended.code == 2 and "No space left on device" in ended.told, ended
                 assert forked(lambda: verify(atlas)).told == []
-                refused, room = refused + 1, room + 32
+                refused, room = refused + 1, room + 16
                 subprocess.run(["mount", "-o", f"remount,size={room}k", place], check=True)
             assert forked(lambda: contents(atlas)).told == rig.undisturbed.files
         finally:

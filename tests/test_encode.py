@@ -28,7 +28,7 @@ from explorer.models.clip import ClipModel
 from explorer.models.vae import VaeModel
 from explorer.records import Space
 from indexer.encoding import batches, encode
-from indexer.encoding.ahead import Room
+from indexer.encoding.ahead import Ahead, Room
 from indexer.encoding.batches import Batches
 from indexer.encoding.encode import EncodeOptions, Outcome
 from indexer.encoding.encoders import ClipEncoder, Encoder, VaeEncoder
@@ -161,6 +161,18 @@ def test_a_stopped_encoding_stops_its_threads(tmp_path: Path) -> None:
     assert read <= 3 * (4 + OPTIONS.ahead)
     assert not [thread for thread in threading.enumerate() if thread.name in ("read", "stack")]
     assert len(source.read_keys) == read
+
+
+def test_room_made_by_stopping_is_not_filled() -> None:
+    """A thread that waits for room when its context is left makes nothing more, though the queue is emptied."""
+    made: list[int] = []
+    numbers = (made.append(number) or number for number in range(10))
+    with Ahead(numbers, 1, "numbers") as ahead:
+        assert next(iter(ahead)) == 0
+        while len(made) < 3:  # one is taken, one in the queue, one waits
+            time.sleep(0.01)
+        time.sleep(0.05)
+    assert made == [0, 1, 2]
 
 
 def test_a_shard_comes_back_as_it_was_saved(tmp_path: Path) -> None:

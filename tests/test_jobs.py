@@ -186,7 +186,8 @@ def test_silence_is_filled_so_that_a_closed_tab_is_noticed(studio: Live, monkeyp
     workspace, bell = studio.site.studio.workspace, studio.site.studio.journal.bell
     job = workspace.add_job(Recipe("of nobody")).id
     with studio.client.stream("GET", f"/api/jobs/{job}/events") as stream:
-        assert next(stream.iter_lines()) == ": still here"
+        lines = stream.iter_lines()  # kept, since an iterator that is dropped closes the stream
+        assert next(lines) == ": still here"
         assert len(bell._listeners) == 1
     end = time.monotonic() + 10
     while bell._listeners:

@@ -83,7 +83,7 @@ class Ahead(Generic[T]):
                 self._queue.put(item, timeout=_GLANCE)
             except Full:
                 continue
-            return True
+            return not self._stopped.is_set()  # leaving the context makes room, which is no wish for another item
         return False
 
 
