@@ -24,6 +24,7 @@ from indexer.guard import Guard
 from indexer.ids import Ledger
 from indexer.lock import explained, writing
 from indexer.mapping.spaces import SpaceStages
+from indexer.mapping.vectors import in_frame
 from indexer.plan import BuildOptions, Plan
 from indexer.publish import live, publish, tidy
 from indexer.shards import ShardMaker
@@ -173,7 +174,9 @@ class _Build:
         def make(folder: Path) -> None:
             sums = [outcome.sha256 for outcome in encoded.outcomes]
             hashes = [outcome.phash for outcome in encoded.outcomes]
-            first = families.find(sums, hashes, encoded.raw(space), plan.options.families)
+            raw = encoded.raw(space)
+            kept = in_frame(raw, np.zeros(raw.shape[1], np.float32))
+            first = families.find(sums, hashes, kept, plan.options.families)
             write_array(folder / "first.npy", first)
 
         inputs = {

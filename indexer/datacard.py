@@ -127,9 +127,9 @@ def _hosts(records: pa.Table) -> Iterator[str]:
 def _near(meta: Meta) -> Iterator[str]:
     near, options = meta["near_duplicates"], meta["settings"]["families"]
     yield (
-        f"{near['pictures']:,} pictures are near-duplicates of others and share {near['families']:,} families: equal "
-        f"bytes, or perceptual hashes that differ in at most {options['bits']} of 64 bits and vectors whose cosine is "
-        f"at least {options['similarity']:g}."
+        f"{near['pictures']:,} pictures are near-duplicates of others and share {near['families']:,} families that "
+        "the source does not name: equal bytes (of ready-made vectors: equal vectors), or perceptual hashes that "
+        f"differ in at most {options['bits']} of 64 bits and vectors whose cosine is {options['similarity']:g} or more."
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -12,6 +11,7 @@ from explorer.kinds import KINDS
 from explorer.layout import SCHEMA
 from explorer.manifest import Manifest, to_dict
 from explorer.models.loader import demo_note
+from indexer import families
 from indexer.encoding.encoded import INDEXED, Encoded
 from indexer.mapping.project import Layout
 from indexer.mapping.spaces import SpaceStages
@@ -35,7 +35,7 @@ def told(
         "columns": dict(getattr(source, "columns_found", {})),
         "thresholds": dict(getattr(source, "thresholds", {})),
         "outcomes": encoded.counts,
-        "near_duplicates": _near_duplicates(plan, encoded),
+        "near_duplicates": families.counted(row.family for row in encoded.rows),
         "spaces": {space.space.value: space.meta() for space in spaces},
     }
 
@@ -66,10 +66,3 @@ def notes(manifest: Manifest, meta: Mapping[str, Any]) -> tuple[str, ...]:
     few = "These are too few pictures for UMAP: the maps are their principal components." if is_small else None
     found = ", ".join(f"{meaning} from {column}" for meaning, column in meta.get("columns", {}).items())
     return tuple(note for note in (foreign, few, f"Columns: {found}." if found else None) if note)
-
-
-def _near_duplicates(plan: Plan, encoded: Encoded) -> dict[str, int]:
-    """How many pictures share a family only because they are nearly the same, and how many families those are."""
-    before = {row.key: row.family for row in plan.rows}
-    joined = [row.family for row in encoded.rows if row.family is not None and before[row.key] is None]
-    return {"families": len(Counter(joined)), "pictures": len(joined)}

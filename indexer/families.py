@@ -5,14 +5,20 @@ picture ten times. The same bytes are the same picture. Other bytes are taken fo
 hashes differ in few bits and the vectors agree as well: either of them alone also joins pictures that merely resemble
 each other. docs/reliability.md has the figures behind the two thresholds. Of ready-made vectors no file is known: there
 equal vectors are the same picture.
+
+Vectors are compared as an atlas keeps them, so that rows which are appended find the families that they would have
+found in a build of all.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +28,17 @@ from scipy.sparse.csgraph import connected_components
 from explorer.pictures import phash_bits
 from indexer.sources.base import SourceRow
 
-REVISION = 1
+REVISION = 2
 """Raised when the same pictures would get other families; part of the stage's key."""
 _REACH = 256
 """How many hashes that share the bytes looked up are compared with each, the nearest in value first."""
 _LEADERS = 64
 """Pictures of one hash, unlike each other by their vectors, that others are compared with."""
 _CHUNK = 16_384
+_FOUND = re.compile(r"near-[0-9a-f]{16}")
 
+Vectors = npt.NDArray[np.floating[Any]]
+"""(n, d), float16 as an atlas keeps them or wider, of any length but zero."""
 Pairs = npt.NDArray[np.int64]
 """(p, 2): rows, or places in a list of hashes, that belong together."""
 
@@ -50,7 +59,7 @@ class FamilyOptions:
 def find(
     checksums: Sequence[str | None],
     hashes: Sequence[str | None],
-    vectors: npt.NDArray[np.float32],
+    vectors: Vectors,
     options: FamilyOptions,
 ) -> npt.NDArray[np.int32]:
     """Find near-duplicates without comparing every picture with every other.
@@ -58,7 +67,7 @@ def find(
     Args:
         checksums: sha256 of the n files; None = unknown.
         hashes: their perceptual hashes, 16 hex digits; None = unknown.
-        vectors: float32 (n, d), of any length but zero.
+        vectors: (n, d), theirs.
         options: what counts as the same picture.
 
     Returns:
@@ -110,7 +119,7 @@ def near_pairs(hashes: npt.NDArray[np.uint64], bits: int) -> Pairs:
 
 
 def joined(rows: Sequence[SourceRow], first: npt.NDArray[np.int32]) -> tuple[SourceRow, ...]:
-    """Rows with a family for each group of near-duplicates; a family that the source gives stays.
+    """Rows with a family for each group of near-duplicates; a family that a row has already stays.
 
     Args:
         rows: n rows.
@@ -129,17 +138,31 @@ def joined(rows: Sequence[SourceRow], first: npt.NDArray[np.int32]) -> tuple[Sou
     )
 
 
+def is_found(family: str | None) -> bool:
+    """Whether a family was found here, and not given by the source."""
+    return family is not None and _FOUND.fullmatch(family) is not None
+
+
+def counted(families: Iterable[str | None]) -> dict[str, int]:
+    """How many `families` of several rows were found here, and how many `pictures` they have, of all rows' families."""
+    sizes = [size for family, size in Counter(families).items() if is_found(family) and size > 1]
+    return {"families": len(sizes), "pictures": sum(sizes)}
+
+
 def _name(key: str) -> str:
-    """A family's name; the key itself would outlive the picture in its siblings' records when it is taken down."""
+    """A family's name, as `_FOUND` knows it.
+
+    The key itself would outlive the picture in its siblings' records when it is taken down.
+    """
     return f"near-{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
-def _sums(
-    checksums: Sequence[str | None], hashes: Sequence[str | None], vectors: npt.NDArray[np.float32]
-) -> Iterator[str | None]:
+def _sums(checksums: Sequence[str | None], hashes: Sequence[str | None], vectors: Vectors) -> Iterator[str | None]:
     """What stands for each row's bytes: of a row of which nothing else is known, its vector."""
     for checksum, phash, vector in zip(checksums, hashes, vectors, strict=True):
-        yield hashlib.sha256(vector.tobytes()).hexdigest() if checksum is None and phash is None else checksum
+        is_bare = checksum is None and phash is None
+        # Zeros of either sign are equal: the sum has but one of them.
+        yield hashlib.sha256((vector + vector.dtype.type(0)).tobytes()).hexdigest() if is_bare else checksum
 
 
 def _equal(checksums: Iterable[str | None]) -> Pairs:
@@ -150,9 +173,7 @@ def _equal(checksums: Iterable[str | None]) -> Pairs:
     ).reshape(-1, 2)
 
 
-def _led(
-    rows: npt.NDArray[np.int64], place: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32], similarity: float
-) -> Pairs:
+def _led(rows: npt.NDArray[np.int64], place: npt.NDArray[np.int64], vectors: Vectors, similarity: float) -> Pairs:
     """Each row with the first row of its hash that is like it, (n, 2) in the order given.
 
     After `_LEADERS` rows of one hash that are unlike each other, every further row is its own.
@@ -212,19 +233,17 @@ class _Heads:
             )
 
 
-def _alike(pairs: Iterator[Pairs], vectors: npt.NDArray[np.float32], similarity: float) -> Iterator[Pairs]:
+def _alike(pairs: Iterator[Pairs], vectors: Vectors, similarity: float) -> Iterator[Pairs]:
     """Of pairs of rows those whose vectors agree."""
     for chunk in pairs:
         yield chunk[_cosines(vectors, chunk[:, 0], chunk[:, 1]) >= similarity]
 
 
-def _cosines(
-    vectors: npt.NDArray[np.float32], left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float32]:
+def _cosines(vectors: Vectors, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """Cosine of each pair of rows, float32 (p,)."""
     found = np.empty(len(left), np.float32)
     for at in range(0, len(left), _CHUNK):
-        one, other = vectors[left[at : at + _CHUNK]], vectors[right[at : at + _CHUNK]]
+        one, other = (vectors[rows[at : at + _CHUNK]].astype(np.float32) for rows in (left, right))
         lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
         found[at : at + _CHUNK] = np.einsum("ij,ij->i", one, other) / lengths
     return found

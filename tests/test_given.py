@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,22 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from live import PATIENCE, live
+from PIL import Image
 from tiny_models import CLIP_DIM
 
+from explorer.denylist import DenyKind, Takedown
 from explorer.errors import BuildError, ModelError, QueryError, RejectReason
 from explorer.generate import Generator
 from explorer.library import Atlas
 from explorer.manifest import Manifest, from_dict
 from explorer.models.clip import ClipModel
+from explorer.pictures import perceptual_hash
 from explorer.verify import verify
 from indexer.build import index
 from indexer.editing.append import append
+from indexer.editing.forget import forget
 from indexer.encoding.given import unit
+from indexer.families import FamilyOptions
 from webapp.callbacks.search import SHOWN, strip_of
 from webapp.cli import main
 
@@ -188,6 +193,84 @@ def test_equal_vectors_are_one_family(tmp_path: Path) -> None:
     assert len(np.unique(atlas.families)) == COUNT - 1
     assert atlas.meta["near_duplicates"] == {"families": 1, "pictures": 2}
     assert atlas.space("clip").baseline.max() < 0.99
+
+
+def families_of(path: Path) -> dict[str, str | None]:
+    """Key -> family, of an atlas."""
+    atlas = Atlas.open(path)
+    return {record.key: record.family for record in atlas.records(atlas.ids)}
+
+
+def members(path: Path) -> list[list[str]]:
+    """The families of several pictures, each picture by the end of its link."""
+    found: dict[str, list[str]] = {}
+    for key, family in sorted(families_of(path).items()):
+        if family is not None:
+            found.setdefault(family, []).append(key.removeprefix("https://").removesuffix(".jpg"))
+    return sorted(found.values())
+
+
+def grown_and_whole(folder: Path, parts: Sequence[Mapping[str, Any]], **tables: Any) -> tuple[Path, Path]:
+    """Two atlases of the same two files: one appended to the other's atlas, and both built together."""
+    for number, columns in enumerate(parts):
+        rows = np.asarray(columns["vector"])
+        links = [f"https://{'ab'[number]}.example/{row}.jpg" for row in range(len(rows))]
+        write(folder / "both" / f"{number}.parquet", rows, **{**columns, "vector": list(rows), "url": links})
+    index(folder / "grown", manifest(folder / "both" / "0.parquet", **tables))
+    append(folder / "grown", manifest(folder / "both" / "1.parquet", **tables))
+    index(folder / "whole", manifest(folder / "both", **tables))
+    return folder / "grown", folder / "whole"
+
+
+def test_appended_vectors_find_the_families_of_a_whole_build(tmp_path: Path) -> None:
+    """Equal vectors are one family whether they came together or one after the other, scaled and rounded ones too."""
+    first, second = vectors(), vectors(12, seed=9)
+    first[20] = first[21]
+    second[1], second[2] = 2 * first[5], first[5]
+    second[4] = (first[9] / np.linalg.norm(first[9])).astype(np.float16)
+    second[7] = second[3]
+    second[8] = first[11] * (1 + 1e-7)
+    second[9] = first[11] + 0.01  # as near as a copy, and none: of vectors alone only equal ones are one picture
+    second[10] = first[20]
+    grown, whole = grown_and_whole(tmp_path, [{"vector": first}, {"vector": second}])
+    assert families_of(grown) == families_of(whole)
+    assert members(grown) == [
+        ["a.example/11", "b.example/8"],
+        ["a.example/20", "a.example/21", "b.example/10"],
+        ["a.example/5", "b.example/1", "b.example/2"],
+        ["a.example/9", "b.example/4"],
+        ["b.example/3", "b.example/7"],
+    ]
+    for atlas in (grown, whole):
+        assert Atlas.open(atlas).meta["near_duplicates"] == {"families": 5, "pictures": 12}
+    forget(grown, [Takedown(DenyKind.URL, "https://b.example/4.jpg")])
+    # What lost its only copy is no duplicate any more.
+    assert Atlas.open(grown).meta["near_duplicates"] == {"families": 4, "pictures": 10}
+
+
+def test_an_appended_copy_brings_families_together_as_a_whole_build_does(tmp_path: Path) -> None:
+    """Two families that were found apart are one when a picture comes that is near to both of them."""
+
+    def at(angle: float) -> npt.NDArray[np.float32]:
+        return np.array([np.cos(angle), np.sin(angle), *[0] * (CLIP_DIM - 2)], np.float32)
+
+    original = picture(COLORS[0], 0)
+    data = io.BytesIO()
+    original.save(data, "JPEG", quality=30)
+    hashes = [perceptual_hash(image) for image in (original, Image.open(data).convert("RGB"))]
+    assert 0 < (int(hashes[0], 16) ^ int(hashes[1], 16)).bit_count() <= FamilyOptions().bits
+    first, second = vectors(), vectors(12, seed=9)
+    pictures = [png(number) for number in range(1, COUNT + 13)]
+    for row, angle in ((2, 0.0), (3, 0.0), (4, 0.4), (5, 0.4)):  # the cosine of 0.4 is 0.92, that of 0.2 is 0.98
+        first[row], pictures[row] = at(angle), png(0)
+    second[6], pictures[COUNT + 6] = at(0.2), data.getvalue()
+    parts = [{"vector": first, "jpg": pictures[:COUNT]}, {"vector": second, "jpg": pictures[COUNT:]}]
+    grown, whole = grown_and_whole(tmp_path, parts, embeddings={"thumbnails": "jpg"})
+    assert families_of(grown) == families_of(whole)
+    assert members(grown) == [[*(f"a.example/{row}" for row in (2, 3, 4, 5)), "b.example/6"]]
+    alone = tmp_path / "alone"
+    index(alone, manifest(tmp_path / "both" / "0.parquet", embeddings={"thumbnails": "jpg"}))
+    assert members(alone) == [["a.example/2", "a.example/3"], ["a.example/4", "a.example/5"]]
 
 
 def test_append_joins_vectors_of_the_same_model(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from explorer.layout import AtlasPaths, VersionPaths, write_atomic
 from explorer.manifest import Manifest
 from explorer.progress import SILENT, Progress
 from explorer.verify import current, read_meta
-from indexer import datacard, unfinished
+from indexer import datacard, families, unfinished
 from indexer.build import BuildResult
 from indexer.editing.contents import Contents
 from indexer.editing.growth import STAGE, Growth
@@ -170,7 +170,7 @@ class _Append:
         if encoded.rows:
             growth = Growth.of(contents, self._meta, self._plan, encoded, ledger, self._store)
             contents, ledger = growth.contents, growth.ledger
-            meta["near_duplicates"] = _more(self._meta, growth)
+            meta["near_duplicates"] = families.counted(contents.records["family"].to_pylist())
 
         def write(folder: VersionPaths) -> dict[str, Any]:
             contents.write(folder)
@@ -180,15 +180,6 @@ class _Append:
             return meta
 
         publish(self._paths, key, write)
-
-
-def _more(meta: Mapping[str, Any], growth: Growth) -> dict[str, int]:
-    """How many pictures are near-duplicates, and of how many families, with the new ones."""
-    before = meta.get("near_duplicates", {})
-    return {
-        "families": before.get("families", 0) + growth.joined.names,
-        "pictures": before.get("pictures", 0) + growth.joined.near,
-    }
 
 
 def _same_models(

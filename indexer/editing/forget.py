@@ -21,13 +21,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from explorer import denylist
-from explorer.atlas import Atlas
+from explorer.atlas import Atlas, as_ids
 from explorer.denylist import COLUMNS, DenyKind, Denylist, Takedown
 from explorer.errors import BuildError, QueryError, RejectReason
 from explorer.layout import AtlasPaths, VersionPaths, write_atomic
 from explorer.progress import SILENT, Progress
 from explorer.verify import current, read_meta
-from indexer import datacard
+from indexer import datacard, families
 from indexer.editing import erase
 from indexer.editing.contents import REJECTED, Contents
 from indexer.editing.subset import Kept, without
@@ -135,7 +135,8 @@ def _rows(version: VersionPaths | None, ids: Sequence[int], paths: AtlasPaths) -
     """
     if not ids:
         return []
-    table = pq.read_table(version.records, columns=list(_NAMED), filters=[("id", "in", list(ids))]) if version else None
+    wanted = as_ids(ids).tolist()
+    table = pq.read_table(version.records, columns=list(_NAMED), filters=[("id", "in", wanted)]) if version else None
     rows: list[dict[str, Any]] = table.to_pylist() if table is not None else []
     missing = set(ids) - {row["id"] for row in rows} - Ledger.read(paths).forgotten
     if missing:
@@ -180,7 +181,10 @@ def _publish_rest(paths: AtlasPaths, denied: Denylist) -> int:
             return len(gone)
         kept = Kept(~gone, atlas.train[~gone], atlas.families[~gone], _exemplars(atlas.meta))
         rest = replace(without(contents, kept), rejected=rejected)
-        meta = _meta(atlas.meta, version, ledger, int(gone.sum())) | {"denylist": denylist.state(denied)}
+        meta = _meta(atlas.meta, version, ledger, int(gone.sum())) | {
+            "denylist": denylist.state(denied),
+            "near_duplicates": families.counted(rest.records["family"].to_pylist()),
+        }
         publish(paths, meta["key"], lambda folder: _write(folder, rest, ledger, meta, has_card=version.card.exists()))
     return int(gone.sum())
 

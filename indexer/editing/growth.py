@@ -18,7 +18,7 @@ from explorer.records import Space, Split
 from indexer.editing import extension
 from indexer.editing.contents import Arrays, Contents
 from indexer.editing.extension import Rows, extended
-from indexer.editing.joining import Joined, join, records_of
+from indexer.editing.joining import join, records_of
 from indexer.encoding.encoded import Encoded
 from indexer.ids import Ledger
 from indexer.mapping.cluster import ClusterOptions
@@ -36,12 +36,10 @@ class Growth:
     Attributes:
         contents: of the longer version; its rejections are still the old ones.
         ledger: with ids for the new keys.
-        joined: who is a near-duplicate of whom.
     """
 
     contents: Contents
     ledger: Ledger
-    joined: Joined
 
     @classmethod
     def of(
@@ -81,7 +79,7 @@ class Growth:
             thumbnails=thumbnails,
             packs=packs,
         )
-        return cls(grown, ledger, joined)
+        return cls(grown, ledger)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

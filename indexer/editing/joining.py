@@ -25,16 +25,12 @@ class Joined:
     """Old and new rows, brought together.
 
     Attributes:
-        records: the old rows', n, some of them in a family that they had not before; else as they were.
+        records: the old rows', n, some of them in another family than before; else as they were.
         rows: the new ones, m, with their families and splits.
-        near: rows of both that are in a family only since now, being near-duplicates.
-        names: families that are new.
     """
 
     records: pa.Table
     rows: tuple[SourceRow, ...]
-    near: int
-    names: int
 
 
 def join(
@@ -45,7 +41,10 @@ def join(
     manifest: Manifest,
     options: FamilyOptions,
 ) -> Joined:
-    """Give new rows their families and splits; no family may stand in both splits, so old members decide.
+    """Give new rows their families and splits, those that a build of all would give them.
+
+    Families that were found grow, or grow together; those that a source gave stay. No family may stand in both splits,
+    so old members decide; where they stand in both already, what joins them is held out.
 
     Args:
         contents: the n old rows.
@@ -60,7 +59,7 @@ def join(
     first = families.find(
         [*records["sha256"].to_pylist(), *(outcome.sha256 for outcome in outcomes)],
         [*records["phash"].to_pylist(), *(outcome.phash for outcome in outcomes)],
-        np.concatenate([old, added]).astype(np.float32),
+        np.concatenate([old, added]),
         options,
     )
     touched = np.flatnonzero(np.isin(first, first[len(records) :]))
@@ -68,14 +67,12 @@ def join(
     before = (*_plain_rows(records.take(pa.array(known))), *rows)
     after = families.joined(before, np.searchsorted(touched, first[touched]).astype(np.int32))
     names = records["family"].to_pylist()
-    seen = set(names)
     for place, row in zip(known.tolist(), after, strict=False):
         names[place] = row.family
-    joining = [row.family for row, was in zip(after, before, strict=True) if row.family != was.family]
     column = records.schema.get_field_index("family")
     told = records.set_column(column, records.schema.field(column), pa.array(names, pa.string()))
     new = _as_their_families(corpus.by_share(after[len(known) :], manifest), told)
-    return Joined(told, new, len(joining), len(set(joining) - seen))
+    return Joined(told, new)
 
 
 def records_of(joined: Joined, outcomes: Sequence[Outcome], ids: npt.NDArray[np.int64], manifest: Manifest) -> pa.Table:
@@ -95,13 +92,20 @@ def records_of(joined: Joined, outcomes: Sequence[Outcome], ids: npt.NDArray[np.
 
 
 def _plain_rows(records: pa.Table) -> list[SourceRow]:
+    """Old rows, without the families that were found: with more rows they may be larger ones."""
     columns = (records[name].to_pylist() for name in ("key", "split", "family"))
-    return [SourceRow(key, Split(split), family) for key, split, family in zip(*columns, strict=True)]
+    return [
+        SourceRow(key, Split(split), None if families.is_found(family) else family)
+        for key, split, family in zip(*columns, strict=True)
+    ]
 
 
 def _as_their_families(rows: Sequence[SourceRow], records: pa.Table) -> tuple[SourceRow, ...]:
     """New rows in the split of their family's old members, where it has some."""
     wanted = pa.array({row.family for row in rows if row.family is not None}, pa.string())
     members = records.filter(pc.is_in(records["family"], wanted))
-    splits = dict(zip(members["family"].to_pylist(), map(Split, members["split"].to_pylist()), strict=True))
+    splits: dict[str, Split] = {}
+    for family, split in zip(members["family"].to_pylist(), map(Split, members["split"].to_pylist()), strict=True):
+        if splits.get(family) is not Split.HELDOUT:
+            splits[family] = split
     return tuple(replace(row, split=splits.get(row.family or "", row.split)) for row in rows)
