@@ -143,7 +143,7 @@ class Atlas:
         Raises:
             QueryError: an id is not in the atlas, or was taken down.
         """
-        wanted = np.asarray(ids, dtype=np.int64)
+        wanted = as_ids(ids)
         place = np.minimum(np.searchsorted(self.ids, wanted, sorter=self._by_id), len(self) - 1)
         rows = self._by_id[place]
         bad = (self.ids[rows] != wanted) | self.denied[rows]
@@ -226,6 +226,18 @@ class Atlas:
             for row in self._clusters
             if row["space"] == space
         )
+
+
+def as_ids(ids: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Ids as int64 (n,).
+
+    Raises:
+        QueryError: one is larger than any id.
+    """
+    try:
+        return np.asarray(ids, dtype=np.int64)
+    except OverflowError as error:
+        raise QueryError("found a number that is larger than any id; take one from a search") from error
 
 
 def family_codes(families: pa.ChunkedArray) -> npt.NDArray[np.int32]:

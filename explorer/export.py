@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from explorer.atlas import Atlas
+from explorer.atlas import Atlas, as_ids
 from explorer.errors import QueryError
 from explorer.layout import replacing
 from explorer.links import web_link
@@ -88,7 +87,7 @@ def export(
     if write is None:
         raise QueryError(f"found format {format[:40]!r}; expected one of {', '.join(FORMATS)}")
     data = atlas.space(space)
-    wanted = np.asarray(ids, dtype=np.int64)
+    wanted = as_ids(ids)
     ids = wanted[~atlas.flagged[atlas.rows(wanted)]].tolist()
     labels = {cluster.cluster: cluster.label for cluster in atlas.clusters(space) if cluster.level == 0}
     extra = _extra_types(atlas, ids)

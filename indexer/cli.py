@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from explorer import lines
 from explorer import manifest as manifests
-from explorer.errors import ManifestError, UsageError
+from explorer.errors import ManifestError, QueryError, UsageError
 from explorer.manifest import Manifest
 from explorer.models.device import DEVICES
 from explorer.records import to_json
@@ -21,11 +22,14 @@ _OWN_HEAD = """\
 # captions and other columns come from metadata.csv or metadata.jsonl in the folder, see data_manifests/folder.toml.
 """
 
+_MAX_SEED = 2**32 - 1
+"""What numpy's RandomState takes, with which UMAP draws."""
+
 _UNCONFIRMED = "Nothing was removed. The same command with --yes removes these; --id N takes a single one."
 
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps this class to itself
-    """Add `index` and `manifest`."""
+    """Add `index`, `forget` and `manifest`."""
     _index_words(verbs.add_parser("index", help="build an atlas, or bring it up to date"))
     _forget_words(verbs.add_parser("forget", help="take pictures down: out of the atlas and all that was made from it"))
 
@@ -42,7 +46,7 @@ def _index_words(index: argparse.ArgumentParser) -> None:
     index.add_argument("--manifest", type=Path, metavar="FILE", help="what to index, in place of FOLDER")
     index.add_argument("--limit", type=_count, metavar="N", help="at most so many pictures, the first ones")
     index.add_argument("--sample", type=_count, metavar="N", help="so many pictures, drawn by chance")
-    index.add_argument("--seed", type=int, default=0, metavar="S", help="of all chance: sample and map (default: 0)")
+    index.add_argument("--seed", type=_seed, default=0, metavar="S", help="of all chance: sample and map (default: 0)")
     how = index.add_mutually_exclusive_group()
     how.add_argument("--append", action="store_true", help="let new pictures join the map that is there, without a fit")
     how.add_argument("--rebuild", action="store_true", help="do everything anew, what is done too")
@@ -111,6 +115,7 @@ def run_forget(args: argparse.Namespace) -> dict[str, Any]:
     """Take pictures down; what a search finds goes only with --yes."""
     from explorer.denylist import DenyKind, Takedown
 
+    _expect_workspaces(args.workspace)
     found = _candidates(args) if args.search is not None else []
     if args.search is not None and not args.yes:
         return {"atlas": str(args.atlas), "removed": 0, "found": found, "notes": [_UNCONFIRMED]}
@@ -164,8 +169,7 @@ def own_manifest(atlas: Path, folder: Path, joins: bool = False) -> Manifest:
     if not path.exists():
         title = folder.resolve().name
         manifest = Manifest(kind="folder", base=path.parent, path=str(folder.resolve()), title=title, models=models)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_OWN_HEAD + manifests.dumps(manifest), encoding="utf-8")
+        _write_own(path, manifest)
     manifest = manifests.load(path)
     if not _is_about(manifest, folder):
         raise ManifestError(
@@ -173,6 +177,22 @@ def own_manifest(atlas: Path, folder: Path, joins: bool = False) -> Manifest:
             "--manifest"
         )
     return manifest
+
+
+def _write_own(path: Path, manifest: Manifest) -> None:
+    from explorer.layout import write_atomic
+
+    try:
+        write_atomic(path, (_OWN_HEAD + manifests.dumps(manifest)).encode())
+    except UnicodeEncodeError as error:
+        raise ManifestError(
+            f"{manifest.path!r}: found a folder whose name is not UTF-8, which no manifest can hold; rename it"
+        ) from error
+    except OSError as error:
+        raise ManifestError(
+            f"{path}: the folder's manifest cannot be written ({error.strerror}); name an ATLAS in a folder that is "
+            "yours to write"
+        ) from error
 
 
 def _is_about(manifest: Manifest, folder: Path) -> bool:
@@ -193,8 +213,8 @@ def _forget_words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("atlas", type=Path, metavar="ATLAS", help="the atlas's directory")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--id", type=int, metavar="N", help="a picture of the atlas, and its link and bytes elsewhere")
-    which.add_argument("--url", type=_text, metavar="U", help="a link to a picture, or to its page")
-    which.add_argument("--host", type=_text, metavar="H", help="a site, its subdomains included")
+    which.add_argument("--url", type=_link, metavar="U", help="a link to a picture, or to its page")
+    which.add_argument("--host", type=_host, metavar="H", help="a site, its subdomains included")
     which.add_argument("--sha256", type=_sha256, metavar="S", help="a picture's file")
     which.add_argument("--search", type=_text, metavar="T", help="the pictures nearest to words; needs --yes to remove")
     parser.add_argument("-k", type=_count, default=12, metavar="K", help="how many --search takes (default: 12)")
@@ -218,6 +238,31 @@ def _candidates(args: argparse.Namespace) -> list[dict[str, Any]]:
     return [to_json(hit) for hit in hits]
 
 
+def _expect_workspaces(folders: Iterable[Path]) -> None:
+    """Make sure that folders hold a workspace: what a takedown is told of and does not find, it would leave as it is.
+
+    Raises:
+        QueryError: one does not.
+    """
+    from explorer.workspace import FILE
+
+    for folder in folders:
+        if not (folder / FILE).is_file():
+            raise QueryError(f"--workspace: found no {FILE} in {folder}; name the folder that `serve` was given")
+
+
+def _link(text: str) -> str:
+    if not re.match(r"\s*https?://[^/\s]", text, re.IGNORECASE):
+        raise argparse.ArgumentTypeError(f"found {text[:80]!r}; expected a link by http or https")
+    return text
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[^\s/:?#@]+", text.strip()):
+        return _link(text)  # its host is meant
+    return text
+
+
 def _text(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("found nothing; expected a text")
@@ -231,6 +276,15 @@ def _sha256(text: str) -> str:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}; expected a whole number from 1")
-    return int(text)
+    return _whole(text, 1, sys.maxsize)
+
+
+def _seed(text: str) -> int:
+    return _whole(text, 0, _MAX_SEED)
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    digits = text.lstrip("0") or "0"
+    if not text.isdecimal() or len(digits) > len(str(most)) or not least <= int(digits) <= most:
+        raise argparse.ArgumentTypeError(f"found {text[:80]!r}; expected a whole number from {least} to {most:,}")
+    return int(digits)

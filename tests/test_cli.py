@@ -132,9 +132,12 @@ def test_the_input_is_at_fault(small_atlas: Path, tmp_path: Path, refuse: Callab
     """What an atlas cannot answer is exit code 1 and one line with what was found and what to do."""
     (tmp_path / "text.jpg").write_text("no picture")
     (tmp_path / "ids.txt").write_text("1000\n\nseven\n")
+    (tmp_path / "large.txt").write_text(f"1000\n{2**64}\n")
     cases = {
         ("search", tmp_path, "--id", 1): "",
         ("search", small_atlas, "--id", 1): "found id 1, which is not in this atlas",
+        ("search", small_atlas, "--id", 2**64): "found a number that is larger than any id",
+        ("forget", small_atlas, "--id", 2**64): "found a number that is larger than any id",
         ("search", small_atlas, "--id", 1000, "--space", "sscd"): "this atlas has clip and vae",
         ("search", small_atlas, "--id", 1000, "-k", 0): "found k = 0; expected 1 to",
         ("locate", small_atlas, tmp_path / "text.jpg"): "text.jpg",
@@ -142,6 +145,9 @@ def test_the_input_is_at_fault(small_atlas: Path, tmp_path: Path, refuse: Callab
         ("export", small_atlas, "--cluster", 99, "--format", "csv", "--out", tmp_path / "x"): "clip has 6 clusters",
         ("export", small_atlas, "--ids", tmp_path / "ids.txt", "--format", "csv", "--out", tmp_path / "x"): (
             "ids.txt, line 3: expected an id, found 'seven'"
+        ),
+        ("export", small_atlas, "--ids", tmp_path / "large.txt", "--format", "csv", "--out", tmp_path / "x"): (
+            "found a number that is larger than any id"
         ),
         ("generate", small_atlas, "--prompt", "a", "--steps", 999, "--out", tmp_path / "g"): "steps: expected 1 to 150",
         ("generate", small_atlas, "--prompt", "a", "--generator", "x.ckpt", "--out", tmp_path / "g"): "convert it once",

@@ -12,6 +12,7 @@ import pytest
 from color_encoders import picture, write_pictures
 
 from explorer import manifest as manifests
+from explorer.errors import ManifestError
 from explorer.library import Atlas
 from explorer.verify import verify
 from indexer import cli
@@ -80,12 +81,29 @@ def test_a_manifest_is_written_once_and_then_obeyed(tmp_path: Path, capsys: pyte
     assert re.search(r"atlas.manifest.toml: it is about .*mine, not about .*other; remove it", capsys.readouterr().err)
 
 
+def test_a_manifest_that_cannot_be_kept_is_one_clear_line(tmp_path: Path) -> None:
+    """Where nothing can be written beside ATLAS, or the folder's name is no text, the fault says so."""
+    folder = write_pictures(tmp_path / "mine", 1)
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ManifestError, match=r"atlas\.manifest\.toml: the folder's manifest cannot be written"):
+        cli.own_manifest(tmp_path / "file" / "atlas", folder)
+    with pytest.raises(ManifestError, match="a folder whose name is not UTF-8"):
+        cli.own_manifest(tmp_path / "atlas", folder.rename(tmp_path / "mine\udcff"))
+    assert sorted(path.name for path in tmp_path.glob("atlas*")) == []
+
+
 @pytest.mark.parametrize(
     ("words", "code", "line"),
     [
         (["index", "ATLAS"], 2, "index needs either FOLDER or --manifest FILE"),
         (["index", "ATLAS", "x", "--manifest", "y"], 2, "index needs either FOLDER or --manifest FILE"),
         (["index", "ATLAS", "x", "--limit", "0"], 2, "expected a whole number from 1"),
+        (["index", "ATLAS", "x", "--limit", "9" * 23], 2, "expected a whole number from 1"),
+        (["index", "ATLAS", "x", "--seed", "-1"], 2, "expected a whole number from 0 to 4,294,967,295"),
+        (["index", "ATLAS", "x", "--seed", str(2**32)], 2, "expected a whole number from 0 to 4,294,967,295"),
+        (["forget", "ATLAS", "--url", "example.org/a.png"], 2, "expected a link by http or https"),
+        (["forget", "ATLAS", "--host", "example.org/a.png"], 2, "expected a link by http or https"),
+        (["forget", "ATLAS", "--id", "1", "--workspace", "nowhere"], 1, "found no workspace.sqlite in nowhere"),
         (["index", "ATLAS", "nowhere"], 1, "found no folder nowhere"),
         (["index", "ATLAS", "--manifest", "nowhere.toml"], 1, "nowhere.toml: cannot be read"),
         (["manifest"], 2, "ACTION"),
