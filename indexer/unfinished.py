@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from explorer import manifest as manifests
-from explorer.errors import BuildError
+from explorer.errors import BuildError, ExplorerError
 from explorer.layout import AtlasPaths, write_atomic
 from indexer.plan import LIBRARIES, Plan
 from indexer.stages import StageStore, digest, libraries
@@ -22,7 +22,8 @@ _LONGEST = 60
 def build(paths: AtlasPaths, plan: Plan) -> Iterator[None]:
     """Note what a build is begun with until it is done; go on with one that was begun with the same.
 
-    What a kill or a full disk ends stays unfinished. What the corpus itself ends does not: it is to be mended first.
+    What a kill or a full disk ends stays unfinished. What the corpus, the manifest or a model ends does not: it is to
+    be mended first, and a manifest that is mended is another one.
 
     Raises:
         BuildError: what lies there was begun with something else; the differences are named.
@@ -42,7 +43,7 @@ def build(paths: AtlasPaths, plan: Plan) -> Iterator[None]:
         write_atomic(paths.unfinished, json.dumps(document, ensure_ascii=False).encode())
     try:
         yield
-    except BuildError:
+    except ExplorerError:
         paths.unfinished.unlink()
         raise
     paths.unfinished.unlink()

@@ -13,10 +13,13 @@ import pytest
 from color_encoders import ColorEncoder, encoders, picture, write_pictures
 from folder_builds import manifest, options
 
-from explorer.errors import BuildError
+from explorer import denylist
+from explorer.denylist import DenyKind, Takedown
+from explorer.errors import BuildError, ManifestError
 from explorer.layout import AtlasPaths
-from explorer.manifest import Manifest, SplitRule
+from explorer.manifest import Fetch, Manifest, SplitRule
 from explorer.status import status
+from indexer import unfinished
 from indexer.build import BuildResult, index
 from indexer.corpus import Selection
 from indexer.encoding.encode import EncodeOptions
@@ -25,6 +28,7 @@ from indexer.mapping.cluster import ClusterOptions
 from indexer.mapping.project import MapOptions
 from indexer.mapping.spaces import SpaceOptions
 from indexer.plan import BuildOptions
+from indexer.stages import libraries
 
 
 class Stopped(Exception):
@@ -98,6 +102,19 @@ def test_a_build_goes_on_only_as_it_was_begun(begun: tuple[Path, Path]) -> None:
     assert build(atlas, manifest(folder), rebuild=True).images == 19
 
 
+def test_another_library_or_list_is_named(begun: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With another version of a library, or after a takedown, what was begun is not gone on with unsaid."""
+    atlas, folder = begun
+    told = unfinished.libraries("numpy", "pillow")
+    with monkeypatch.context() as patched:
+        patched.setattr(unfinished, "libraries", lambda *names: {**libraries(*names), "numpy": "0.1"})
+        with pytest.raises(BuildError, match=rf'libraries.numpy was "{told["numpy"]}", is "0.1"'):
+            build(atlas, manifest(folder))
+    denylist.add(AtlasPaths(atlas), [Takedown(DenyKind.KEY, "nobody.png")])
+    with pytest.raises(BuildError, match="guard was .*, is .*--rebuild"):
+        build(atlas, manifest(folder))
+
+
 def test_an_unfinished_build_is_gone_on_with(begun: tuple[Path, Path]) -> None:
     """The same command encodes only what was not done, and nothing is unfinished any more."""
     atlas, folder = begun
@@ -121,6 +138,17 @@ def test_a_corpus_that_has_to_be_mended_leaves_nothing_unfinished(tmp_path: Path
         build(tmp_path / "atlas", manifest(tmp_path / "pictures"))
     write_pictures(tmp_path / "pictures", 1)
     assert build(tmp_path / "atlas", manifest(tmp_path / "pictures")).images == 6
+
+
+def test_a_manifest_that_has_to_be_mended_leaves_nothing_unfinished(tmp_path: Path) -> None:
+    """Who forgot the contact adds it and goes on; nothing was begun that could differ from it."""
+    (tmp_path / "links.csv").write_text("url\nhttp://127.0.0.1:9/a.png\n")
+    table = {"pictures": "links.csv", "image_url": "{url}"}
+    linked = Manifest(kind="csv-join", base=tmp_path, path=".", source=table)
+    with pytest.raises(ManifestError, match=r"fetch\.contact: found nothing"):
+        build(tmp_path / "atlas", linked)
+    with pytest.raises(BuildError, match="all 1 pictures were rejected"):
+        build(tmp_path / "atlas", replace(linked, fetch=Fetch(contact="me@example.org")))
 
 
 def files(atlas: Path) -> dict[str, str]:
