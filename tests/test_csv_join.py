@@ -164,6 +164,22 @@ def test_what_does_not_fit_is_one_clear_line(gallery: Path, settings: dict[str, 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_byte_order_mark_and_either_end_of_line_are_read(tmp_path: Path, mark: str, ends: str) -> None:
+    """What spreadsheets put before a file and behind its lines is no part of its first column or its last cell."""
+    (tmp_path / "links.csv").write_bytes(ends.join([f"{mark}url,title", f"{IIIF}/a.png,A", ""]).encode())
+    (row,) = kept(plain(tmp_path, {"pictures": "links.csv", "image_url": "{url}"}))
+    assert (row.key, row.captions) == (f"{IIIF}/a.png", {"und": "A"})
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    """One of them would be dropped without a word."""
+    (tmp_path / "links.csv").write_text(f"id,url,url\n1,{IIIF}/a.png,{IIIF}/b.png\n")
+    with pytest.raises(ManifestError, match=r"links\.csv: found 2 columns named 'url'; expected each name once"):
+        plain(tmp_path, {"pictures": "links.csv", "image_url": "{url}"})
+
+
 def test_a_join_needs_its_key(gallery: Path) -> None:
     """Files to look things up in are of no use without a column that says where."""
     settings = {"pictures": "published_images.csv", "join": ["objects.csv"], "image_url": "{iiifurl}"}

@@ -196,6 +196,16 @@ def test_a_word_that_is_no_split_is_a_fault_of_its_row(photos: Path) -> None:
         rows(photos, split_column="prt")
 
 
+@pytest.mark.parametrize("named", [{"columns": {"group": "kind"}}, {"captions": {"en": "title"}}])
+def test_a_column_that_no_table_has_is_one_clear_line(photos: Path, named: dict[str, dict[str, str]]) -> None:
+    """A name that was misspelled in the manifest drops nothing silently."""
+    (photos / "metadata.csv").write_text("file_name,caption\ngold/gold-00.png,A\n")
+    with pytest.raises(
+        ManifestError, match=r"found no column '(kind|title)' in a table of .*; expected"
+    ):
+        rows(photos, **named)
+
+
 def test_a_signature_changes_with_the_file(photos: Path) -> None:
     """Another picture under the same name has another signature, and a missing one has one too."""
     source = FolderSource(photos)

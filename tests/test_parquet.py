@@ -118,6 +118,13 @@ def test_what_is_no_parquet_is_one_clear_line(tmp_path: Path, content: bytes) ->
     assert "\n" not in str(caught.value)
 
 
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    """One of them would be dropped without a word."""
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["url", "url"])
+    with pytest.raises(ManifestError, match=r"found 2 columns named 'url'; expected each name once"):
+        _ = write(tmp_path / "two.parquet", table).names
+
+
 def test_a_damaged_page_is_one_clear_line(tmp_path: Path) -> None:
     """A file whose footer is right and whose pages are not stops with a line, and with no crash."""
     table = write(

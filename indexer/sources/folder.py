@@ -18,7 +18,7 @@ from explorer.errors import ManifestError, PictureError, RejectReason
 from explorer.manifest import Manifest, SplitRule
 from indexer.sources import tables
 from indexer.sources.base import Decoder, SourceRow, plain
-from indexer.sources.described import LANGUAGE_UNKNOWN, Cells, Descriptions
+from indexer.sources.described import LANGUAGE_UNKNOWN, Cells, Descriptions, expect_columns
 
 PICTURES = frozenset(
     {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
@@ -103,8 +103,8 @@ class FolderSource:
     def _entries(self) -> dict[str, _Entry]:
         """Every picture by its key; where two rows claim one key, the first counts."""
         described = self._described()
-        if self.split_column and not any(tables.find_column(cells, self.split_column) for cells in described.values()):
-            raise ManifestError(f"split.column: found no column {self.split_column!r} in a table of {self.root}")
+        names = dict.fromkeys(name for cells in described.values() for name in cells)
+        expect_columns(self._told, names, f"a table of {self.root}")
         key_column = self.columns.get("key", "")
         entries: dict[str, _Entry] = {}
         for path in sorted({*described, *self._files}):
@@ -162,9 +162,13 @@ class FolderSource:
 
     @cached_property
     def _descriptions(self) -> Descriptions:
+        return Descriptions(self._told, own=[self.columns.get("file", "file_name")])
+
+    @property
+    def _told(self) -> Manifest:
+        """As much of the manifest as tables are read by."""
         split = SplitRule(column=self.split_column)
-        told = Manifest("folder", self.root, columns=self.columns, captions=self.captions, split=split)
-        return Descriptions(told, own=[self.columns.get("file", "file_name")])
+        return Manifest("folder", self.root, columns=self.columns, captions=self.captions, split=split)
 
     def _beside(self, path: str) -> str | None:
         """The text of a .txt beside a picture."""

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from explorer.errors import ManifestError
-from indexer.sources.tables import LONGEST, Cell, number
+from indexer.sources.tables import LONGEST, Cell, expect_once, number
 
 BATCH_ROWS = 65_536
 BATCH_BYTES = 64 * 1024 * 1024
@@ -97,7 +97,9 @@ class ParquetTable:
     def _file(self) -> pq.ParquetFile:
         try:
             _refuse_extensions(self.path)
-            return pq.ParquetFile(self.path, pre_buffer=False)
+            file = pq.ParquetFile(self.path, pre_buffer=False)
+            expect_once(self.path, file.schema_arrow.names)
+            return file
         except (pa.ArrowException, OSError) as error:
             raise ManifestError(f"{self.path}: is no Parquet file ({_line(error)}); name one that is") from error
 

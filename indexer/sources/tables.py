@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,7 +77,9 @@ def csv_columns(path: Path) -> tuple[str, ...]:
 def _csv(path: Path) -> Iterator[csv.DictReader[str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as handle:
-            yield csv.DictReader(handle)
+            reader = csv.DictReader(handle)
+            expect_once(path, reader.fieldnames or ())
+            yield reader
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path}: found a byte that is not UTF-8 at {error.start}; save it as UTF-8") from error
     except csv.Error as error:
@@ -102,6 +105,17 @@ def read_jsonl(path: Path, file_column: str) -> Iterator[dict[str, Cell]]:
             raise ManifestError(f"{path}: line {number} is {type(row).__name__}; expected a JSON object")
         _expect_column(path, file_column, row)
         yield {name: cell(value) for name, value in row.items()}
+
+
+def expect_once(path: Path, names: Collection[str]) -> None:
+    """Make sure that no two columns of a file share a name, of which one would be dropped without a word.
+
+    Raises:
+        ManifestError: two do.
+    """
+    name, times = next(iter(Counter(name for name in names if name).most_common(1)), ("", 0))
+    if times > 1:
+        raise ManifestError(f"{path}: found {times} columns named {name[:40]!r}; expected each name once: rename one")
 
 
 def find_columns(names: Collection[str], chosen: Mapping[str, str]) -> dict[str, str]:
