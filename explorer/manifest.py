@@ -229,7 +229,7 @@ def dumps(manifest: Manifest) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")
     except OSError as error:
         raise ManifestError(f"{path}: cannot be read ({error.strerror}); name a manifest file") from error
     except UnicodeDecodeError as error:

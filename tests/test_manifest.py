@@ -190,6 +190,9 @@ def test_unreadable_files_are_explained(tmp_path: Path) -> None:
     latin = tmp_path / "latin.toml"
     latin.write_bytes('title = "é"'.encode("latin-1"))
     assert "is not UTF-8" in manifest.check(latin)[0]
+    marked = tmp_path / "marked.toml"
+    marked.write_text('kind = "openmoji"\n', encoding="utf-8-sig")
+    assert manifest.check(marked) == [], "editors that put a byte order mark before a file are forgiven"
 
 
 def test_relative_paths_start_at_the_manifests_folder(tmp_path: Path) -> None:
