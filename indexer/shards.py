@@ -65,7 +65,9 @@ class ShardMaker:
             )
             total = sum(len(shard.rows) for shard in todo)
             outcomes = self.progress.track(made, stage=STAGE, total=total)
-            return [self._shard(shard, outcomes, timings, fetched) for shard in self.plan.shards]
+            shards = [self._shard(shard, outcomes, timings, fetched) for shard in self.plan.shards]
+            next(outcomes, None)  # there is none left; asking lets the progress reach its end
+            return shards
 
     def _given(
         self, source: VectorSource, todo: Sequence[PlannedShard], timings: Timings, stack: ExitStack

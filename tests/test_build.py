@@ -28,6 +28,7 @@ from explorer.verify import verify
 from indexer.build import BuildResult, index
 from indexer.corpus import Selection
 from indexer.lock import writing
+from webapp.console import Bars
 
 KILLED = -9
 
@@ -108,6 +109,14 @@ def test_nothing_changed_is_done_at_once(tmp_path: Path, folder: Path) -> None:
     again = build(tmp_path / "atlas", folder, models)
     assert (again.version, again.is_new, again.outcomes) == (first.version, False, first.outcomes)
     assert models[0].pictures == 0
+
+
+def test_the_bar_of_encoding_reaches_its_end(tmp_path: Path, folder: Path) -> None:
+    """The last picture is counted too, though nobody asks for one more."""
+    screen = io.StringIO()
+    build(tmp_path / "atlas", folder, progress=Bars(screen))
+    (line,) = [line for line in screen.getvalue().splitlines() if line.startswith("encode")]
+    assert "18/18" in line
 
 
 def test_only_what_changed_is_done_again(tmp_path: Path, folder: Path) -> None:

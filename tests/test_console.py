@@ -6,8 +6,9 @@ import io
 import json
 
 import pytest
+from rich.progress import Task, TaskID
 
-from webapp.console import Bars, write_json
+from webapp.console import Bars, Rate, write_json
 
 
 def test_each_stage_leaves_a_line_with_its_count() -> None:
@@ -40,6 +41,15 @@ def test_a_stage_that_breaks_off_lets_the_screen_go() -> None:
     bars.note("what came of it " * 20)
     assert ("what came of it " * 20).strip() in screen.getvalue(), "a note is one line, however long"
     assert list(bars.track(range(1), stage="again")) == [0]
+
+
+def test_a_rate_is_of_all_the_time_and_not_of_a_burst() -> None:
+    """Items that come a batch at once, as from a model, are not told as if the model had been as quick."""
+    task = Task(TaskID(0), "encode", total=1000, completed=500, _get_time=lambda: 100.0)
+    task.start_time = 0.0
+    assert Rate().render(task).plain == "5.00/s"
+    task.completed = 0
+    assert Rate().render(task).plain == ""
 
 
 def test_json_is_one_object_in_ascii() -> None:

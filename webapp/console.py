@@ -32,9 +32,10 @@ class Rate(TextColumn):
 
     def render(self, task: Task) -> Text:
         """Write the rate, once there is one."""
-        speed = task.finished_speed or task.speed
-        if not speed:
+        # Over all of the time: items come in bursts, a batch at once, which rich's own rate takes for their speed.
+        if not task.elapsed or not task.completed:
             return Text("")
+        speed = task.completed / task.elapsed
         return Text(f"{speed:,.0f}/s" if speed >= 10 else f"{speed:.2f}/s")
 
 
