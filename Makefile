@@ -1,6 +1,6 @@
 # The chores of latent-explorer; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture lint fix bench bundle
+.PHONY: help demo test torture guards lint fix bench bundle
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -18,6 +18,9 @@ test: lint ## lint, types, then every test
 
 torture: $(READY) ## kill builds a thousand times; goes on where it was stopped, and writes docs/torture.json
 	PYTHONPATH=. $(BIN)/python tests/run_torture.py --root runs/torture --figures docs/torture.json
+
+guards: $(READY) bundle ## take each guard out of a copy of the code, see its tests go red, and write the table
+	PYTHONPATH=. $(BIN)/python tests/run_guards.py
 
 lint: $(READY) bundle ## ruff, mypy, and TypeScript's checker
 	$(BIN)/ruff check .

@@ -63,6 +63,12 @@ def test_public_addresses_are_public(address: str) -> None:
     assert is_public(ip_address(address))
 
 
+def test_an_address_of_a_zone_is_not_public() -> None:
+    """What is said to lie behind one of this machine's own interfaces is not opened, though it looks public."""
+    assert is_public(ip_address("2606:4700:4700::1111"))
+    assert not is_public(ip_address("2606:4700:4700::1111%eth0"))
+
+
 @given(st.ip_addresses())
 def test_what_python_calls_private_is_never_public(address: IPv4Address | IPv6Address) -> None:
     """The policy is at least as strict as the standard library's own table."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -428,6 +429,21 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         raise RuntimeError
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is synced, then renamed, then its folder is synced: after a power cut there is the old file or the new.
+
+    What was synced under which name is asked of the operating system, which keeps the names of open files.
+    """
+    done: list[str] = []
+    sync, rename = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda at: done.append(os.readlink(f"/proc/self/fd/{at}")) or sync(at))
+    monkeypatch.setattr(os, "replace", lambda old, new: done.append(f"{old} -> {new}") or rename(old, new))
+    layout.write_atomic(tmp_path / "CURRENT", b"new")
+    file, renamed, folder = done
+    assert renamed == f"{file} -> {tmp_path / 'CURRENT'}"
+    assert folder == str(tmp_path)
 
 
 @pytest.mark.parametrize(

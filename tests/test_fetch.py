@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import hashlib
-import os
 import resource
 import signal
 import ssl
@@ -16,6 +16,7 @@ import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -33,11 +34,12 @@ from explorer.errors import BuildError, ManifestError, PictureError, RejectReaso
 from explorer.manifest import Fetch
 from indexer.fetch import AddressPolicy, Ahead, FetchedShard, Fetcher, FetchPart, desk
 from indexer.fetch import politeness as politeness_module
+from indexer.fetch import robots as robots_module
 from indexer.fetch.addresses import Address
 from indexer.fetch.links import target
 from indexer.fetch.politeness import LONGEST_WAIT, PATIENCE, UNSAID_WAIT, retry_after
 from indexer.fetch.resolver import Resolver
-from indexer.fetch.robots import Shelf, opt_out
+from indexer.fetch.robots import MOST_BYTES, Shelf, opt_out
 from indexer.fetch.spool import Fetched, Spool, read
 from indexer.sources.base import Fault, Link, SourceRow
 
@@ -194,6 +196,32 @@ def test_odd_ports_are_not_opened(bench: Bench) -> None:
         assert canary.hits > 0
 
 
+def test_the_socket_asks_once_more(bench: Bench) -> None:
+    """Where the policy has let an address pass and then does not any more, nothing connects to it."""
+    asked: list[Address] = []
+
+    def is_public_at_first(address: Address) -> bool:
+        asked.append(address)
+        return len(asked) == 1
+
+    with Canary() as canary:
+        policy = replace(policy_for(canary.port), is_public=is_public_at_first)
+        got = bench.get(f"http://127.0.0.1:{canary.port}/x", policy=policy, honor_robots=False)
+        assert got == [RejectReason.ADDRESS]
+        assert (len(asked), canary.hits) == (2, 0)
+
+
+def test_no_proxy_of_the_environment_is_asked(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy would look names up itself; the request goes to its host, and the proxy has no hit."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with Canary("127.1.0.9") as canary:
+        monkeypatch.setenv("http_proxy", f"http://127.1.0.9:{canary.port}")
+        got = bench.get(bench.web.url("picture/1"), policy=policy_for(bench.web.port, canary.port))
+        assert got == [hostile_web.picture(1)[1]]
+        assert canary.hits == 0
+
+
 def test_other_schemes_are_not_opened(bench: Bench, tmp_path: Path) -> None:
     """A file named by a link or a redirect is never opened: the interpreter's own audit says so."""
     secret = tmp_path / "canary.jpg"
@@ -336,6 +364,14 @@ def test_an_endless_body_is_cut_at_the_cap(bench: Bench, how: str) -> None:
     assert peak < 3 * MEGABYTE
 
 
+def test_a_body_that_announces_too_much_is_not_read(bench: Bench) -> None:
+    """What says that it is larger than the cap is given up at its head: far less than the cap is sent."""
+    cap = 40 * MEGABYTE
+    assert bench.get(bench.web.url("endless/huge"), max_bytes=cap) == [RejectReason.TOO_LARGE]
+    (hit,) = bench.web.asked("endless")
+    assert hit.sent < 8 * MEGABYTE  # what two kernels' sockets on loopback take in
+
+
 def test_many_endless_bodies_at_once_keep_to_little_memory(bench: Bench) -> None:
     """What comes in waits on the disk: forty bodies of 3 MB at once take far less than their 120 MB."""
     links = [bench.web.url(f"endless/?{number}", host=number) for number in range(40)]
@@ -356,6 +392,15 @@ def test_a_picture_has_so_many_seconds_in_all(bench: Bench, path: str) -> None:
     assert 1.4 < time.monotonic() - started < 4
     (hit,) = bench.web.asked(path)
     assert hit.sent < 200
+
+
+def test_a_robots_txt_has_so_many_seconds_too(bench: Bench) -> None:
+    """One that never comes, here where it has moved to, is given up in time; until it is read nothing is asked for."""
+    bench.web.robots[""] = bench.web.url("never", host=2)
+    started = time.monotonic()
+    assert bench.get(bench.web.url("picture/1"), timeout=1.5) == [RejectReason.ROBOTS]
+    assert 1.4 < time.monotonic() - started < 4
+    assert (len(bench.web.asked("never")), bench.web.asked("picture")) == (1, [])
 
 
 def test_the_seconds_run_on_over_redirects(bench: Bench) -> None:
@@ -529,11 +574,15 @@ def test_robots_txt_is_asked_once_and_honored(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("robots", "expected"),
-    [(404, bytes), (403, bytes), (503, RejectReason.ROBOTS), (429, RejectReason.ROBOTS), ("http://127.0.0.1/", 0)],
+    [
+        *((404, bytes), (403, bytes), (503, RejectReason.ROBOTS), (429, RejectReason.ROBOTS), ("http://127.0.0.1/", 0)),
+        ("encoded/gzip", RejectReason.ROBOTS),
+    ],
 )
 def test_a_robots_txt_that_cannot_be_read(bench: Bench, robots: int | str, expected: object) -> None:
-    """None allows everything; a host that fails to say, or sends us to where we may not go, allows nothing."""
-    bench.web.robots[""] = robots
+    """None allows everything; a host that fails to say, packs it, or sends us where we may not go allows nothing."""
+    is_path = isinstance(robots, str) and not robots.startswith("http")
+    bench.web.robots[""] = bench.web.url(str(robots), host=2) if is_path else robots
     (got,) = bench.get(bench.web.url("picture/1"))
     assert got is (expected or RejectReason.ROBOTS) or (expected is bytes and isinstance(got, bytes))
 
@@ -554,6 +603,10 @@ def test_an_endless_robots_txt_is_read_to_its_bound(bench: Bench) -> None:
     started = time.monotonic()
     assert bench.get(bench.web.url("picture/1")) == [hostile_web.picture(1)[1]]
     assert time.monotonic() - started < 20
+    bench.web.robots[""] = bench.web.url("endless/", host=2)
+    assert bench.get(bench.web.url("picture/2")) == [hostile_web.picture(2)[1]]
+    (hit,) = bench.web.asked("endless")
+    assert MOST_BYTES < hit.sent < MOST_BYTES + 8 * MEGABYTE  # what two kernels' sockets on loopback take in
 
 
 def test_many_a_robots_txt_takes_little_room() -> None:
@@ -610,6 +663,16 @@ def test_a_crawl_delay_is_honored(bench: Bench) -> None:
     assert are_apart(sorted(hit.at for hit in bench.web.asked("picture")), 0.3)
 
 
+def test_a_crawl_delay_has_a_bound(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that asks for an hour between two requests has the longest delay that is honored."""
+    monkeypatch.setattr(robots_module, "MOST_DELAY", 0.3)
+    bench.web.robots[""] = "User-agent: *\nCrawl-delay: 3600\n"
+    started = time.monotonic()
+    bench.get(*(bench.web.url(f"picture/{number}/64") for number in range(3)))
+    assert time.monotonic() - started < 5
+    assert are_apart(sorted(hit.at for hit in bench.web.asked("picture")), 0.3)
+
+
 @pytest.mark.parametrize("code", [429, 503])
 def test_retry_after_is_honored(bench: Bench, code: int) -> None:
     """A busy host is left alone for the seconds that it asks for, with all its rows, and then answers."""
@@ -650,13 +713,14 @@ def test_a_host_that_never_answers_is_given_up(bench: Bench) -> None:
     assert PATIENCE <= len({hit.path for hit in bench.web.asked("drop")}) <= PATIENCE + 1
 
 
-def test_one_link_is_fetched_once_however_many_rows_have_it(bench: Bench) -> None:
-    """Within a shard and over shards, good or bad; every row has its outcome, and nothing is left on the disk."""
+@pytest.mark.parametrize("rows", [1, 20_000])
+def test_one_link_is_fetched_once_however_many_rows_have_it(bench: Bench, rows: int) -> None:
+    """Within a shard and over shards, open at once or not, good or bad; every row has its outcome, no file is left."""
     good, bad = bench.web.url("swap/a"), bench.web.url("status/404")
     links = [[good, bad, bench.web.url("picture/5"), good], [bench.web.url("picture/6")], [bad, good]]
     parts = [FetchPart(f"part{number}", rows_of(each)) for number, each in enumerate(links)]
     got = []
-    with bench.fetcher() as fetcher:
+    with bench.fetcher(ahead=Ahead(rows=rows)) as fetcher:
         for shard in fetcher.shards(parts):
             got.append([outcome(shard, row) for row in shard.part.rows])
             shard.discard()
@@ -804,18 +868,18 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> None:
 # bounds, and an end
 
 
-def test_the_disk_ahead_is_bounded(bench: Bench) -> None:
-    """With room for little, shards are fetched as the reader takes them, never all at once; nothing is lost."""
+@pytest.mark.parametrize("ahead", [Ahead(rows=15), Ahead(bytes=400_000)], ids=["rows", "bytes"])
+def test_what_is_fetched_ahead_is_bounded(bench: Bench, ahead: Ahead) -> None:
+    """With room for few rows, or few bytes, shards are fetched as the reader takes them; nothing is lost."""
     pictures = [hostile_web.picture(number)[1] for number in range(60)]
     links = [bench.web.url(f"picture/{number}", host=number) for number in range(60)]
     parts = [FetchPart(f"part{number}", rows_of(links[5 * number : 5 * number + 5])) for number in range(12)]
     most = 0
-    with bench.fetcher(ahead=Ahead(rows=15, bytes=400_000), in_flight=4) as fetcher:
+    with bench.fetcher(ahead=ahead, in_flight=4) as fetcher:
         for number, shard in enumerate(fetcher.shards(parts)):
             time.sleep(0.1)  # the reader is slower than the web
             most = max(most, sum(path.stat().st_size for path in bench.folder.glob("*.spool")))
-            asked = len(bench.web.asked("picture"))
-            assert asked <= 5 * number + 15 + 5
+            assert len(bench.web.asked("picture")) <= 5 * number + ahead.rows + 5
             assert all(isinstance(outcome(shard, row), bytes) for row in shard.part.rows)
             shard.discard()
     assert sum(map(len, pictures)) > 3_000_000
@@ -875,30 +939,25 @@ def test_a_full_disk_stops_the_reader_with_its_own_words(bench: Bench, monkeypat
 
 
 def test_no_file_descriptors_left_is_no_fault_of_the_row(bench: Bench) -> None:
-    """When this process may open no more files, the run stops and says so; no row is blamed for it."""
+    """When this process may open no more files, the run stops and says so; no row is blamed, and all arrive later."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    rows = rows_of([bench.web.url("lasting/0.3/1", host=number) for number in range(400)])
-    held = []
-    with bench.fetcher(in_flight=400, honor_robots=False) as fetcher:
-        shards = fetcher.shards([FetchPart("part", rows)])
-        threading.Timer(0.0, lambda: None)
+    part = FetchPart("part", rows_of([bench.web.url("lasting/0.3/1", host=number) for number in range(60)]))
+    with bench.fetcher(in_flight=10, honor_robots=False) as fetcher, ThreadPoolExecutor(1) as pool:
+        taken = pool.submit(next, fetcher.shards([part]))
+        until(lambda: len(bench.web.asked("lasting")) == 10)
         try:
-            until_taken = threading.Thread(target=lambda: held.append(_error_of(shards)))
-            until_taken.start()
-            until(lambda: bool(bench.web.asked("lasting")))
-            resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 5, hard))
-            until_taken.join(30)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))  # the three that there are: none is free
+            error = taken.exception(30)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert held == [None] or isinstance(held[0], OSError)
-
-
-def _error_of(shards: Iterator[FetchedShard]) -> BaseException | None:
-    try:
-        next(shards)
-    except OSError as error:
-        return error
-    return None
+    assert isinstance(error, OSError)
+    assert error.errno == errno.EMFILE
+    spool = Spool(bench.folder / "part.spool")
+    spool.close()
+    assert [entry.reason for entry in spool.entries.values() if entry.reason] == []
+    with bench.fetcher(honor_robots=False) as fetcher:
+        (shard,) = fetcher.shards([part])
+        assert all(isinstance(outcome(shard, row), bytes) for row in part.rows)
 
 
 def cut_off(bench: Bench, monkeypatch: pytest.MonkeyPatch, port: int, *more: str) -> list[SourceRow]:

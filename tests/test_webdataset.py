@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from explorer.errors import ManifestError, PictureError, RejectReason
 from explorer.manifest import Manifest, from_dict
 from explorer.records import Split
-from indexer.sources import folder
+from indexer.sources import folder, tables
 from indexer.sources.base import LeftOut, SourceRow
 from indexer.sources.webdataset import WebDatasetSource
 
@@ -277,6 +278,20 @@ def test_member_over_the_limit_is_too_large(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(PictureError) as error:
         source.read(row)
     assert error.value.reason is RejectReason.TOO_LARGE
+
+
+def test_words_beside_a_picture_are_read_to_their_bound(tmp_path: Path) -> None:
+    """A .txt and a .json of 64 MB take little memory: of words the first are read, of JSON that is cut nothing."""
+    words, most = b"w" * (64 << 20), 4 << 20
+    path = write_tar(tmp_path / "a.tar", [{"__key__": "a", "png": png(1), "txt": words}])
+    write_tar(tmp_path / "b.tar", [{"__key__": "b", "png": png(1), "json": b'{"caption": "' + words + b'"}'}])
+    tracemalloc.start()
+    found = rows(WebDatasetSource(manifest(path.parent)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < most
+    assert found["a/a"].captions == {"und": "w" * tables.LONGEST}
+    assert found["b/b"].captions == {}
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a": 1' + "0" * 5000 + "}", "[1]", "\ufeffnull", "{"])

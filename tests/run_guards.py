@@ -1,0 +1,52 @@
+"""`make guards`: take each guard out of a copy of the code and see its tests go red; goes on where it was stopped."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from pathlib import Path
+
+from guards import TABLE, guards, problems, with_table
+from removals import Copy, Removals, unsound
+
+
+def main() -> int:
+    """Go through the list; 1 where a guard's tests did not go red."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--only", default="", help="guards whose name has this in it")
+    parser.add_argument("--anew", action="store_true", help="those too that went red before")
+    parser.add_argument("--state", type=Path, default=Path("runs/guards.json"), help="what is known so far")
+    args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the tests that run are ended too
+    listed = guards()
+    wrong = list(problems(listed))
+    chosen = [guard for guard in listed if args.only in guard.name]
+    removals = Removals(args.state) if args.anew else Removals.read(args.state)
+    todo = removals.todo(chosen) if not wrong else []
+    if todo:
+        with Copy.of() as copy:
+            broken = unsound(todo, copy)
+            wrong += [f"{test}: {why}" for test, why in broken.items()]
+            for number, guard in enumerate(todo, 1):
+                started = time.monotonic()
+                fault = removals.remove(guard, copy) if broken.keys().isdisjoint(guard.red) else "its tests are broken"
+                wrong += [f"{guard.name}: {fault}"] if fault else []
+                say(f"{number}/{len(todo)} {time.monotonic() - started:5.1f} s  {guard.name}: {fault or 'red'}")
+    for line in wrong:
+        say(f"WRONG  {line}")
+    if not wrong and not args.only:
+        TABLE.write_text(with_table(TABLE.read_text("utf-8"), listed), "utf-8")
+    say(f"{len(chosen) - len(removals.todo(chosen))} of {len(chosen)} guards: their tests go red without them")
+    return 1 if wrong else 0
+
+
+def say(line: str) -> None:
+    """A line for whoever waits."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
