@@ -142,13 +142,24 @@ def test_workers_that_die_between_two_files_are_replaced() -> None:
             assert workers.submit(os.getpid).result(timeout=30) != pid
 
 
+def claiming(side: int) -> bytes:
+    """A PNG whose head claims a square of so many pixels a side, and that has none."""
+    head = side.to_bytes(4, "big") * 2 + b"\x08\x02\x00\x00\x00"
+    pixels = chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + pixels + chunk(b"IEND")
+
+
+def test_pillows_warning_is_a_refusal(workers: Workers) -> None:
+    """A decoder without a bound of its own is stopped in a worker where Pillow would only warn, at 89 megapixels."""
+    assert workers.submit(odd_decoders.careless, claiming(9_000)).result(timeout=30) == (9_000, 9_000)
+    with pytest.raises(PictureError, match="DecompressionBombWarning"):
+        workers.submit(odd_decoders.careless, claiming(12_000)).result(timeout=30)
+
+
 def test_a_bomb_of_pixels_stays_small(workers: Workers) -> None:
     """A head that claims 81 megapixels, or 3,600, is refused before one is decoded; 64 are where memory is short."""
     for claimed in (9_000, 60_000):
-        head = claimed.to_bytes(4, "big") * 2 + b"\x08\x02\x00\x00\x00"
-        pixels = chunk(b"IDAT", zlib.compress(bytes(1000)))
-        bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + pixels + chunk(b"IEND")
-        assert refusal(workers, bomb).reason is RejectReason.TOO_LARGE
+        assert refusal(workers, claiming(claimed)).reason is RejectReason.TOO_LARGE
     side = int(MAX_PIXELS**0.5)
     with Workers(1, Limits(memory=64 * MIB, seconds=20)) as narrow:
         error = refusal(narrow, encoded(Image.new("RGB", (side, side)), "PNG", compress_level=1))
