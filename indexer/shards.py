@@ -66,7 +66,8 @@ class ShardMaker:
             total = sum(len(shard.rows) for shard in todo)
             outcomes = self.progress.track(made, stage=STAGE, total=total)
             shards = [self._shard(shard, outcomes, timings, fetched) for shard in self.plan.shards]
-            next(outcomes, None)  # there is none left; asking lets the progress reach its end
+            if todo:
+                next(outcomes, None)  # there is none left; asking lets the progress reach its end
             return shards
 
     def _given(
