@@ -236,6 +236,7 @@ def test_the_gallery_becomes_an_atlas(tmp_path: Path) -> None:
         result = index(tmp_path / "atlas", manifest, encoders=encoders())
         assert not web.asked("picture/7/")
     assert result.outcomes == {"indexed": 23, "rejected:filtered": 1}
+    assert not list((tmp_path / "atlas").rglob("*.spool"))  # what was fetched is not kept
     atlas = Atlas.open(tmp_path / "atlas")
     by_key = {record.key: record for record in atlas.records(atlas.ids)}
     assert (by_key["u4"].family, by_key["u5"].family) == ("2", "2")
