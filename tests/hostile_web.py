@@ -118,9 +118,10 @@ class _Asked:
 class _Behavior:
     """What each path does: its first word names the method, the others are its arguments."""
 
-    def __init__(self, robots: Mapping[str, str | int]) -> None:
-        self.robots = robots
+    def __init__(self, robots: Mapping[str, str | int], gate: threading.Event) -> None:
+        self.robots, self.gate = robots, gate
         self.counts: Counter[str] = Counter()
+        self.crowds: dict[str, asyncio.Event] = {}
 
     async def answer(self, asked: _Asked) -> bool:
         """Answer; whether the connection can be used again."""
@@ -277,6 +278,25 @@ class _Behavior:
         type_, body = picture(self.counts[asked.hit.path])
         return await asked.reply(body, type_=type_)
 
+    async def gated(self, asked: _Asked) -> bool:
+        """gated/NUMBER: a picture, but none before the web's gate is open."""
+        while not self.gate.is_set():
+            await asyncio.sleep(0.01)
+        type_, body = picture(int(asked.words[1]), 64)
+        return await asked.reply(body, type_=type_)
+
+    async def together(self, asked: _Asked) -> bool:
+        """together/COUNT/NAME/NUMBER: a picture, but none before so many of this name are asked for at a time."""
+        count, name, number = asked.words[1:]
+        crowd = self.crowds.setdefault(name, asyncio.Event())
+        self.counts[name] += 1
+        if self.counts[name] >= int(count):
+            crowd.set()
+        await crowd.wait()
+        await asyncio.sleep(0.05)  # long enough to meet those who should not be there yet
+        type_, body = picture(int(number), 64)
+        return await asked.reply(body, type_=type_)
+
     async def lasting(self, asked: _Asked) -> bool:
         """lasting/SECONDS/NUMBER: a picture after a while."""
         await asyncio.sleep(float(asked.words[1]))
@@ -299,17 +319,19 @@ class HostileWeb:
         tls: for https in place of http.
         hits: every request, in order.
         busiest: host -> most requests that it answered at a time.
+        gate: what `gated` pictures wait for.
     """
 
     robots: dict[str, str | int] = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
     hits: list[Hit] = field(default_factory=list)
     busiest: Counter[str] = field(default_factory=Counter)
+    gate: threading.Event = field(default_factory=threading.Event)
     port: int = 0
 
     def __enter__(self) -> HostileWeb:
         self._loop = asyncio.new_event_loop()
-        self._behavior, self._now = _Behavior(self.robots), Counter[str]()
+        self._behavior, self._now = _Behavior(self.robots, self.gate), Counter[str]()
         self._names: dict[object, str | None] = {}
         if self.tls is not None:
             self.tls.sni_callback = lambda connection, name, context: self._names.update({connection: name})

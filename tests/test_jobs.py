@@ -252,15 +252,22 @@ def test_names_of_jobs_cannot_be_guessed(studio: Live) -> None:
 def test_a_stopped_server_leaves_its_job_interrupted(tiny_atlas: Path, tmp_path: Path) -> None:
     """Who follows a job when the server stops hears so at once; who comes back later hears it too."""
     heard: list = []
+    follows = threading.Event()
+
+    def noted(event: dict) -> bool:
+        heard.append(event)
+        follows.set()
+        return False
+
     with live(tiny_atlas, workspace=tmp_path) as running:
         job, waiting = running.submit(steps=LONG), running.submit(steps=1)
         running.events(job, until=is_kind("step"))
-        follower = threading.Thread(target=lambda: heard.extend(running.events(job)))
+        follower = threading.Thread(target=running.events, args=(job,), kwargs={"until": noted})
         follower.start()
-        time.sleep(0.2)
+        assert follows.wait(60)
         began = time.monotonic()
     assert time.monotonic() - began < 20, "an open stream held the server up"
-    follower.join(10)
+    follower.join(60)
     assert heard[-1]["kind"] == "interrupted"
     with live(tiny_atlas, workspace=tmp_path) as running:
         for name in (job, waiting):
