@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,18 @@ from explorer.models.loader import Models
 from explorer.placement import place_vectors, placer
 from explorer.search import knn, picture_vectors
 from indexer.sources import open_source
+from webapp.cli import main
 
 K = 15
-CLI = (sys.executable, "-c", "import sys; from webapp.cli import main; sys.exit(main())")
 
 
 def verb(*arguments: str) -> dict[str, Any]:
-    """Run a verb with --json and return its one object."""
-    done = subprocess.run((*CLI, *arguments, "--json"), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    document: dict[str, Any] = json.loads(done.stdout)
+    """Run a verb with --json, in this process, which has the libraries loaded; return its one object."""
+    said, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(errors):
+        code = main([*arguments, "--json"])
+    assert code == 0, errors.getvalue()
+    document: dict[str, Any] = json.loads(said.getvalue())
     return document
 
 
