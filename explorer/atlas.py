@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from explorer import cache, denylist, verify
+from explorer.contributions import contributions, training
 from explorer.errors import AtlasError, QueryError
 from explorer.layout import AtlasPaths, VersionPaths, record_of
 from explorer.manifest import Manifest, from_dict
@@ -35,6 +36,8 @@ class Atlas:
         version: the name of the version that was opened.
         meta: what `atlas.json` holds.
         manifest: where the corpus came from.
+        contributions: the manifest's part, and those of others whose rows were appended.
+        training: how the pictures of all of them stand to generators.
         spaces: the names of the spaces, `clip` first.
         ids: int64 (n,), id of each row.
         train: bool (n,), whether the row is of the split `train`.
@@ -52,11 +55,15 @@ class Atlas:
         self.workspace_dir, self.cache_dir = workspace, cache_dir
         self.manifest: Manifest = from_dict(meta["manifest"], base=paths.root, file="atlas.json")
         self._paths, self._files = paths, version
-        light = pq.read_table(version.records, columns=["id", "split", "family", "punsafe"])
+        self.contributions = contributions(meta)
+        self.training = training(self.contributions)
+        light = pq.read_table(version.records, columns=["id", "split", "family", "punsafe", "placed"])
         self.ids: npt.NDArray[np.int64] = light["id"].to_numpy()
         self.train: npt.NDArray[np.bool_] = pc.equal(light["split"], Split.TRAIN.value).to_numpy()
         self.families = family_codes(light["family"])
-        self.flagged: npt.NDArray[np.bool_] = flags(light["punsafe"].to_numpy(), self.manifest)
+        unreviewed = any(part.is_unreviewed for part in self.contributions[1:])
+        placed = light["placed"].to_numpy().astype(np.bool_)
+        self.flagged: npt.NDArray[np.bool_] = flags(light["punsafe"].to_numpy(), self.manifest, placed & unreviewed)
         self._by_id = np.argsort(self.ids, kind="stable")
         self.spaces: tuple[str, ...] = tuple(sorted(meta["spaces"], key=lambda name: (name != Space.CLIP, name)))
         self._spaces = {name: load_space(version, name, meta["spaces"][name]) for name in self.spaces}

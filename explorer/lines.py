@@ -74,12 +74,25 @@ def _state(document: Document) -> list[str]:
     for role, model in document["models"].items():
         told.append(f"{role + ' is':<9} {plain((model or {}).get('reference') or 'none')}")
     told += [f"{plain(name):<9} {count:,}" for name, count in document["outcomes"].items()]
+    told += [line for part in document["manifests"] for line in _manifest(part)]
     near = document["near_duplicates"]
     told.append(f"near-duplicates: {near['pictures']:,} pictures in {near['families']:,} families")
     told += [f"{host['share']:>6.1%}  {plain(host['host'])} ({host['pictures']:,})" for host in document["hosts"]]
     if document["timings"]:
         told.append(f"encoding took {timings(document['timings'])}")
     return told
+
+
+def _manifest(part: Document) -> Iterator[str]:
+    """A manifest that the pictures are from, and what its rows were held to."""
+    how = f"appended {part['appended_at']}" if part["appended_at"] else "its own"
+    licence = plain(part["licence"] or "licence unknown")
+    dated = f"of {part['date']}" if part["date"] else "undated"
+    yield (
+        f"manifest  {plain(part['title'])}, {how}: {part['outcomes'].get('indexed', 0):,} pictures; {part['kind']}, "
+        f"{dated}, {licence}; relation to the generator {part['relation']}"
+    )
+    yield from (f"          {key} = {plain(str(value))}" for key, value in part["thresholds"].items())
 
 
 def verified(document: Document) -> str:

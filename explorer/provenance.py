@@ -112,7 +112,7 @@ def locate(
         spaces[space] = _landing(atlas, space, placed[space], found, "latent" if space in latent else "picture")
     twin = _twin(atlas, perceptual_hash(picture), vectors, placed)
     percentiles = {space: each.percentile for space, each in spaces.items()}
-    return Landing(spaces, verdict(percentiles, twin, Words.of(atlas.manifest.training.relation)))
+    return Landing(spaces, verdict(percentiles, twin, Words.of(atlas.training.relation)))
 
 
 def verdict(percentiles: Mapping[str, float | None], twin: Twin | None, words: Words) -> Verdict:

@@ -24,18 +24,22 @@ _TELLING = re.compile(r"unsafe|nsfw|porn|safety", re.IGNORECASE)
 _BLURRED_SIDE = 4  # of a picture's long side, in pixels, before it is blown up again: shapes are gone, colors stay
 
 
-def flags(punsafe: npt.NDArray[np.floating[Any]], manifest: Manifest) -> npt.NDArray[np.bool_]:
+def flags(
+    punsafe: npt.NDArray[np.floating[Any]], manifest: Manifest, unreviewed: npt.NDArray[np.bool_] | bool = False
+) -> npt.NDArray[np.bool_]:
     """Which pictures are flagged.
 
     Args:
         punsafe: (n,), NaN = unknown.
         manifest: of the corpus; where it overrode the safety review, nobody looked, and unknown counts as unsafe.
+        unreviewed: which pictures joined it from a manifest that did so, bool (n,).
 
     Returns:
         bool (n,).
     """
     over = punsafe.astype(np.float32) > np.float32(PUNSAFE_LINE)  # the line itself, as stored, is not over it
-    return over | np.isnan(punsafe) if is_unreviewed(manifest) else over
+    found: npt.NDArray[np.bool_] = over | (np.isnan(punsafe) & (is_unreviewed(manifest) | unreviewed))
+    return found
 
 
 def is_unreviewed(manifest: Manifest) -> bool:

@@ -28,7 +28,15 @@ def status(path: Path | str) -> Document:
     except AtlasError:
         if unfinished is None or paths.current.exists():
             raise
-        live = {"version": None, "images": 0, "outcomes": {}, "spaces": {}, "clusters": {}, "models": {}}
+        live = {
+            "version": None,
+            "images": 0,
+            "outcomes": {},
+            "manifests": [],
+            "spaces": {},
+            "clusters": {},
+            "models": {},
+        }
     return {**live, "unfinished": unfinished}
 
 
@@ -70,6 +78,7 @@ def _live(atlas: Atlas) -> Document:
         "heldout": int((shown & ~atlas.train).sum()),
         "placed": counted["placed"],
         "outcomes": atlas.meta["outcomes"],
+        "manifests": [part.told() for part in atlas.contributions],
         "near_duplicates": atlas.meta.get("near_duplicates", {"families": 0, "pictures": 0}),
         "hosts": [{**host, "share": host["pictures"] / max(counted["pictures"], 1)} for host in hosts],
         "spaces": atlas.meta["spaces"],

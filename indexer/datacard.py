@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from explorer.contributions import Contribution, contributions
 from explorer.errors import RejectReason
 
 HOSTS = 10
@@ -35,12 +36,14 @@ def text(meta: Meta, records: pa.Table) -> str:
         meta: what its `atlas.json` says.
         records: its `records.parquet`.
     """
+    own, *others = contributions(meta)
     parts = [
         _head(meta),
-        _section("Source", _source(meta["manifest"])),
-        _section("Which rows", _rows(meta)),
+        _section("Source", _source(own, meta["manifest"].get("path"))),
+        _section("Which rows", _rows(own)),
         _section("What became of them", _outcomes(meta["outcomes"])),
-        _section("Fetching", _fetching(meta["manifest"])),
+        _section("Fetching", _fetching(own.manifest)),
+        *(_section(f"Appended: {_plain(each.title)}", _appended(each)) for each in others),
         _section("Hosts", _hosts(records)),
         _section("Same pictures", _near(meta)),
         _section("Models", _models(meta)),
@@ -60,37 +63,44 @@ def _section(title: str, lines: Iterator[str]) -> str:
     return f"## {title}\n\n{body}" if body else ""
 
 
-def _source(manifest: Meta) -> Iterator[str]:
+def _source(part: Contribution, path: str | None = None) -> Iterator[str]:
+    manifest = part.manifest
     told = {
         "kind": manifest["kind"],
-        "path": manifest.get("path"),
+        "path": path,
         "date of the corpus": manifest.get("date") or "unknown",
         "licence": manifest.get("licence") or "unknown, unless a picture's own record names one",
         "licence text": manifest.get("licence_url"),
         "attribution": manifest.get("attribution"),
         "home page": manifest.get("homepage"),
-        "contact for takedowns": manifest.get("contact") or manifest.get("fetch", {}).get("contact"),
-        "relation to a generator's training": manifest.get("training", {}).get("relation", "unknown"),
+        "contact for takedowns": part.contact,
+        "relation to a generator's training": part.training.relation.value,
     }
     yield from (f"- {name}: {_plain(value)}" for name, value in told.items() if value)
 
 
-def _rows(meta: Meta) -> Iterator[str]:
+def _rows(part: Contribution) -> Iterator[str]:
     """Thresholds, draws, overrides."""
-    manifest = meta["manifest"]
-    chosen = meta["settings"]["selection"]
-    yield f"- rows read from the source: {meta['read']:,}"
-    if chosen["sample"] is not None:
+    chosen = part.selection
+    yield f"- rows read from the source: {part.read:,}"
+    if chosen.get("sample") is not None:
         yield f"- drawn by chance: {chosen['sample']:,} of them (seed {chosen['seed']})"
-    if chosen["limit"] is not None:
+    if chosen.get("limit") is not None:
         yield f"- at most {chosen['limit']:,}, the first ones"
-    tables = ("filter", "safety", "split")
-    held = {f"{table}.{key}": value for table in tables for key, value in manifest.get(table, {}).items()}
-    held |= meta.get("thresholds", {})  # those too that hold without being asked for
-    yield from (f"- `{key}`: {_plain(_told(value))}" for key, value in held.items())
-    columns = ", ".join(f"{meaning} from {_plain(name)}" for meaning, name in meta.get("columns", {}).items())
+    yield from (f"- `{key}`: {_plain(_told(value))}" for key, value in part.held.items())
+    columns = ", ".join(f"{meaning} from {_plain(name)}" for meaning, name in part.columns.items())
     if columns:
         yield f"- columns found: {columns}"
+
+
+def _appended(part: Contribution) -> Iterator[str]:
+    """All of that, of a manifest whose rows joined later."""
+    yield f"- appended at: {part.at}"
+    yield from _source(part)
+    yield from _rows(part)
+    outcomes = ", ".join(f"{name} {count:,}" for name, count in part.outcomes.items())
+    yield f"- what became of them: {outcomes}"
+    yield from _fetching(part.manifest)
 
 
 def _outcomes(outcomes: Mapping[str, int]) -> Iterator[str]:
@@ -146,8 +156,6 @@ def _placed(meta: Meta, records: pa.Table) -> Iterator[str]:
     layouts = ", ".join(f"{space} by {told['layout']}" for space, told in meta["spaces"].items())
     yield f"- the map is fitted on {records.num_rows - heldout - joined:,} pictures: {layouts}"
     yield f"- placed among them afterwards: {heldout:,} held out, {joined:,} appended"
-    for each in meta.get("appended", ()):
-        yield f"- appended: {each['outcomes'].get('indexed', 0):,} from {_plain(each['manifest']['kind'])}"
 
 
 def _limits() -> Iterator[str]:

@@ -27,16 +27,23 @@ def told(
     return {
         "schema": SCHEMA,
         "key": plan.key,
-        "manifest": to_dict(plan.manifest),
-        "settings": asdict(plan.options),
+        **of_source(plan, source),
         "models": {**plan.models, "generator": {"reference": generator}},
         "libraries": libraries(*LIBRARIES),
-        "read": plan.read,
-        "columns": dict(getattr(source, "columns_found", {})),
-        "thresholds": dict(getattr(source, "thresholds", {})),
         "outcomes": encoded.counts,
         "near_duplicates": families.counted(row.family for row in encoded.rows),
         "spaces": {space.space.value: space.meta() for space in spaces},
+    }
+
+
+def of_source(plan: Plan, source: Source | VectorSource) -> dict[str, Any]:
+    """What is said of a manifest's rows, of those that are appended too."""
+    return {
+        "manifest": to_dict(plan.manifest),
+        "settings": asdict(plan.options),
+        "read": plan.read,
+        "columns": dict(getattr(source, "columns_found", {})),
+        "thresholds": dict(getattr(source, "thresholds", {})),
     }
 
 

@@ -24,12 +24,15 @@ from explorer.atlas import Atlas
 from explorer.denylist import DenyKind, Takedown
 from explorer.errors import BuildError
 from explorer.layout import AtlasPaths
-from explorer.manifest import Manifest, SplitRule
-from explorer.records import Split
+from explorer.lines import state
+from explorer.manifest import Manifest, Safety, SplitRule, Training
+from explorer.records import Relation, Split
 from explorer.search import search_id
 from explorer.spaces import SpaceData
+from explorer.status import status
 from explorer.verify import verify
 from indexer.build import BuildResult, index
+from indexer.corpus import Selection
 from indexer.editing.append import append
 from indexer.editing.forget import forget
 from indexer.plan import BuildOptions
@@ -213,10 +216,106 @@ def test_outcomes_add_up_over_manifests(world: World) -> None:
     (entry,) = atlas.meta["appended"]
     assert (entry["outcomes"], entry["read"]) == ({"indexed": 13, "rejected:empty": 1}, 14)
     assert entry["manifest"]["path"] == str(world.more)
+    own, other = atlas.contributions
+    assert (dict(own.outcomes), dict(other.outcomes)) == ({"indexed": 48}, {"indexed": 13, "rejected:empty": 1})
     card = (AtlasPaths(world.atlas).version(atlas.version).root / "DATA_CARD.md").read_text()
     assert "13 appended" in card
     with pytest.raises(BuildError, match="found 13 pictures appended from folder .*more, which this build would drop"):
         world.build()
+
+
+def test_every_manifest_is_told_of_with_all_that_its_rows_were_held_to(world: World) -> None:
+    """`atlas.json`, the data card and `status` name what was appended: whose, of when, how licensed, how chosen."""
+    told = replace(
+        manifest(world.more),
+        title="More *shapes*",
+        date="2025-03-04",
+        licence="CC0-1.0",
+        attribution="Drawn by Ada",
+        contact="ada@example.org",
+        training=Training(Relation.SAMPLE, ("org/painter",)),
+        split=SplitRule(share=0.25, seed=7),
+        safety=Safety(blocklist=str(world.more / "blocklist.txt")),
+    )
+    (world.more / "blocklist.txt").write_text("0" * 64)
+    world.append(told, chosen=replace(options(), selection=Selection(sample=10, seed=5)))
+    meta = Atlas.open(world.atlas).meta
+    (entry,) = meta["appended"]
+    assert entry["settings"]["selection"] == {"limit": None, "sample": 10, "seed": 5}
+    assert (entry["outcomes"], entry["read"], meta["outcomes"]) == ({"indexed": 10}, 12, {"indexed": 58})
+    own, other = status(world.atlas)["manifests"]
+    assert (own["title"], own["outcomes"], own["appended_at"]) == ("folder", {"indexed": 48}, None)
+    assert other == {
+        "title": "More *shapes*",
+        "kind": "folder",
+        "date": "2025-03-04",
+        "licence": "CC0-1.0",
+        "licence_url": None,
+        "attribution": "Drawn by Ada",
+        "homepage": None,
+        "contact": "ada@example.org",
+        "relation": "sample",
+        "generators": ["org/painter"],
+        "thresholds": {"safety.blocklist": "blocklist.txt", "split.share": 0.25, "split.seed": 7},
+        "selection": {"limit": None, "sample": 10, "seed": 5},
+        "read": 12,
+        "outcomes": {"indexed": 10},
+        "appended_at": entry["at"],
+    }
+    card = AtlasPaths(world.atlas).version(Atlas.open(world.atlas).version).card.read_text()
+    section = card.split("## Appended: More \\*shapes\\*\n")[1].split("\n## ")[0]
+    for line in (
+        f"- appended at: {entry['at']}",
+        "- kind: folder",
+        "- date of the corpus: 2025-03-04",
+        "- licence: CC0-1.0",
+        "- attribution: Drawn by Ada",
+        "- contact for takedowns: ada@example.org",
+        "- relation to a generator's training: sample",
+        "- rows read from the source: 12",
+        "- drawn by chance: 10 of them (seed 5)",
+        "- `safety.blocklist`: blocklist.txt",
+        "- `split.share`: 0.25",
+        "- what became of them: indexed 10",
+    ):
+        assert line in section.splitlines(), line
+    assert str(world.more) not in card
+    shown = state(status(world.atlas))
+    assert f"manifest  More *shapes*, appended {entry['at']}: 10 pictures; folder, of 2025-03-04, CC0-1.0" in shown
+    assert "          split.share = 0.25" in shown.splitlines()
+
+
+def test_what_is_said_of_all_pictures_holds_for_each_manifest(world: World) -> None:
+    """Only where both manifests say so are neighbors training pictures; nobody's unreviewed rows stand unblurred."""
+    trained = replace(manifest(world.folder), training=Training(Relation.ALL, ("org/painter", "demo")))
+    index(world.atlas, trained, options(), encoders=encoders())
+    assert Atlas.open(world.atlas).training == trained.training
+    sampled = Training(Relation.SAMPLE, ("demo", "org/other"))
+    world.append(replace(manifest(world.more), training=sampled))
+    assert Atlas.open(world.atlas).training == Training(Relation.SAMPLE, ("demo",))
+    assert not Atlas.open(world.atlas).flagged.any()
+    third = world.more.with_name("third")
+    shutil.copytree(write_pictures(world.more.with_name("drawn"), 2, ("seagreen",)), third / "third")
+    world.append(replace(manifest(third), safety=Safety(accept_pre_2024_links_without_safety_review=True)))
+    atlas = Atlas.open(world.atlas)
+    assert atlas.training == Training(Relation.UNKNOWN)
+    assert atlas.flagged.tolist() == [False] * 48 + [True] * 14  # of no appended picture is punsafe known
+
+
+def test_takedowns_are_counted_where_the_pictures_were_from(world: World) -> None:
+    """Each manifest loses its own, and the sums hold through takedowns and further runs."""
+    world.build()
+    world.append()
+    keys_and_ids = dict(zip(keys(Atlas.open(world.atlas)), Atlas.open(world.atlas).ids.tolist(), strict=True))
+    forget(world.atlas, ids=[keys_and_ids["gold/gold-20.png"], keys_and_ids["gold/gold-21.png"]])
+    forget(world.atlas, ids=[keys_and_ids["gold/gold-00.png"]])
+    expected = [{"indexed": 47, "rejected:denied": 1}, {"indexed": 10, "rejected:denied": 2}]
+    for run in (lambda: None, world.append, lambda: world.append(manifest(world.folder)), world.append):
+        run()
+        atlas = Atlas.open(world.atlas)
+        assert [dict(part.outcomes) for part in atlas.contributions] == expected
+        assert atlas.meta["outcomes"] == {"indexed": 57, "rejected:denied": 3}
+        assert verify(world.atlas) == []
 
 
 def test_another_model_is_refused_by_name(world: World) -> None:

@@ -69,11 +69,11 @@ def context_of(site: Site) -> Context:
 
 
 def relation_of(site: Site) -> Relation:
-    """Return how the corpus stands to the generator in use; what the manifest says holds for those it names."""
-    manifest = site.atlas.manifest
+    """Return how the corpus stands to the generator in use; what the manifests say holds for those they name."""
+    manifest, training = site.atlas.manifest, site.atlas.training
     in_use = generator_of(site)
-    named = {form for name in manifest.training.generators for form in (name, str(manifest.resolve(name)))}
-    return manifest.training.relation if in_use is None or in_use in named else Relation.UNKNOWN
+    named = {form for name in training.generators for form in (name, str(manifest.resolve(name)))}
+    return training.relation if in_use is None or in_use in named else Relation.UNKNOWN
 
 
 def generator_of(site: Site) -> str | None:
@@ -195,6 +195,7 @@ def _facts(site: Site) -> Facts:
     shown = atlas.allowed(None)
     return Facts(
         manifest=atlas.manifest,
+        parts=atlas.contributions,
         created=str(atlas.meta.get("created", "")),
         images=len(atlas),
         heldout=int((~atlas.train).sum()),

@@ -254,6 +254,7 @@ ENGLISH: Mapping[str, str] = {
     "about.author": "Author",
     "about.homepage": "Homepage",
     "about.date": "Date of the collection",
+    "about.joined": "Appended to it",
     "about.built": "Atlas built",
     "about.version": "Version",
     "about.images": "Pictures",

@@ -143,7 +143,7 @@ class _Append:
             encoded = Encoded.of(self._plan.rows, self._plan.left_out, maker.shards(), may_be_none=True)
         # The note of an unfinished run goes before its rows are known: after that another run would find no such rows.
         self.joined = len(encoded.rows)
-        tally = Tally(self._meta, self._plan.manifest, encoded, self._plan.read)
+        tally = Tally(self._meta, self._plan, self._source, encoded)
         if encoded.rows or tally.told["outcomes"] != self._meta["outcomes"]:
             self._progress.note(f"Publishing {tally.told['outcomes'][INDEXED]:,} pictures")
             self._publish(encoded, tally)
@@ -170,6 +170,8 @@ class _Append:
         if encoded.rows:
             growth = Growth.of(contents, self._meta, self._plan, encoded, ledger, self._store)
             contents, ledger = growth.contents, growth.ledger
+            origins = tally.origins(contents.origins, contents.ids[-len(encoded.rows) :])
+            contents = replace(contents, origins=origins)
             meta["near_duplicates"] = families.counted(contents.records["family"].to_pylist())
 
         def write(folder: VersionPaths) -> dict[str, Any]:

@@ -29,6 +29,9 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 """Name of an array of a space, as `SPACE_ARRAYS` has it -> the array."""
 
 REJECTED = "rejected.parquet"
+ORIGINS = "origins.parquet"
+_NO_REJECTED = pa.table({"key": pa.array([], pa.string())})
+_NO_ORIGINS = pa.table({"id": pa.array([], pa.int64()), "manifest": pa.array([], pa.string())})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +45,7 @@ class Contents:
         thumbnails: `thumbnails.parquet`.
         packs: number of a pack -> its file; only those that `thumbnails` names count.
         rejected: `rejected.parquet`.
+        origins: `origins.parquet`: `id` of the pictures that were appended and the mark of their manifest, see `tally`.
     """
 
     records: pa.Table
@@ -50,19 +54,20 @@ class Contents:
     thumbnails: pa.Table
     packs: Mapping[int, Path]
     rejected: pa.Table
+    origins: pa.Table
 
     @classmethod
     def read(cls, version: VersionPaths, meta: Mapping[str, Any]) -> Contents:
         """Read a version that was held against its `atlas.json`; large arrays stay on the disk."""
         thumbnails = pq.read_table(version.thumbnails)
-        rejected = version.root / REJECTED
         return cls(
             records=pq.read_table(version.records),
             spaces={space: _arrays(version, space) for space in meta["spaces"]},
             clusters=pq.read_table(version.clusters),
             thumbnails=thumbnails,
             packs={number: version.pack(number) for number in pc.unique(thumbnails["pack"]).to_pylist()},
-            rejected=pq.read_table(rejected) if rejected.exists() else pa.table({"key": pa.array([], pa.string())}),
+            rejected=_table(version, REJECTED, _NO_REJECTED),
+            origins=_table(version, ORIGINS, _NO_ORIGINS),
         )
 
     @property
@@ -83,6 +88,8 @@ class Contents:
                 write_array(version.array(space, name), array)
         write_table(version.clusters, self.clusters)
         write_table(version.root / REJECTED, self.rejected)
+        if len(self.origins):
+            write_table(version.root / ORIGINS, self.origins)
         write_table(version.thumbnails, self._write_packs(version))
 
     def _write_packs(self, version: VersionPaths) -> pa.Table:
@@ -111,6 +118,12 @@ def _copied(source: Path, target: Path, rows: list[dict[str, int]]) -> list[dict
             moved.append(row | {"offset": writing.tell()})
             writing.write(reading.read(row["length"]))
     return moved
+
+
+def _table(version: VersionPaths, name: str, otherwise: pa.Table) -> pa.Table:
+    """A table that not every version has."""
+    path = version.root / name
+    return pq.read_table(path) if path.exists() else otherwise
 
 
 def _arrays(version: VersionPaths, space: str) -> Arrays:

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from explorer import denylist
 from explorer.atlas import Atlas, as_ids
 from explorer.denylist import COLUMNS, DenyKind, Denylist, Takedown
-from explorer.errors import BuildError, QueryError, RejectReason
+from explorer.errors import BuildError, QueryError
 from explorer.layout import AtlasPaths, VersionPaths, write_atomic
 from explorer.progress import SILENT, Progress
 from explorer.verify import current, read_meta
@@ -31,7 +31,7 @@ from indexer import datacard, families
 from indexer.editing import erase
 from indexer.editing.contents import REJECTED, Contents
 from indexer.editing.subset import Kept, without
-from indexer.encoding.encoded import INDEXED
+from indexer.editing.tally import taken_down
 from indexer.ids import Ledger
 from indexer.lock import explained, writing
 from indexer.mapping.cluster import ClusterOptions
@@ -40,7 +40,6 @@ from indexer.stages import digest
 
 _NAMED = ("id", "key", "image_url", "sha256")
 _EMPTIED = ".emptied"
-_DENIED = f"rejected:{RejectReason.DENIED}"
 _REACH = (
     "A server that shows the version before has to be started again. Files that were exported or saved before, what "
     "browsers keep, and caches of other users are not reached from here."
@@ -181,10 +180,8 @@ def _publish_rest(paths: AtlasPaths, denied: Denylist) -> int:
             return len(gone)
         kept = Kept(~gone, atlas.train[~gone], atlas.families[~gone], _exemplars(atlas.meta))
         rest = replace(without(contents, kept), rejected=rejected)
-        meta = _meta(atlas.meta, version, ledger, int(gone.sum())) | {
-            "denylist": denylist.state(denied),
-            "near_duplicates": families.counted(rest.records["family"].to_pylist()),
-        }
+        counts = taken_down(atlas.meta, contents, atlas.ids[gone])
+        meta = _meta(atlas.meta, version, ledger, rest) | counts | {"denylist": denylist.state(denied)}
         publish(paths, meta["key"], lambda folder: _write(folder, rest, ledger, meta, has_card=version.card.exists()))
     return int(gone.sum())
 
@@ -229,13 +226,11 @@ def _finish_nothing(paths: AtlasPaths) -> None:
             read_meta(current(paths))
 
 
-def _meta(meta: Mapping[str, Any], version: VersionPaths, ledger: Ledger, gone: int) -> dict[str, Any]:
-    """What `atlas.json` says when so many pictures go; no version is kept beside this one."""
-    outcomes = {**meta["outcomes"]}
-    outcomes[INDEXED] -= gone
-    outcomes[_DENIED] = outcomes.get(_DENIED, 0) + gone
+def _meta(meta: Mapping[str, Any], version: VersionPaths, ledger: Ledger, rest: Contents) -> dict[str, Any]:
+    """What `atlas.json` says of what is left, but for the outcomes; no version is kept beside this one."""
     key = digest([meta.get("key"), version.root.name, sorted(ledger.forgotten)])
-    return {**carried(meta), "key": key, "before": None, "outcomes": outcomes}
+    near = families.counted(rest.records["family"].to_pylist())
+    return {**carried(meta), "key": key, "before": None, "near_duplicates": near}
 
 
 def _exemplars(meta: Mapping[str, Any]) -> int:

@@ -60,7 +60,8 @@ def without(contents: Contents, kept: Kept) -> Contents:
         records=records,
         spaces=spaces,
         clusters=pa.Table.from_pylist(clusters, schema=contents.clusters.schema),
-        thumbnails=contents.thumbnails.filter(pc.is_in(contents.thumbnails["id"], records["id"].combine_chunks())),
+        thumbnails=_of(contents.thumbnails, records),
+        origins=_of(contents.origins, records),
     )
 
 
@@ -73,6 +74,11 @@ def cosines(vectors: npt.NDArray[np.float16], rows: npt.NDArray[np.int32]) -> np
         near = np.einsum("qd,qkd->qk", normalized(vectors[block]), others)
         found[block] = np.where(rows[block] == NO_ROW, -np.inf, near)
     return found
+
+
+def _of(table: pa.Table, records: pa.Table) -> pa.Table:
+    """The rows of a table that are about these records."""
+    return table.filter(pc.is_in(table["id"], records["id"].combine_chunks()))
 
 
 def _space(arrays: Arrays, kept: Kept) -> Arrays:

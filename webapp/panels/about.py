@@ -9,8 +9,8 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import html
 
+from explorer.contributions import Contribution
 from explorer.manifest import Manifest
-from explorer.safety import is_unreviewed
 from webapp import foreign, ids
 from webapp.panels import parts
 from webapp.panels.parts import Context
@@ -25,6 +25,7 @@ class Facts:
     """What the page says about an atlas.
 
     Attributes:
+        parts: the manifests that its pictures are from, its own first.
         heldout: pictures of the split `heldout`.
         outcomes: how the rows of the source ended, outcome -> count; `rejected:REASON` for those left out.
         duplicates: pictures that are near-duplicates of others, and their families.
@@ -38,6 +39,7 @@ class Facts:
     """
 
     manifest: Manifest
+    parts: Sequence[Contribution]
     created: str
     images: int
     heldout: int
@@ -58,7 +60,7 @@ def modal(context: Context, facts: Facts) -> dmc.Modal:
     body = [
         html.P(words("about.what")),
         *([html.P(facts.note, className="alarm")] if facts.note else []),
-        *_section(words("about.corpus"), _corpus(context, facts.manifest)),
+        *_section(words("about.corpus"), [*_corpus(context, facts.manifest), *_joined(words, facts.parts[1:])]),
         *_section(words("about.counts"), _counts(context, facts)),
         *_section(words("about.models"), _models(context, facts.models)),
         html.H3(words("about.limits"), className="small-title"),
@@ -97,8 +99,18 @@ def _corpus(context: Context, manifest: Manifest) -> list[tuple[str, Any]]:
     ]
 
 
+def _joined(words: Words, parts: Sequence[Contribution]) -> list[tuple[str, Any]]:
+    """Return what was appended: whose, under which licence, of when, and how many pictures."""
+    told = []
+    for part in parts:
+        said = (part.title, part.manifest.get("licence"), part.manifest.get("date"), part.manifest.get("attribution"))
+        line = foreign.words(" · ".join(str(each) for each in said if each), 200)
+        told.append(_counted(line, number(part.outcomes.get("indexed", 0))))
+    return [(words("about.joined"), told)]
+
+
 def _counts(context: Context, facts: Facts) -> list[tuple[str, Any]]:
-    words = context.words
+    words, is_unreviewed = context.words, any(part.is_unreviewed for part in facts.parts)
     clusters = [
         words("about.clusters", count=number(count), space=words(f"frame.space.{space}"))
         for space, count in facts.clusters.items()
@@ -108,7 +120,7 @@ def _counts(context: Context, facts: Facts) -> list[tuple[str, Any]]:
         (words("about.heldout"), number(facts.heldout)),
         (words("about.placed"), number(facts.placed) if facts.placed else None),
         (words("about.flagged"), words("about.flagged.count", count=number(facts.flagged)) if facts.flagged else None),
-        (words("about.unreviewed"), words("about.unreviewed.said") if is_unreviewed(facts.manifest) else None),
+        (words("about.unreviewed"), words("about.unreviewed.said") if is_unreviewed else None),
         *_rows(words, facts),
         (words("about.hosts"), _hosts(facts.hosts)),
         (words("about.spaces"), ", ".join(clusters)),
