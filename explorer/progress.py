@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -11,7 +11,7 @@ T = TypeVar("T")
 class Progress(Protocol):
     """What a long piece of work reports to."""
 
-    def track(self, items: Iterable[T], *, stage: str, total: int | None = None) -> Iterator[T]:
+    def track(self, items: Iterable[T], *, stage: str, total: int | None = None) -> Generator[T, None, None]:
         """Yield `items`, counting each one as done in `stage`."""
         ...
 
@@ -23,7 +23,7 @@ class Progress(Protocol):
 class Silent:
     """A `Progress` that says nothing."""
 
-    def track(self, items: Iterable[T], *, stage: str, total: int | None = None) -> Iterator[T]:
+    def track(self, items: Iterable[T], *, stage: str, total: int | None = None) -> Generator[T, None, None]:
         """Yield `items` unchanged."""
         del stage, total
         yield from items

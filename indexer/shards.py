@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -64,7 +64,8 @@ class ShardMaker:
                 else self._encoded(self.source, todo, timings, fetched, stack)
             )
             total = sum(len(shard.rows) for shard in todo)
-            outcomes = self.progress.track(made, stage=STAGE, total=total)
+            # Closed at once whatever happens, so that a fault is told below the bar and not above it.
+            outcomes = stack.enter_context(closing(self.progress.track(made, stage=STAGE, total=total)))
             shards = [self._shard(shard, outcomes, timings, fetched) for shard in self.plan.shards]
             if todo:
                 next(outcomes, None)  # there is none left; asking lets the progress reach its end

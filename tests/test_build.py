@@ -23,7 +23,7 @@ from explorer.atlas import Atlas
 from explorer.errors import BuildError, ManifestError
 from explorer.layout import AtlasPaths
 from explorer.manifest import SplitRule
-from explorer.records import Split
+from explorer.records import Space, Split
 from explorer.verify import verify
 from indexer.build import BuildResult, index
 from indexer.corpus import Selection
@@ -117,6 +117,20 @@ def test_the_bar_of_encoding_reaches_its_end(tmp_path: Path, folder: Path) -> No
     build(tmp_path / "atlas", folder, progress=Bars(screen))
     (line,) = [line for line in screen.getvalue().splitlines() if line.startswith("encode")]
     assert "18/18" in line
+
+
+def test_a_build_that_breaks_off_lets_the_screen_go(tmp_path: Path, folder: Path) -> None:
+    """The bar is written before the fault is told, and so stands above it."""
+
+    class Broken(ColorEncoder):
+        def encode(self, squares: Any) -> Any:
+            raise InterruptedError
+
+    screen = io.StringIO()
+    models = (Broken(Space.CLIP, 16, "broken"), encoders()[1])
+    with pytest.raises(BuildError) as caught:
+        build(tmp_path / "atlas", folder, models, progress=Bars(screen))
+    assert caught.value is not None and "encode" in screen.getvalue()
 
 
 def test_only_what_changed_is_done_again(tmp_path: Path, folder: Path) -> None:

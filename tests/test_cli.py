@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -298,6 +299,17 @@ def test_people_read_lines(tiny_atlas: Path, picture: Path, tmp_path: Path, capf
         assert main([*map(str, words)]) == 0
         out = capfd.readouterr().out
         assert all(each in out for each in said), out
+
+
+def test_a_reader_that_has_read_enough_is_no_fault(small_atlas: Path) -> None:
+    """`search … | head -1` ends without a complaint, however much there was to say."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as closed:
+        words = [sys.executable, "-c", "import sys; from webapp.cli import main; sys.exit(main())"]
+        words += ["search", str(small_atlas), "--id", "1000"]
+        done = subprocess.run(words, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_hostile_captions_do_not_steer_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

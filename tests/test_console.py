@@ -8,7 +8,7 @@ import json
 import pytest
 from rich.progress import Task, TaskID
 
-from webapp.console import Bars, Rate, write_json
+from webapp.console import Bars, Rate, write_json, write_text
 
 
 def test_each_stage_leaves_a_line_with_its_count() -> None:
@@ -50,6 +50,13 @@ def test_a_rate_is_of_all_the_time_and_not_of_a_burst() -> None:
     assert Rate().render(task).plain == "5.00/s"
     task.completed = 0
     assert Rate().render(task).plain == ""
+
+
+def test_text_is_written_whatever_the_terminal_takes() -> None:
+    """A caption in another script does not end a search on a terminal that has no such letters."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", newline="")
+    write_text("1  \u732b  caf\u00e9\n\n", out)
+    assert out.buffer.getvalue() == b"1  ?  caf\xe9\n"
 
 
 def test_json_is_one_object_in_ascii() -> None:

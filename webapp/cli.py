@@ -23,7 +23,7 @@ import indexer.cli
 from explorer.errors import ExplorerError, UsageError
 from explorer.models.device import DEVICES
 from explorer.progress import Progress
-from webapp.console import Bars, write_json
+from webapp.console import Bars, write_json, write_text
 
 if TYPE_CHECKING:
     from explorer.atlas import Atlas
@@ -93,11 +93,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def report(args: argparse.Namespace, document: Mapping[str, Any]) -> None:
     """Print a verb's result, for programs or for people."""
-    if args.json:
-        write_json(document, args.output)
-    else:
-        args.output.write(args.show(document).rstrip("\n") + "\n")
-        args.output.flush()
+    try:
+        if args.json:
+            write_json(document, args.output)
+        else:
+            write_text(args.show(document), args.output)
+    except BrokenPipeError:
+        # Whoever reads has read enough, as `head` does; Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), args.output.fileno())
 
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps this class to itself

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Generator, Iterable, Sized
 from typing import Any, TextIO, TypeVar
 
 from rich.console import Console
@@ -50,7 +50,7 @@ class Bars:
         )  # fmt: skip
         self._open = 0
 
-    def track(self, items: Iterable[T], *, stage: str, total: int | None = None) -> Iterator[T]:
+    def track(self, items: Iterable[T], *, stage: str, total: int | None = None) -> Generator[T, None, None]:
         """Yield `items`, one step of the bar of `stage` each."""
         if total is None and isinstance(items, Sized):
             total = len(items)
@@ -76,6 +76,13 @@ class Bars:
         """Leave what is on the screen there, and start below it the next time."""
         for task in self._bars.task_ids:
             self._bars.remove_task(task)
+
+
+def write_text(text: str, stream: TextIO) -> None:
+    """Write lines; what the terminal's encoding has no character for is shown as a question mark."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(f"{text.rstrip()}\n".encode(encoding, "replace").decode(encoding))
+    stream.flush()
 
 
 def write_json(document: Any, stream: TextIO) -> None:  # noqa: ANN401 - any JSON-like value
