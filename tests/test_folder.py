@@ -161,7 +161,7 @@ def test_a_name_that_is_not_utf8_has_a_key(tmp_path: Path) -> None:
     [
         ("metadata.csv", b"name,text\na.png,x\n", "found the columns name, text; expected one named file_name"),
         ("metadata.csv", "file_name,text\na.png,caf\xe9\n".encode("latin-1"), "not UTF-8"),
-        ("metadata.csv", b'file_name,text\na.png,"' + b"x" * 200_000 + b'"\n', "not CSV"),
+        ("metadata.csv", b'"file_name,text\na.png,' + b"x" * 200_000 + b"\n", "not CSV"),
         ("metadata.jsonl", b'{"file_name": "a.png"}\n{oops\n', "line 2 is not JSON"),
         ("metadata.jsonl", b"[1]\n", "expected a JSON object"),
         ("metadata.jsonl", b'{"text": "a"}\n', "expected one named file_name"),

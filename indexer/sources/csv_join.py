@@ -19,6 +19,7 @@ from explorer.manifest import Manifest
 from indexer import care
 from indexer.sources import tables
 from indexer.sources.base import Fault, LeftOut, SourceRow
+from indexer.sources.csv_file import csv_columns, read_csv
 from indexer.sources.described import Cells, Description, expect_columns
 from indexer.sources.linked import LinkedPictures, LongKeys
 from indexer.sources.screen import thresholds
@@ -56,10 +57,11 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    """One row of the file of pictures: its number from 1, and what all files say of it."""
+    """One row of the file of pictures: its number from 1, and what all files say of it, or why it cannot be read."""
 
     number: int
     cells: Cells
+    fault: Fault | None = None
 
 
 class CsvJoinSource(LinkedPictures):
@@ -105,7 +107,9 @@ class CsvJoinSource(LinkedPictures):
 
     def _row(self, picture: _Picture, keys: LongKeys) -> SourceRow:
         url, name = tables.text(picture.cells.get("image_url")), self._name(picture.cells)
-        if url is None or name is None:
+        if picture.fault is not None:
+            fault = picture.fault
+        elif url is None or name is None:
             wanted = ", ".join(self._links["image_url"].columns if url is None else [self._manifest.columns["key"]])
             fault = Fault(RejectReason.BAD_ROW, f"found nothing in one of its columns {wanted}")
         elif len(url) >= LONGEST:
@@ -126,7 +130,10 @@ class CsvJoinSource(LinkedPictures):
         """Every row of the file of pictures, with what the others add to it and the links that are made of that."""
         on = self._manifest.source.get("on", "")
         own = self._names[0]  # asking for the names makes sure that the manifest's are among them
-        for number, row in enumerate(tables.read_csv(self._pictures, own), 1):
+        for number, row in enumerate(read_csv(self._pictures, own), 1):
+            if isinstance(row, Fault):
+                yield _Picture(number, {}, row)
+                continue
             cells = dict(row)
             for other in self._looked_up:
                 cells = {**other.find(tables.text(row.get(on))), **cells}
@@ -141,8 +148,8 @@ class CsvJoinSource(LinkedPictures):
     @cached_property
     def _names(self) -> tuple[str, ...]:
         """The columns of all files and those of the links; every one that the manifest names is among them."""
-        own = tables.csv_columns(self._pictures)
-        names = tuple(dict.fromkeys([*own, *(name for path in self._others for name in tables.csv_columns(path))]))
+        own = csv_columns(self._pictures)
+        names = tuple(dict.fromkeys([*own, *(name for path in self._others for name in csv_columns(path))]))
         source = self._manifest.source
         if self._others and "on" not in source:
             raise ManifestError("csv-join.on: found nothing; expected the column that names a row of the joined files")
@@ -167,10 +174,12 @@ class _Lookup:
 
     @classmethod
     def read(cls, path: Path, key: str) -> _Lookup:
-        """Read a file; of several rows with one key the first counts."""
-        columns = tables.csv_columns(path)
+        """Read a file; of several rows with one key the first counts. What cannot be read tells of nothing."""
+        columns = csv_columns(path)
         rows: dict[str, tuple[tables.Cell, ...]] = {}
-        for row in tables.read_csv(path, key):
+        for row in read_csv(path, key):
+            if isinstance(row, Fault):
+                continue
             name = tables.text(row[key])
             if name is not None:
                 rows.setdefault(name, tuple(row.get(column) for column in columns))

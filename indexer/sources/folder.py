@@ -17,7 +17,8 @@ from pathlib import Path, PurePosixPath
 from explorer.errors import ManifestError, PictureError, RejectReason
 from explorer.manifest import Manifest, SplitRule
 from indexer.sources import tables
-from indexer.sources.base import Decoder, SourceRow, plain
+from indexer.sources.base import Decoder, Fault, SourceRow, plain
+from indexer.sources.csv_file import read_csv
 from indexer.sources.described import LANGUAGE_UNKNOWN, Cells, Descriptions, expect_columns
 
 PICTURES = frozenset(
@@ -33,10 +34,24 @@ _WORD_BREAKS = re.compile(r"[\s_\-.]+")
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A picture's path from the folder, and its row in a table."""
+    """A picture's path from the folder, and its row in a table; or why a row of a table tells of nothing."""
 
     path: str
     cells: Cells
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """What the tables say.
+
+    Attributes:
+        pictures: path of a picture, from the folder -> its row; the first row of a path counts.
+        broken: what to call a row that cannot be read -> why not.
+    """
+
+    pictures: dict[str, Cells] = field(default_factory=dict)
+    broken: dict[str, Fault] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,7 +117,8 @@ class FolderSource:
     @cached_property
     def _entries(self) -> dict[str, _Entry]:
         """Every picture by its key; where two rows claim one key, the first counts."""
-        described = self._described()
+        told = self._described()
+        described = told.pictures
         names = dict.fromkeys(name for cells in described.values() for name in cells)
         expect_columns(self._told, names, f"a table of {self.root}")
         key_column = self.columns.get("key", "")
@@ -111,7 +127,7 @@ class FolderSource:
             cells = described.get(path, {})
             key = tables.text(cells.get(key_column)) or path.encode("utf-8", "replace").decode()
             entries.setdefault(key, _Entry(path, cells))
-        return entries
+        return entries | {key: _Entry("", {}, fault) for key, fault in told.broken.items()}
 
     @cached_property
     def _files(self) -> frozenset[str]:
@@ -126,19 +142,20 @@ class FolderSource:
             found.update((here / name).as_posix() for name in names if _is_picture(name))
         return frozenset(found)
 
-    def _described(self) -> dict[str, Cells]:
-        """Path of a picture, from the folder -> its row in a table; the first row of a path counts."""
-        described: dict[str, Cells] = {}
+    def _described(self) -> _Described:
+        """What all tables say."""
+        described = _Described()
         column = self.columns.get("file", "file_name")
         for table in self._tables():
             if not table.is_file():
                 raise ManifestError(f"folder.metadata: found no file {table}; name a .csv or .jsonl inside the folder")
             here = table.parent.relative_to(self.root)
-            read = tables.read_jsonl if table.suffix.lower() == ".jsonl" else tables.read_csv
-            for cells in read(table, column):
-                name = tables.text(cells[column])
-                if name is not None:
-                    described.setdefault(os.path.normpath(here / name).replace(os.sep, "/"), cells)
+            rows = (tables.read_jsonl if table.suffix.lower() == ".jsonl" else read_csv)(table, column)
+            for number, row in enumerate(rows, 1):
+                if isinstance(row, Fault):
+                    described.broken[f"row {number} of {(here / table.name).as_posix()}"] = row
+                elif (name := tables.text(row[column])) is not None:
+                    described.pictures.setdefault(os.path.normpath(here / name).replace(os.sep, "/"), row)
         return described
 
     def _tables(self) -> list[Path]:
@@ -154,6 +171,8 @@ class FolderSource:
         return self.root / ("" if name.is_absolute() or ".." in name.parts else name)
 
     def _row(self, key: str, entry: _Entry) -> SourceRow:
+        if entry.fault is not None:
+            return SourceRow(key, fault=entry.fault)
         row = self._descriptions.row(key, entry.cells)
         if row.captions or row.fault is not None:
             return row

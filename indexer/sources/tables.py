@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,43 +49,6 @@ _SPACES = re.compile(r"\s+")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def read_csv(path: Path, file_column: str) -> Iterator[dict[str, Cell]]:
-    """Rows of a CSV file with a head, cells as text, "" as None.
-
-    Raises:
-        ManifestError: it cannot be read, is not UTF-8, or not CSV, or has no column `file_column`.
-    """
-    with _csv(path) as reader:
-        _expect_column(path, file_column, reader.fieldnames or ())
-        for row in reader:
-            yield {name: value or None for name, value in row.items() if isinstance(name, str)}
-
-
-def csv_columns(path: Path) -> tuple[str, ...]:
-    """The head of a CSV file.
-
-    Raises:
-        ManifestError: as `read_csv`.
-    """
-    with _csv(path) as reader:
-        return tuple(reader.fieldnames or ())
-
-
-@contextmanager
-def _csv(path: Path) -> Iterator[csv.DictReader[str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.DictReader(handle)
-            expect_once(path, reader.fieldnames or ())
-            yield reader
-    except UnicodeDecodeError as error:
-        raise ManifestError(f"{path}: found a byte that is not UTF-8 at {error.start}; save it as UTF-8") from error
-    except csv.Error as error:
-        raise ManifestError(f"{path}: found a line that is not CSV ({error}); mend it or take it out") from error
-    except OSError as error:
-        raise ManifestError(f"{path}: cannot be read ({error.strerror}); name a CSV file") from error
-
-
 def read_jsonl(path: Path, file_column: str) -> Iterator[dict[str, Cell]]:
     """Rows of a file of JSON objects, one a line; nested values become JSON text.
 
@@ -103,7 +64,7 @@ def read_jsonl(path: Path, file_column: str) -> Iterator[dict[str, Cell]]:
             raise ManifestError(f"{path}: line {number} is not JSON ({error}); mend it or take it out") from error
         if not isinstance(row, dict):
             raise ManifestError(f"{path}: line {number} is {type(row).__name__}; expected a JSON object")
-        _expect_column(path, file_column, row)
+        expect_column(path, file_column, row)
         yield {name: cell(value) for name, value in row.items()}
 
 
@@ -116,6 +77,17 @@ def expect_once(path: Path, names: Collection[str]) -> None:
     name, times = next(iter(Counter(name for name in names if name).most_common(1)), ("", 0))
     if times > 1:
         raise ManifestError(f"{path}: found {times} columns named {name[:40]!r}; expected each name once: rename one")
+
+
+def expect_column(path: Path, column: str, names: Collection[str]) -> None:
+    """Make sure that a file has a column.
+
+    Raises:
+        ManifestError: it has not; which it has.
+    """
+    if column not in names:
+        listed = ", ".join(str(name)[:40] for name in list(names)[:8]) or "nothing"
+        raise ManifestError(f"{path}: found the columns {listed}; expected one named {column}")
 
 
 def find_columns(names: Collection[str], chosen: Mapping[str, str]) -> dict[str, str]:
@@ -184,9 +156,3 @@ def cell(value: Any) -> Cell:  # noqa: ANN401 - whatever JSON holds
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, str | int | float | bool) else None
-
-
-def _expect_column(path: Path, column: str, names: Collection[str]) -> None:
-    if column not in names:
-        listed = ", ".join(str(name)[:40] for name in list(names)[:8]) or "nothing"
-        raise ManifestError(f"{path}: found the columns {listed}; expected one named {column}")
