@@ -23,7 +23,7 @@ from explorer.atlas import Atlas
 from explorer.errors import BuildError, ManifestError
 from explorer.layout import AtlasPaths
 from explorer.manifest import SplitRule
-from explorer.records import Space, Split
+from explorer.records import Split
 from explorer.verify import verify
 from indexer.build import BuildResult, index
 from indexer.corpus import Selection
@@ -119,18 +119,24 @@ def test_the_bar_of_encoding_reaches_its_end(tmp_path: Path, folder: Path) -> No
     assert "18/18" in line
 
 
-def test_a_build_that_breaks_off_lets_the_screen_go(tmp_path: Path, folder: Path) -> None:
-    """The bar is written before the fault is told, and so stands above it."""
-
-    class Broken(ColorEncoder):
-        def encode(self, squares: Any) -> Any:
-            raise InterruptedError
-
+def test_a_build_that_breaks_off_lets_the_screen_go(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bar of encoding is written before the fault is told, and so stands above it."""
     screen = io.StringIO()
-    models = (Broken(Space.CLIP, 16, "broken"), encoders()[1])
-    with pytest.raises(BuildError) as caught:
-        build(tmp_path / "atlas", folder, models, progress=Bars(screen))
-    assert caught.value is not None and "encode" in screen.getvalue()
+
+    class Full(Bars):
+        def track(self, items: Any, *, stage: str, total: int | None = None) -> Any:
+            monkeypatch.setattr(os, "fsync", full)  # from the first shard on
+            return super().track(items, stage=stage, total=total)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a file")
+
+    with pytest.raises(BuildError) as held:  # with the frames that the fault came through, as they were then
+        build(tmp_path / "atlas", folder, progress=Full(screen))
+    assert "encode" in screen.getvalue()
+    del held
 
 
 def test_only_what_changed_is_done_again(tmp_path: Path, folder: Path) -> None:
