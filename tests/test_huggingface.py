@@ -160,6 +160,9 @@ def test_manifest_names_key_split_and_columns(data: datasets.DatasetDict, tmp_pa
             rows(HuggingFaceSource(manifest(folder, huggingface=settings)))
     with pytest.raises(ManifestError, match=r"columns\.author: found no column 'artist'"):
         rows(HuggingFaceSource(manifest(folder, columns={"author": "artist"})))
+    for path in ("../none", "./none", "none"):
+        with pytest.raises(ManifestError, match=r"path: found no folder .*none; name one, or a data set of the hub"):
+            rows(HuggingFaceSource(Manifest(kind="huggingface", base=tmp_path, path=path)))
 
 
 def test_filter_leaves_rows_out_without_moving_pictures(data: datasets.DatasetDict, tmp_path: Path) -> None:

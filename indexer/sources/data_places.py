@@ -14,13 +14,12 @@ import yaml
 
 from explorer.errors import ExplorerError, ManifestError
 from explorer.manifest import Manifest
-from indexer.sources.hub import PREFIX
+from indexer.sources.hub import PREFIX, looks_like
 
 CARDS = ("README.md", ".huggingface.yaml")
 MAX_CARD = 1024 * 1024
 
 _SAVED = ("dataset_dict.json", "state.json")
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _HEAD = re.compile(r"\s*---[ \t]*\n(.*?)\n---", re.DOTALL)
 
 
@@ -47,7 +46,7 @@ class Place:
         """
         named = manifest.path or ""
         folder, name = manifest.resolve(named), named.removeprefix(PREFIX)
-        if named != name or (not folder.exists() and _HUB_ID.fullmatch(name)):
+        if named != name or (not folder.exists() and looks_like(name)):
             place = _on_the_hub(name, manifest.source.get("revision"))
         elif folder.is_dir():
             place = cls(str(folder.resolve()), f"{folder.resolve()}/")
