@@ -11,9 +11,9 @@ import umap
 
 from benchmarks.rows import Row, held, milliseconds, timed
 from explorer.atlas import Atlas
+from explorer.nearest import VectorIndex
 from explorer.placement import place_vectors, placer
 from explorer.records import Split
-from explorer.search import VectorIndex
 
 NEIGHBORS = 15
 REPEATS = 200

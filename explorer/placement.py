@@ -24,8 +24,8 @@ from scipy.spatial import cKDTree
 from explorer.atlas import Atlas
 from explorer.errors import QueryError
 from explorer.layout import NEIGHBORS
+from explorer.nearest import VectorIndex
 from explorer.records import Split
-from explorer.search import VectorIndex
 
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.integer[Any]]

@@ -16,10 +16,11 @@ from PIL import Image
 
 from explorer.atlas import Atlas
 from explorer.layout import NEIGHBORS
+from explorer.nearest import VectorIndex, normalized
 from explorer.pictures import hamming, perceptual_hash
 from explorer.placement import Placed, place_vectors, placer
 from explorer.records import Hit, Landing, Relation, Space, SpaceLanding, Split, Verdict, VerdictName
-from explorer.search import Encoders, VectorIndex, hits, normalized, picture_vectors
+from explorer.search import Encoders, hits, picture_vectors
 
 COPY_BITS = 8
 COPY_PERCENTILE = 90.0

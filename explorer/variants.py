@@ -9,8 +9,9 @@ import numpy as np
 
 from explorer.atlas import Atlas
 from explorer.errors import QueryError
+from explorer.nearest import MAX_K
 from explorer.records import Hit
-from explorer.search import MAX_K, search_id
+from explorer.search import search_id
 
 _DEEPER = 4
 """How many times as many pictures are looked at where too few families were among them."""

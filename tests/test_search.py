@@ -19,8 +19,9 @@ from small_atlas import COLORS, SmallAtlas
 from explorer.atlas import Atlas
 from explorer.denylist import DenyKind, hashed
 from explorer.errors import QueryError
+from explorer.nearest import VectorIndex, knn
 from explorer.records import Split
-from explorer.search import VectorIndex, hits, knn, picture_vectors, search_id, search_image, search_text
+from explorer.search import hits, picture_vectors, search_id, search_image, search_text
 
 Floats = npt.NDArray[np.float32]
 

@@ -87,6 +87,4 @@ def _of_job(site: Site, space: str, name: str) -> npt.NDArray[np.floating[Any]] 
 def _of_words(site: Site, space: str, text: str) -> npt.NDArray[np.floating[Any]]:
     if space != Space.CLIP:
         raise QueryError(f"the space {space} knows no words; ask clip, or ask by a picture")
-    if not text.strip() or len(text) > search.MAX_TEXT:
-        raise QueryError(f"found a text of {len(text.strip()):,} characters; expected 1 to {search.MAX_TEXT:,}")
-    return site.models.clip().embed_texts([text])[0]
+    return search.text_vector(site.models, text)

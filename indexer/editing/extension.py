@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from explorer.errors import BuildError
 from explorer.layout import NEIGHBORS
+from explorer.nearest import knn
 from explorer.placement import Placer
-from explorer.search import knn
 from indexer.editing.contents import Arrays
 from indexer.editing.subset import cosines
 from indexer.mapping import cluster, neighbors

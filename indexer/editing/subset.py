@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from explorer.layout import NEIGHBORS, record_of
-from explorer.search import normalized
+from explorer.nearest import normalized
 from indexer.editing.contents import Arrays, Contents
 from indexer.mapping import neighbors
 from indexer.mapping.cluster import central_first

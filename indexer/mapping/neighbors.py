@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explorer.search import knn, normalized
+from explorer.nearest import knn, normalized
 
 REVISION = 1
 """Raised when the same vectors would give other neighbors; part of the stage's key."""

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response, StreamingResponse
 
 from explorer import export as exporter
-from explorer import search
+from explorer import nearest, search
 from explorer.errors import QueryError
 from explorer.records import Split
 from webapp import queries
@@ -67,7 +67,7 @@ def export(
     format: Format = Format.CSV,  # noqa: A002 - the address's word
     cluster: Annotated[int | None, Query(ge=0)] = None,
     text: str | None = None,
-    k: Annotated[int, Query(ge=1, le=search.MAX_K)] = 12,
+    k: Annotated[int, Query(ge=1, le=nearest.MAX_K)] = 12,
     split: SplitOrAll = Split.TRAIN,
     ids: str | None = None,
     where: str | None = None,
