@@ -154,22 +154,37 @@ class Removals:
         return None
 
 
-def unsound(guards: Sequence[Guard], copy: Copy) -> dict[str, str]:
-    """Tests of guards that do not pass as the code is -> why; that they fail without a guard would prove nothing."""
-    tests = list(dict.fromkeys(test for guard in guards for test in guard.red))
-    found: dict[str, str] = {}
-    for file in _files(tests):
-        mine = [test for test in tests if test.startswith(f"{file}::")]
+class Baseline:
+    """The tests of guards as the code is; those of a file run together, when the first of them is asked for.
+
+    That a test fails without a guard would prove nothing if it failed with it, too.
+    """
+
+    def __init__(self, guards: Sequence[Guard], copy: Copy) -> None:
+        self._copy = copy
+        self._tests = dict.fromkeys(test for guard in guards for test in guard.red)
+        self._faults: dict[str, str] = {}
+        self._files: set[str] = set()
+
+    def fault(self, guard: Guard) -> str | None:
+        """Which test of a guard does not pass, and why, in a line; None where all do."""
+        for file in _files(guard.red):
+            if file not in self._files:
+                self._files.add(file)
+                self._run([test for test in self._tests if test.startswith(f"{file}::")])
+        broken = [f"{test} {self._faults[test]}" for test in guard.red if test in self._faults]
+        return next(iter(broken), None)
+
+    def _run(self, tests: Sequence[str]) -> None:
         try:
-            ran = copy.run(mine, limit=4 * LIMIT)
+            ran = self._copy.run(tests, limit=4 * LIMIT)
         except GuardError as error:
-            found |= dict.fromkeys(mine, str(error))
-            continue
-        for test in mine:
+            self._faults |= dict.fromkeys(tests, str(error))
+            return
+        for test in tests:
             failed = [ran.failed[each] for each in _of(test, ran.failed)]
             if failed or not _of(test, ran.passed):
-                found[test] = f"fails with every guard in its place: {failed[0]}" if failed else "did not run"
-    return found
+                self._faults[test] = f"fails with every guard in its place: {failed[0]}" if failed else "did not run"
 
 
 def _files(tests: Sequence[str]) -> list[str]:
