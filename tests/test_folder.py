@@ -196,13 +196,22 @@ def test_a_word_that_is_no_split_is_a_fault_of_its_row(photos: Path) -> None:
         rows(photos, split_column="prt")
 
 
+def test_no_picture_is_lost_to_another_of_its_key(photos: Path) -> None:
+    """Where a column gives several pictures one key, each is a row: the first by its path, the others by a number."""
+    names = [f"gold/gold-0{number}.png" for number in range(2)]
+    (photos / "metadata.csv").write_text("\n".join(["file_name,nr", *(f"{name},7" for name in names)]) + "\n")
+    before = len(list(FolderSource(photos).rows()))
+    source = FolderSource(photos, columns={"key": "nr"})
+    found = {row.key: row for row in source.rows()}
+    assert len(found) == before
+    assert [source.read(found[key]) for key in ("7", "7 2")] == [(photos / name).read_bytes() for name in names]
+
+
 @pytest.mark.parametrize("named", [{"columns": {"group": "kind"}}, {"captions": {"en": "title"}}])
 def test_a_column_that_no_table_has_is_one_clear_line(photos: Path, named: dict[str, dict[str, str]]) -> None:
     """A name that was misspelled in the manifest drops nothing silently."""
     (photos / "metadata.csv").write_text("file_name,caption\ngold/gold-00.png,A\n")
-    with pytest.raises(
-        ManifestError, match=r"found no column '(kind|title)' in a table of .*; expected"
-    ):
+    with pytest.raises(ManifestError, match=r"found no column '(kind|title)' in a table of .*; expected"):
         rows(photos, **named)
 
 

@@ -320,6 +320,10 @@ def test_manifest_names_ending_key_and_split(tmp_path: Path) -> None:
     found = rows(source)
     assert found["K-1"].split is Split.HELDOUT
     assert source.read(found["K-1"]) == png(2)
+    with pytest.raises(
+        ManifestError, match=r"columns\.group: found no column 'set' in .*s\.tar; expected one of id, part"
+    ):
+        rows(WebDatasetSource(manifest(path, **settings | {"columns": {"group": "set"}})))
 
 
 @pytest.mark.parametrize("with_table", [True, False])

@@ -19,7 +19,7 @@ from explorer.manifest import Manifest, SplitRule
 from indexer.sources import tables
 from indexer.sources.base import Decoder, Fault, SourceRow, plain
 from indexer.sources.csv_file import read_csv
-from indexer.sources.described import LANGUAGE_UNKNOWN, Cells, Descriptions, expect_columns
+from indexer.sources.described import LANGUAGE_UNKNOWN, Cells, Descriptions, Keys, expect_columns
 
 PICTURES = frozenset(
     {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
@@ -116,17 +116,17 @@ class FolderSource:
 
     @cached_property
     def _entries(self) -> dict[str, _Entry]:
-        """Every picture by its key; where two rows claim one key, the first counts."""
+        """Every picture by its key; where several claim one key, it is numbered from the second on."""
         told = self._described()
         described = told.pictures
         names = dict.fromkeys(name for cells in described.values() for name in cells)
         expect_columns(self._told, names, f"a table of {self.root}")
         key_column = self.columns.get("key", "")
-        entries: dict[str, _Entry] = {}
+        keys, entries = Keys(), dict[str, _Entry]()
         for path in sorted({*described, *self._files}):
             cells = described.get(path, {})
             key = tables.text(cells.get(key_column)) or path.encode("utf-8", "replace").decode()
-            entries.setdefault(key, _Entry(path, cells))
+            entries[keys.unique(key)] = _Entry(path, cells)
         return entries | {key: _Entry("", {}, fault) for key, fault in told.broken.items()}
 
     @cached_property

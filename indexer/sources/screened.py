@@ -13,7 +13,7 @@ from explorer.manifest import Manifest
 from indexer import care
 from indexer.sources import tables
 from indexer.sources.base import LeftOut
-from indexer.sources.described import Cells
+from indexer.sources.described import Cells, expect_columns
 from indexer.sources.screen import Screen
 
 GROUP = 1024
@@ -66,6 +66,15 @@ class CellScreen:
             yield from (LeftOut(reason, count) for reason, count in screened.left_out.items())
             kept = iter(screened.kept.tolist())
             yield from (row for row in group if not row.cells or next(kept))
+
+    def expect_columns(self) -> None:
+        """Make sure, once all rows have passed, that every column which the manifest names was among theirs.
+
+        Raises:
+            ManifestError: one was not.
+        """
+        if len(self._names) < MAX_NAMES:
+            expect_columns(self.manifest, self._names, self.where)
 
     def shared(self, rows: Iterable[Told]) -> Iterator[pa.Array]:
         """The column that `safety.intersect_with` is held against, in pieces."""

@@ -84,7 +84,11 @@ class WebDatasetSource:
         return thresholds(self._manifest, self.columns_found)
 
     def rows(self) -> Iterator[SourceRow | LeftOut]:
-        """Every sample, then what img2dataset could not fetch and what the shard has lost, shard by shard."""
+        """Every sample, then what img2dataset could not fetch and what the shard has lost, shard by shard.
+
+        Raises:
+            ManifestError: there is no shard, or none tells of a column that the manifest names.
+        """
         keys, screen = Keys(), self._screen()
         for shard in named_files(self._path, ".tar"):
             stamp = shard.stamp
@@ -97,6 +101,7 @@ class WebDatasetSource:
                 if entry.member is not None:
                     self._places[row.key] = _Place(shard.path, stamp, entry.member)
                 yield row
+        screen.expect_columns()
 
     def signature(self, row: SourceRow) -> str:
         """The shard's size and times, and the picture's place in it."""
