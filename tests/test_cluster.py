@@ -28,8 +28,8 @@ def scene() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], list[Pictur
     group = np.repeat(np.arange(3), sizes)
     points = 12 * np.eye(3)[group] + rng.normal(scale=0.6, size=(120, 3))
     alone = 60 * np.concatenate([np.eye(3), -np.eye(3)])
-    texts = [PictureText.of(f"a {KINDS[kind]}, number {row}", ("vehicle",)) for row, kind in enumerate(group)]
-    texts += [PictureText.of(f"thing {row}", ()) for row in range(6)]
+    texts = [PictureText(f"a {KINDS[kind]}, number {row}", ("vehicle",)) for row, kind in enumerate(group)]
+    texts += [PictureText(f"thing {row}", ()) for row in range(6)]
     return np.concatenate([points, alone]).astype(np.float32), np.arange(126, dtype=np.int32), texts
 
 
@@ -77,7 +77,7 @@ def test_too_few_points_have_no_clusters() -> None:
     """A handful of pictures is no reason to fail, or to find groups."""
     for count in (1, 2, 5):
         points = np.random.default_rng(1).normal(size=(count, 3)).astype(np.float32)
-        texts = [PictureText.of("x", ())] * count
+        texts = [PictureText("x", ())] * count
         train, families = np.ones(count, bool), np.arange(count, dtype=np.int32)
         made = cluster.find(points, train, families, near(points, train), texts, ClusterOptions())
         assert made.clusters == ()
@@ -89,7 +89,7 @@ def test_one_cluster_never_swallows_the_map() -> None:
     rng = np.random.default_rng(4)
     groups = rng.normal(scale=2.2, size=(12, 3)).repeat(60, axis=0) + rng.normal(scale=0.5, size=(720, 3))
     points = np.concatenate([groups, 40 + rng.normal(scale=0.1, size=(20, 3))]).astype(np.float32)
-    train, texts = np.ones(740, bool), [PictureText.of("x", ())] * 740
+    train, texts = np.ones(740, bool), [PictureText("x", ())] * 740
     made = cluster.find(points, train, np.arange(740, dtype=np.int32), near(points, train), texts, ClusterOptions())
     assert max(each.size for each in made.clusters) <= 370
     assert len(made.clusters) > 3
@@ -97,7 +97,7 @@ def test_one_cluster_never_swallows_the_map() -> None:
 
 def members(*captions: str, tags: tuple[str, ...] = ()) -> list[Member]:
     """Pictures of different families with these captions."""
-    return [Member(number, PictureText.of(caption, tags)) for number, caption in enumerate(captions)]
+    return [Member(number, PictureText(caption, tags)) for number, caption in enumerate(captions)]
 
 
 def test_labels_are_phrases_and_none_comes_twice() -> None:
@@ -119,8 +119,8 @@ def test_labels_are_phrases_and_none_comes_twice() -> None:
 
 def test_a_family_counts_once() -> None:
     """Ten variants of one motif do not outvote three others."""
-    many = [Member(0, PictureText.of("spotted owl", ())) for _ in range(10)]
-    few = [Member(number, PictureText.of("green frog", ())) for number in (1, 2, 3)]
+    many = [Member(0, PictureText("spotted owl", ())) for _ in range(10)]
+    few = [Member(number, PictureText("green frog", ())) for number in (1, 2, 3)]
     named = labels({0: [*many, *few], 1: members("tall tree", "old tree")})
     assert named[0].startswith("green frog")
 

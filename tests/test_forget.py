@@ -313,7 +313,7 @@ def test_the_rest_stays_where_it_was(world: World) -> None:
 )
 def test_a_label_stays_while_others_say_it(label: str, is_borne: bool) -> None:
     """Of phrases and of the caption in brackets, all must be said by a picture that stays."""
-    assert labels.is_borne(label, [PictureText.of("a red shape", ["shape"]), PictureText.of("round", ())]) is is_borne
+    assert labels.is_borne(label, [PictureText("a red shape", ("shape",)), PictureText("round")]) is is_borne
 
 
 def test_a_cluster_that_only_the_gone_picture_named_is_named_anew(tmp_path: Path) -> None:

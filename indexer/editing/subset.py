@@ -169,4 +169,4 @@ class _Clusters:
 
     def _text(self, row: int) -> PictureText:
         record = record_of(self._records.slice(row, 1).to_pylist()[0])
-        return PictureText.of(record.caption, record.tags)
+        return PictureText(record.caption, record.tags)

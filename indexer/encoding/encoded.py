@@ -126,4 +126,4 @@ def _text(row: SourceRow) -> PictureText:
     """English caption and tags where there are some: labels of one language read better than a mixture."""
     language = "en" if "en" in row.captions else next(iter(row.captions), "en")
     caption = Record(id=0, key=row.key, split=row.split, captions=row.captions).caption
-    return PictureText.of(caption, row.tags.get(language, ()))
+    return PictureText(caption, row.tags.get(language, ()))

@@ -39,17 +39,20 @@ class PictureText:
 
     Attributes:
         caption: as it is shown.
-        phrases: phrase -> weight, 1 for a phrase of the caption.
+        tags: words for it.
     """
 
     caption: str
-    phrases: Mapping[str, float]
+    tags: tuple[str, ...] = ()
 
-    @classmethod
-    def of(cls, caption: str, tags: Iterable[str]) -> PictureText:
-        """Split caption and tags into phrases in lower case, without numbers and words that say nothing."""
-        of_tags = dict.fromkeys((phrase for tag in tags for phrase in _phrases(tag)), TAG_WEIGHT)
-        return cls(caption, of_tags | dict.fromkeys(_phrases(caption), 1.0))
+    @property
+    def phrases(self) -> dict[str, float]:
+        """Phrase in lower case -> weight, 1 for one of the caption; none of numbers or of words that say nothing.
+
+        Made when asked for: those of all pictures would take more memory than everything else that is known of them.
+        """
+        of_tags = dict.fromkeys((phrase for tag in self.tags for phrase in _phrases(tag)), TAG_WEIGHT)
+        return of_tags | dict.fromkeys(_phrases(self.caption), 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,8 @@ def is_borne(label: str, texts: Sequence[PictureText]) -> bool:
     if re.fullmatch(r"group \d+", label):
         return True
     phrases, _, title = label.removesuffix(")").partition(" (") if label.endswith(")") else (label, "", "")
-    by_phrases = all(any(phrase in text.phrases for text in texts) for phrase in phrases.split(", "))
+    said = frozenset(phrase for text in texts for phrase in text.phrases)
+    by_phrases = all(phrase in said for phrase in phrases.split(", "))
     return (by_phrases and _is_said(title, texts)) or (label.startswith("like ") and _is_said(label[5:], texts))
 
 

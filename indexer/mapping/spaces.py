@@ -157,7 +157,7 @@ class SpaceStages:
         inputs = {
             "map": digest(self._map_inputs),
             "families": digest(self._pictures.families.tolist()),
-            "texts": digest([[text.caption, sorted(text.phrases.items())] for text in self._pictures.texts]),
+            "texts": digest([[text.caption, text.tags] for text in self._pictures.texts]),
             "options": self._options.cluster,
             "revisions": [cluster.REVISION, labels.REVISION],
             "libraries": libraries("scikit-learn", "scipy", "numpy"),

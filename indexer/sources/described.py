@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from explorer.errors import ManifestError, RejectReason
 from explorer.manifest import Manifest
@@ -25,6 +26,9 @@ MAX_KNOWN = 1000
 """Sets of columns that are remembered; a source whose every row has others of its own is only slower."""
 
 Cells = Mapping[str, tables.Cell]
+
+_NONE: dict[str, Any] = {}
+"""What a row says that says nothing: one for all of a million rows; nobody changes it."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class Description:
             split=SPLITS[word.lower()],
             family=tables.text(found.get("family")),
             captions=self._captions(cells, found, caption),
-            tags={LANGUAGE_UNKNOWN: tags} if tags else {},
+            tags={LANGUAGE_UNKNOWN: tags} if tags else _NONE,
             group=tables.text(found.get("group")),
             image_url=tables.web_link(found.get("image_url")),
             page_url=tables.web_link(found.get("page_url")),
@@ -94,7 +98,7 @@ class Description:
             told = str(meanings.get("language") or "").strip().lower()
             language = told if _LANGUAGE.fullmatch(told) else LANGUAGE_UNKNOWN
             found = {language: tables.text(meanings.get("caption")) or tables.text(otherwise)}
-        return {language: caption for language, caption in found.items() if caption}
+        return {language: caption for language, caption in found.items() if caption} or _NONE
 
     def link(self, cells: Cells) -> Link | None:
         """Where the picture is to be fetched from, as it stands there, with the strongest hash that a column gives."""
@@ -122,7 +126,7 @@ class Description:
         return {
             tables.text(name) or "?": tables.text(cell) if isinstance(cell, str) else cell
             for name, cell in found.items()
-        }
+        } or _NONE
 
 
 def expect_columns(manifest: Manifest, names: Collection[str], where: str) -> None:

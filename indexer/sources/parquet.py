@@ -169,7 +169,9 @@ def _texts(column: pa.Array) -> list[Cell]:
     raw = column.cast(pa.large_binary())
     if (pc.max(pc.binary_length(raw)).as_py() or 0) > _LONGEST_BYTES:
         raw = pc.binary_slice(raw, 0, _LONGEST_BYTES)
-    return [None if value is None else value.decode("utf-8", "replace") for value in raw.to_pylist()]
+    told = raw.dictionary_encode()  # a text that comes again is the same object again
+    values = [value.decode("utf-8", "replace") for value in told.dictionary.to_pylist()]
+    return [None if at is None else values[at] for at in told.indices.to_pylist()]
 
 
 def _times(column: pa.Array) -> list[Cell]:
