@@ -70,6 +70,8 @@ def run_index(args: argparse.Namespace) -> dict[str, Any]:
         manifests.load(args.manifest) if args.folder is None else own_manifest(args.atlas, args.folder, args.append)
     )
 
+    if manifest.kind == "folder":
+        _expect_apart(args.atlas, manifest.resolve(manifest.path or "."))
     if args.contact is not None:
         manifest = replace(manifest, fetch=replace(manifest.fetch, contact=args.contact))
 
@@ -162,6 +164,7 @@ def own_manifest(atlas: Path, folder: Path, joins: bool = False) -> Manifest:
     """
     if not folder.is_dir():
         raise ManifestError(f"found no folder {folder}; name the folder that holds the pictures")
+    _expect_apart(atlas, folder)
     path, models = atlas.resolve().with_name(f"{atlas.resolve().name}.manifest.toml"), manifests.Models()
     if joins and not (path.exists() and _is_about(manifests.load(path), folder)):
         path = path.with_name(f"{atlas.resolve().name}.{folder.resolve().name}.manifest.toml")
@@ -193,6 +196,18 @@ def _write_own(path: Path, manifest: Manifest) -> None:
             f"{path}: the folder's manifest cannot be written ({error.strerror}); name an ATLAS in a folder that is "
             "yours to write"
         ) from error
+
+
+def _expect_apart(atlas: Path, pictures: Path) -> None:
+    """Keep an atlas out of the folder that it is made from, which would be taken for an atlas from then on.
+
+    Raises:
+        ManifestError: they are the same.
+    """
+    if atlas.resolve() == pictures.resolve():
+        raise ManifestError(
+            f"found {pictures} as ATLAS and as what to index; name another ATLAS, such as {atlas}-atlas"
+        )
 
 
 def _is_about(manifest: Manifest, folder: Path) -> bool:

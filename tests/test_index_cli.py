@@ -92,6 +92,18 @@ def test_a_manifest_that_cannot_be_kept_is_one_clear_line(tmp_path: Path) -> Non
     assert sorted(path.name for path in tmp_path.glob("atlas*")) == []
 
 
+def test_an_atlas_is_no_folder_of_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that is to be indexed into itself is left as it is, by name and by manifest."""
+    folder = write_pictures(tmp_path / "mine", 1)
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["index", str(folder), str(folder / ".." / "mine")]) == 1
+    assert "as ATLAS and as what to index; name another ATLAS" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+    (tmp_path / "mine.toml").write_text('kind = "folder"\npath = "mine"\n')
+    assert main(["index", str(folder), "--manifest", str(tmp_path / "mine.toml")]) == 1
+    assert "as ATLAS and as what to index; name another ATLAS" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "code", "line"),
     [
