@@ -280,8 +280,11 @@ def test_two_visitors_at_once_each_get_their_own_picture(browser: Browser, serve
         other.go()
         one.prompt("the first shape", steps=LONG, seed=1)
         one.says("#live-words", "Step ")
+        between = [served.submit("a shape between", steps=LONG) for _ in range(4)]
         other.prompt("the second shape", steps=2, seed=2)
         other.says("#live-words", "queue")
+        for job in between:
+            served.client.post(f"/api/jobs/{job}/cancel")
         for somebody, prompt in ((one, "the first shape"), (other, "the second shape")):
             somebody.page.wait_for_selector("#live-box.live-done")
             somebody.says("#here-body", prompt)
@@ -355,12 +358,15 @@ def test_a_filter_lights_up_what_meets_it_and_exports_it(visitor: Visitor, serve
     visitor.says("#found-head", "20 of 60 pictures")
     assert parse_qs(urlsplit(page.url).query)["where"] == ["extra.year >= 1940"]
     visitor.settled()
-    page.wait_for_timeout(300)  # the fade
-    pixels = visitor.pixels("filtered")
     atlas = served.site.atlas
-    bright = [around(pixels, visitor.place(identity)).max() for identity in atlas.ids[40:].tolist()]
-    dim = [around(pixels, visitor.place(identity)).max() for identity in atlas.ids[:40].tolist()]
-    assert np.median(bright) > np.median(dim) + 60
+
+    def stands_out() -> bool:
+        pixels = visitor.pixels("filtered")
+        bright = [around(pixels, visitor.place(identity)).max() for identity in atlas.ids[40:].tolist()]
+        dim = [around(pixels, visitor.place(identity)).max() for identity in atlas.ids[:40].tolist()]
+        return bool(np.median(bright) > np.median(dim) + 60)
+
+    visitor.until(stands_out)  # once it has faded in
     page.click("#found-export summary")
     answer = served.client.get(page.get_attribute("#found-export a >> nth=0", "href") or "")
     rows = csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff")))
