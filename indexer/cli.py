@@ -6,21 +6,16 @@ import argparse
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from explorer import lines
 from explorer import manifest as manifests
-from explorer.errors import ManifestError, QueryError, UsageError
-from explorer.manifest import Manifest
+from explorer.errors import QueryError, UsageError
 from explorer.models.device import DEVICES
 from explorer.records import to_json
-
-_OWN_HEAD = """\
-# Written by `latent-explorer index` for a folder of pictures. Change what you like and run the same command again:
-# captions and other columns come from metadata.csv or metadata.jsonl in the folder, see data_manifests/folder.toml.
-"""
+from indexer.folder_manifest import expect_apart, own_manifest, with_contact
 
 _MAX_SEED = 2**32 - 1
 """What numpy's RandomState takes, with which UMAP draws."""
@@ -69,11 +64,10 @@ def run_index(args: argparse.Namespace) -> dict[str, Any]:
     manifest = (
         manifests.load(args.manifest) if args.folder is None else own_manifest(args.atlas, args.folder, args.append)
     )
-
     if manifest.kind == "folder":
-        _expect_apart(args.atlas, manifest.resolve(manifest.path or "."))
+        expect_apart(args.atlas, manifest.resolve(manifest.path or "."))
     if args.contact is not None:
-        manifest = replace(manifest, fetch=replace(manifest.fetch, contact=args.contact))
+        manifest = with_contact(manifest, args.contact)
 
     # umap alone takes seconds to import, which the other verbs need not wait for
     from indexer.build import index
@@ -148,80 +142,6 @@ def run_check(args: argparse.Namespace) -> dict[str, Any]:
 def show_check(document: Mapping[str, Any]) -> str:
     """The result in words."""
     return "\n".join(document["problems"]) or "the manifest is right"
-
-
-def own_manifest(atlas: Path, folder: Path, joins: bool = False) -> Manifest:
-    """The manifest of a folder, beside the atlas: written the first time, then read, so that its owner may change it.
-
-    Args:
-        atlas: the atlas's directory.
-        folder: the pictures.
-        joins: whether they join an atlas that may be another folder's; then theirs has its own name, and its models.
-
-    Raises:
-        ManifestError: there is no such folder, or the manifest there is of another one.
-        AtlasError: there is no atlas to join.
-    """
-    if not folder.is_dir():
-        raise ManifestError(f"found no folder {folder}; name the folder that holds the pictures")
-    _expect_apart(atlas, folder)
-    path, models = atlas.resolve().with_name(f"{atlas.resolve().name}.manifest.toml"), manifests.Models()
-    if joins and not (path.exists() and _is_about(manifests.load(path), folder)):
-        path = path.with_name(f"{atlas.resolve().name}.{folder.resolve().name}.manifest.toml")
-        models = _models_of(atlas)
-    if not path.exists():
-        title = folder.resolve().name
-        manifest = Manifest(kind="folder", base=path.parent, path=str(folder.resolve()), title=title, models=models)
-        _write_own(path, manifest)
-    manifest = manifests.load(path)
-    if not _is_about(manifest, folder):
-        raise ManifestError(
-            f"{path}: it is about {manifest.path or manifest.kind}, not about {folder}; remove it, or name it with "
-            "--manifest"
-        )
-    return manifest
-
-
-def _write_own(path: Path, manifest: Manifest) -> None:
-    from explorer.layout import write_atomic
-
-    try:
-        write_atomic(path, (_OWN_HEAD + manifests.dumps(manifest)).encode())
-    except UnicodeEncodeError as error:
-        raise ManifestError(
-            f"{manifest.path!r}: found a folder whose name is not UTF-8, which no manifest can hold; rename it"
-        ) from error
-    except OSError as error:
-        raise ManifestError(
-            f"{path}: the folder's manifest cannot be written ({error.strerror}); name an ATLAS in a folder that is "
-            "yours to write"
-        ) from error
-
-
-def _expect_apart(atlas: Path, pictures: Path) -> None:
-    """Keep an atlas out of the folder that it is made from, which would be taken for an atlas from then on.
-
-    Raises:
-        ManifestError: they are the same.
-    """
-    if atlas.resolve() == pictures.resolve():
-        raise ManifestError(
-            f"found {pictures} as ATLAS and as what to index; name another ATLAS, such as {atlas}-atlas"
-        )
-
-
-def _is_about(manifest: Manifest, folder: Path) -> bool:
-    return manifest.kind == "folder" and manifest.resolve(manifest.path or ".").resolve() == folder.resolve()
-
-
-def _models_of(atlas: Path) -> manifests.Models:
-    """The models that an atlas was made with, as a manifest names them."""
-    from explorer.layout import AtlasPaths
-    from explorer.verify import current, read_meta
-
-    made = read_meta(current(AtlasPaths(atlas)))["models"]
-    named = {role: model["reference"] for role, model in made.items() if model and model.get("reference")}
-    return manifests.Models(**named)
 
 
 def _forget_words(parser: argparse.ArgumentParser) -> None:

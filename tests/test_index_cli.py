@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from color_encoders import picture, write_pictures
 from explorer import manifest as manifests
 from explorer.errors import ManifestError
 from explorer.library import Atlas
+from explorer.manifest import Fetch, Manifest
 from explorer.verify import verify
 from indexer import cli
+from indexer.folder_manifest import own_manifest, with_contact
 from webapp.cli import main
 
 
@@ -71,12 +74,12 @@ def test_a_folder_becomes_an_atlas_that_answers(
 def test_a_manifest_is_written_once_and_then_obeyed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Beside the atlas, valid, about this folder; what its owner changes stays, and another folder is refused."""
     folder = write_pictures(tmp_path / "mine", 1)
-    made = cli.own_manifest(tmp_path / "atlas", folder)
+    made = own_manifest(tmp_path / "atlas", folder)
     path = tmp_path / "atlas.manifest.toml"
     assert (made.kind, made.title, made.models.clip) == ("folder", "mine", "demo")
     assert manifests.check(path) == []
     path.write_text(path.read_text().replace('title = "mine"', 'title = "My summer"'))
-    assert cli.own_manifest(tmp_path / "atlas", folder).title == "My summer"
+    assert own_manifest(tmp_path / "atlas", folder).title == "My summer"
     assert main(["index", str(tmp_path / "atlas"), str(write_pictures(tmp_path / "other", 1))]) == 1
     assert re.search(r"atlas.manifest.toml: it is about .*mine, not about .*other; remove it", capsys.readouterr().err)
 
@@ -86,10 +89,20 @@ def test_a_manifest_that_cannot_be_kept_is_one_clear_line(tmp_path: Path) -> Non
     folder = write_pictures(tmp_path / "mine", 1)
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(ManifestError, match=r"atlas\.manifest\.toml: the folder's manifest cannot be written"):
-        cli.own_manifest(tmp_path / "file" / "atlas", folder)
+        own_manifest(tmp_path / "file" / "atlas", folder)
     with pytest.raises(ManifestError, match="a folder whose name is not UTF-8"):
-        cli.own_manifest(tmp_path / "atlas", folder.rename(tmp_path / "mine\udcff"))
+        own_manifest(tmp_path / "atlas", folder.rename(tmp_path / "mine\udcff"))
     assert sorted(path.name for path in tmp_path.glob("atlas*")) == []
+
+
+def test_the_contact_of_the_command_line_is_for_hosts_and_for_takedowns(tmp_path: Path) -> None:
+    """It takes the place of the manifest's own, but not of another one that is named for takedowns."""
+    plain = Manifest(kind="folder", base=tmp_path)
+    assert with_contact(plain, "b") == replace(plain, fetch=Fetch(contact="b"), contact="b")
+    fetching = replace(plain, fetch=Fetch(contact="a"), contact="a")
+    assert with_contact(fetching, "b") == replace(plain, fetch=Fetch(contact="b"), contact="b")
+    asked = replace(fetching, contact="takedowns")
+    assert with_contact(asked, "b") == replace(asked, fetch=Fetch(contact="b"))
 
 
 def test_an_atlas_is_no_folder_of_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
