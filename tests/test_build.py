@@ -311,10 +311,12 @@ def test_one_builds_at_a_time(tmp_path: Path, folder: Path) -> None:
     root = Path(__file__).parent.parent
     with subprocess.Popen([sys.executable, "-c", code, atlas], stdout=subprocess.PIPE, text=True, cwd=root) as owner:
         assert owner.stdout is not None
-        assert owner.stdout.readline() == "locked\n"
-        with pytest.raises(BuildError, match=rf"process {owner.pid} \(since .* is building it"):
-            build(atlas, folder)
-        owner.kill()
+        try:
+            assert owner.stdout.readline() == "locked\n"
+            with pytest.raises(BuildError, match=rf"process {owner.pid} \(since .* is building it"):
+                build(atlas, folder)
+        finally:
+            owner.kill()
         assert owner.wait() == KILLED
     assert (AtlasPaths(atlas).build / "owner.json").exists()
     assert build(atlas, folder).images == 18

@@ -83,6 +83,15 @@ def test_the_denylist_survives_a_rebuild(tmp_path: Path, folder: Path, rebuild: 
     assert pq.read_table(version(atlas).root / "rejected.parquet").num_rows == 0
 
 
+def test_a_shard_that_is_done_is_done_again_without_what_was_taken_down(tmp_path: Path, folder: Path) -> None:
+    """Where bytes alone are denied, no row of a shard is another, and still its result is not taken as it is."""
+    atlas = tmp_path / "atlas"
+    assert build(atlas, manifest(folder)).images == 18
+    gone = folder / "purple" / "purple-02.png"
+    denylist.add(AtlasPaths(atlas), [Takedown(DenyKind.SHA256, sha256(gone))])
+    assert build(atlas, manifest(folder)).outcomes == {"indexed": 17, "rejected:denied": 1}
+
+
 def test_a_blocklist_holds_for_links_and_bytes(tmp_path: Path, folder: Path) -> None:
     """Hashes of three kinds and a link each cost their row, counted and listed nowhere; another list, other rows."""
     first, second, third = (folder / "orange" / f"orange-0{number}.png" for number in range(3))
