@@ -12,12 +12,12 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from explorer.database import Database
 from explorer.errors import QueryError
+from explorer.jobs import Event, Job, JobState
 from explorer.records import Landing, Recipe, TrajectoryStep, to_json
 from explorer.scrub import list_without, story_without
 
@@ -52,50 +52,6 @@ CREATE TABLE events (
 );
 CREATE TABLE selections (name TEXT PRIMARY KEY, created TEXT NOT NULL, ids TEXT NOT NULL)
 """
-
-
-class JobState(StrEnum):
-    """Where a job stands."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    INTERRUPTED = "interrupted"
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen."""
-        return self not in (JobState.QUEUED, JobState.RUNNING)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One wish for a picture.
-
-    Attributes:
-        id: a word that nobody can guess.
-        created: ISO 8601, UTC.
-        generation: the id of the picture, once there is one.
-        error: why there is none, in one line.
-    """
-
-    id: str
-    state: JobState
-    recipe: Recipe
-    created: str
-    generation: int | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened to a job; `seq` counts from 1."""
-
-    seq: int
-    kind: str
-    data: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

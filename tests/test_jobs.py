@@ -15,8 +15,9 @@ from live import Live, is_kind, live
 from PIL import Image
 
 from explorer.errors import ModelError, QueryError
+from explorer.jobs import Event, JobState
 from explorer.records import Recipe, VerdictName, to_json
-from explorer.workspace import Event, JobState, Workspace
+from explorer.workspace import Workspace
 from webapp import events
 from webapp.events import message
 from webapp.jobs import Studio

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from explorer.errors import AtlasError, QueryError
+from explorer.jobs import JobState
 from explorer.records import Hit, Landing, Recipe, SpaceLanding, Split, TrajectoryStep, Verdict, VerdictName, to_json
-from explorer.workspace import FILE, JobState, Workspace
+from explorer.workspace import FILE, Workspace
 
 RECIPE = Recipe(prompt='一只猫 "quoted"', negative="dog", seed=7, steps=2, guidance=2.5, generator="demo", width=64)
 HIT = Hit(1000, 0.9, 80.0, Split.TRAIN, "red", None, "https://pictures.example/", "CC0", (1.0, 2.0, 3.0), None, "red-0")

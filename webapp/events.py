@@ -16,7 +16,8 @@ from typing import Any
 
 from anyio import to_thread
 
-from explorer.workspace import Event, JobState, Workspace
+from explorer.jobs import Event, JobState
+from explorer.workspace import Workspace
 from webapp.documents import dumps, plain
 
 HEARTBEAT_SECONDS = 15.0

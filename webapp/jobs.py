@@ -32,8 +32,9 @@ from typing import Any
 
 from explorer.errors import ModelError, QueryError, QueueFull
 from explorer.generate import check_recipe
+from explorer.jobs import Job, JobState
 from explorer.records import Recipe
-from explorer.workspace import Job, JobState, Workspace
+from explorer.workspace import Workspace
 from webapp.events import Journal
 from webapp.loading import Loader, Part, PartState, Phase
 from webapp.runs import STOPPED, Run

@@ -7,9 +7,9 @@ from threading import Event
 
 from explorer.errors import Cancelled, ExplorerError
 from explorer.generate import Generation, Generator, StepImage, png_bytes
+from explorer.jobs import Job, JobState
 from explorer.pictures import thumbnail_webp
 from explorer.records import to_json
-from explorer.workspace import Job, JobState
 from webapp.events import Journal
 from webapp.loading import first_line
 

@@ -13,9 +13,9 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from explorer.errors import QueryError
+from explorer.jobs import Event, Job
 from explorer.records import Recipe, to_json
 from explorer.scrub import story_without
-from explorer.workspace import Event, Job
 from webapp.api.access import AnySite
 from webapp.api.responses import A_DAY, document, kept, not_found
 from webapp.events import message
