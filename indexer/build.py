@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -19,17 +19,14 @@ from explorer.verify import current, read_meta
 from indexer import corpus, facts, families, reproducible, unfinished
 from indexer.encoding.encoded import INDEXED, Encoded
 from indexer.encoding.encoders import Encoder
-from indexer.encoding.given import models_of
-from indexer.guard import Guard
 from indexer.ids import Ledger
 from indexer.lock import explained, writing
 from indexer.mapping.spaces import SpaceStages
 from indexer.mapping.vectors import in_frame
-from indexer.plan import BuildOptions, Plan
+from indexer.plan import BuildOptions
 from indexer.publish import live, publish, tidy
-from indexer.shards import ShardMaker
-from indexer.sources import open_source
-from indexer.stages import StageStore, libraries
+from indexer.run import Run
+from indexer.stages import libraries
 from indexer.version import write_version
 
 _STAGES = ("vectors", "neighbors", "baseline", "map", "clusters")
@@ -60,6 +57,20 @@ class BuildResult:
     timings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, meta: Mapping[str, Any], started: float, *, is_new: bool, notes: Iterable[str]) -> BuildResult:
+        """What a run ends with: `meta` is the live version's `atlas.json`, `started` the `perf_counter` before it."""
+        return cls(
+            version=meta["version"],
+            images=meta["outcomes"][INDEXED],
+            outcomes=meta["outcomes"],
+            seconds=perf_counter() - started,
+            stages=meta.get("seconds", {}),
+            is_new=is_new,
+            timings=meta.get("timings", {}),
+            notes=tuple(notes),
+        )
+
 
 def index(
     path: Path | str,
@@ -89,40 +100,19 @@ def index(
     started = perf_counter()
     paths, options = AtlasPaths(Path(path)), reproducible.settled(options or BuildOptions())
     with explained(paths), writing(paths), reproducible.in_order(options):
-        build = _Build(paths, manifest, options, encoders, progress)
+        tidy(paths)
+        build = _Build(Run.of(paths, manifest, options, encoders=encoders, progress=progress), started)
         known = None if rebuild else build.unchanged()
         meta = known or build.run(rebuild=rebuild)
-        return BuildResult(
-            version=meta["version"],
-            images=meta["outcomes"][INDEXED],
-            outcomes=meta["outcomes"],
-            seconds=perf_counter() - started,
-            stages=meta.get("seconds", {}),
-            timings=meta.get("timings", {}),
-            is_new=known is None,
-            notes=facts.notes(manifest, meta),
-        )
+        return BuildResult.of(meta, started, is_new=known is None, notes=facts.notes(manifest, meta))
 
 
 class _Build:
-    """One run over an atlas that is ours to write."""
+    """A run whose rows are all that the atlas is made of."""
 
-    def __init__(
-        self,
-        paths: AtlasPaths,
-        manifest: Manifest,
-        options: BuildOptions,
-        encoders: Sequence[Encoder] | None,
-        progress: Progress,
-    ) -> None:
-        started = perf_counter()
-        self._paths, self._progress = paths, progress
-        tidy(paths)
-        self._store = StageStore(paths.build)
-        self._source = open_source(manifest)
-        self._models = models_of(self._source, manifest, options.device, paths.build / "models.json", encoders)
-        self._guard = Guard.of(paths, manifest)
-        self._plan = Plan.of(self._source, manifest, options, self._models.describe(), self._guard)
+    def __init__(self, run: Run, started: float) -> None:
+        self._run, self._plan, self._store = run, run.plan, run.store
+        self._paths, self._progress = run.paths, run.progress
         self._source_seconds = perf_counter() - started
 
     def unchanged(self) -> dict[str, Any] | None:
@@ -138,7 +128,8 @@ class _Build:
         else:
             facts.refuse_appended(self._live())
         with unfinished.build(self._paths, self._plan):
-            encoded = self._grouped(self._encoded())
+            encoded = Encoded.of(self._plan.rows, self._plan.left_out, self._run.shards())
+            encoded = self._grouped(encoded.undated() if self._plan.options.reproducible else encoded)
             spaces = self._spaces(encoded)
             for stage in _STAGES:
                 for space in self._progress.track(spaces, stage=stage):
@@ -152,20 +143,6 @@ class _Build:
     def _live(self) -> dict[str, Any]:
         version = live(self._paths)
         return read_meta(version) if version is not None else {}
-
-    def _encoded(self) -> Encoded:
-        """All rows through their shards."""
-        maker = ShardMaker(
-            plan=self._plan,
-            store=self._store,
-            spool=self._paths.build / "fetch",
-            source=self._source,
-            models=self._models,
-            guard=self._guard,
-            progress=self._progress,
-        )
-        encoded = Encoded.of(self._plan.rows, self._plan.left_out, maker.shards())
-        return encoded.undated() if self._plan.options.reproducible else encoded
 
     def _grouped(self, encoded: Encoded) -> Encoded:
         """The rows with near-duplicates in common families, and with the splits that those families leave."""
@@ -197,8 +174,8 @@ class _Build:
     def _write(self, version: VersionPaths, encoded: Encoded, spaces: Sequence[SpaceStages]) -> dict[str, Any]:
         """Fill a version and return what its `atlas.json` says."""
         started = perf_counter()
-        told = facts.told(self._plan, encoded, spaces, self._models.generator, self._source)
-        meta = {**told, "denylist": denylist.state(self._guard.denied)}
+        told = facts.told(self._plan, encoded, spaces, self._run.models.generator, self._run.source)
+        meta = {**told, "denylist": denylist.state(self._run.guard.denied)}
         write_version(version, self._plan.manifest, meta, encoded, spaces, Ledger.read(self._paths))
         if self._plan.options.reproducible:
             return meta

@@ -28,16 +28,13 @@ from indexer.editing.growth import STAGE, Growth
 from indexer.editing.tally import Tally
 from indexer.encoding.encoded import INDEXED, Encoded
 from indexer.encoding.encoders import Encoder, ModelSet
-from indexer.encoding.given import models_of
-from indexer.guard import Guard
 from indexer.ids import Ledger, key_hash
 from indexer.lock import explained, writing
-from indexer.plan import BuildOptions, Plan
+from indexer.plan import BuildOptions
 from indexer.publish import carried, publish, tidy
-from indexer.shards import ShardMaker
-from indexer.sources import open_source
+from indexer.run import Run
 from indexer.sources.base import SourceRow
-from indexer.stages import StageStore, digest
+from indexer.stages import digest
 
 
 def append(
@@ -68,17 +65,22 @@ def append(
     if not paths.current.exists():
         raise BuildError(f"{paths.root}: found no atlas to append to; index it first, without --append")
     with explained(paths), writing(paths):
-        run = _Append(paths, manifest, options or BuildOptions(), encoders, progress)
-        meta = run.run()
-        return BuildResult(
-            version=meta["version"],
-            images=meta["outcomes"][INDEXED],
-            outcomes=meta["outcomes"],
-            seconds=perf_counter() - started,
-            stages=meta.get("seconds", {}),
-            is_new=meta["version"] != run.before,
-            notes=tuple(run.notes()),
+        tidy(paths)
+        atlas, options = Atlas.open(paths.root), options or BuildOptions()
+        known = Known(manifest.kind, Ledger.read(paths), frozenset(atlas.ids.tolist()))
+        run = Run.of(
+            paths,
+            manifest,
+            options,
+            encoders=encoders,
+            progress=progress,
+            fitting=lambda models: _same_models(models, manifest, options, paths, atlas.meta),
+            known=known,
         )
+        growing = _Append(run, atlas, known)
+        meta = growing.run()
+        told = {**meta, "timings": {}}  # those that stand there are of the build
+        return BuildResult.of(told, started, is_new=meta["version"] != atlas.version, notes=growing.notes())
 
 
 @dataclass
@@ -98,54 +100,29 @@ class Known:
 
 
 class _Append:
-    """One run over an atlas that is ours to write.
+    """A run whose rows join those of an atlas.
 
     Attributes:
-        before: the name of the version that was live.
         known: who was there already.
         joined: how many pictures are new, once they are.
     """
 
-    def __init__(
-        self,
-        paths: AtlasPaths,
-        manifest: Manifest,
-        options: BuildOptions,
-        encoders: Sequence[Encoder] | None,
-        progress: Progress,
-    ) -> None:
-        tidy(paths)
-        atlas = Atlas.open(paths.root)
-        self._paths, self._progress, self._meta = paths, progress, atlas.meta
-        self.before, self.joined = atlas.version, 0
-        self._store, self._ledger = StageStore(paths.build), Ledger.read(paths)
-        self.known = Known(manifest.kind, self._ledger, frozenset(atlas.ids.tolist()))
-        self._source, self._guard = open_source(manifest), Guard.of(paths, manifest)
-        models = models_of(self._source, manifest, options.device, paths.build / "models.json", encoders)
-        self._models = _same_models(models, manifest, options, paths, atlas.meta)
-        described = self._models.describe()
-        self._plan = Plan.of(self._source, manifest, options, described, self._guard, self.known)
+    def __init__(self, run: Run, atlas: Atlas, known: Known) -> None:
+        self._run, self._plan, self._paths = run, run.plan, run.paths
+        self._before, self._meta = atlas.version, atlas.meta
+        self.known, self.joined = known, 0
         # Asked after the guard has read the list: what it denies is then in no old row either.
-        self._denylist = None if atlas.denied.any() else denylist.state(self._guard.denied)
+        self._denylist = None if atlas.denied.any() else denylist.state(run.guard.denied)
 
     def run(self) -> dict[str, Any]:
         """Encode, join, publish; return what the live version's `atlas.json` says then."""
         with unfinished.build(self._paths, self._plan):
-            maker = ShardMaker(
-                plan=self._plan,
-                store=self._store,
-                spool=self._paths.build / "fetch",
-                source=self._source,
-                models=self._models,
-                guard=self._guard,
-                progress=self._progress,
-            )
-            encoded = Encoded.of(self._plan.rows, self._plan.left_out, maker.shards(), may_be_none=True)
+            encoded = Encoded.of(self._plan.rows, self._plan.left_out, self._run.shards(), may_be_none=True)
         # The note of an unfinished run goes before its rows are known: after that another run would find no such rows.
         self.joined = len(encoded.rows)
-        tally = Tally(self._meta, self._plan, self._source, encoded)
+        tally = Tally(self._meta, self._plan, self._run.source, encoded)
         if encoded.rows or tally.told["outcomes"] != self._meta["outcomes"]:
-            self._progress.note(f"Publishing {tally.told['outcomes'][INDEXED]:,} pictures")
+            self._run.progress.note(f"Publishing {tally.told['outcomes'][INDEXED]:,} pictures")
             self._publish(encoded, tally)
         for folder in self._paths.build.glob(f"{STAGE}-*"):
             shutil.rmtree(folder)
@@ -162,13 +139,13 @@ class _Append:
 
     def _publish(self, encoded: Encoded, tally: Tally) -> None:
         """Let the longer version be the live one."""
-        version = self._paths.version(self.before)
-        contents, ledger = Contents.read(version, self._meta), self._ledger
+        version = self._paths.version(self._before)
+        contents, ledger = Contents.read(version, self._meta), self.known.ledger
         contents = replace(contents, rejected=tally.rejected(contents.rejected))
         key = digest([self._meta.get("key"), self._plan.key])
         meta = {**carried(self._meta), **tally.told, "key": key, "denylist": self._denylist}
         if encoded.rows:
-            growth = Growth.of(contents, self._meta, self._plan, encoded, ledger, self._store)
+            growth = Growth.of(contents, self._meta, self._plan, encoded, ledger, self._run.store)
             contents, ledger = growth.contents, growth.ledger
             origins = tally.origins(contents.origins, contents.ids[-len(encoded.rows) :])
             contents = replace(contents, origins=origins)
