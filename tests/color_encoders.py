@@ -6,6 +6,7 @@ can be held against what was drawn. They load nothing, so that a build in a chil
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,13 @@ def picture(color: str, number: int, size: tuple[int, int] = (40, 32)) -> Image.
     place = (size[0] / 2, size[1] / 2, radius)
     ImageDraw.Draw(image).regular_polygon(place, 3 + number % 5, rotation=17 * number, fill=color)
     return image
+
+
+def png(number: int) -> bytes:
+    """The file of a small picture, another for every number."""
+    data = io.BytesIO()
+    picture(COLORS[number % len(COLORS)], number).save(data, "PNG")
+    return data.getvalue()
 
 
 def write_pictures(folder: Path, each: int, colors: Sequence[str] = COLORS) -> Path:

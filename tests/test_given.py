@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from color_encoders import COLORS, picture, write_pictures
+from color_encoders import COLORS, picture, png, write_pictures
 from hypothesis import given as over
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -43,13 +43,6 @@ from webapp.cli import main
 COUNT = 24
 """Few enough that the map needs no UMAP."""
 FAR = "/nowhere/clip"
-
-
-def png(number: int) -> bytes:
-    """A small picture, another for every number."""
-    data = io.BytesIO()
-    picture(COLORS[number % len(COLORS)], number).save(data, "PNG")
-    return data.getvalue()
 
 
 def vectors(count: int = COUNT, dim: int = CLIP_DIM, seed: int = 0) -> npt.NDArray[np.float32]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
@@ -17,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from canary import poisoned
-from color_encoders import COLORS, picture
+from color_encoders import COLORS, png
 from datasets.packaged_modules.parquet.parquet import Parquet
 from loopback_hub import COMMIT, Hub, hub
 
@@ -26,6 +25,8 @@ from explorer.manifest import Manifest, from_dict
 from explorer.records import Split
 from indexer.sources.base import LeftOut, SourceRow
 from indexer.sources.huggingface import HuggingFaceSource
+
+pytestmark = pytest.mark.usefixtures("own_hub_cache")
 
 TRAIN, TEST = 70, 5
 FEATURES = datasets.Features(
@@ -39,20 +40,6 @@ FEATURES = datasets.Features(
         "vector": datasets.List(datasets.Value("float32")),
     }
 )
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The library keeps what it keeps in the test's own folder, and never asks the hub."""
-    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-
-
-def png(number: int) -> bytes:
-    """A small picture, another for every number."""
-    data = io.BytesIO()
-    picture(COLORS[number % len(COLORS)], number).save(data, "PNG")
-    return data.getvalue()
 
 
 def cells(number: int) -> dict[str, Any]:

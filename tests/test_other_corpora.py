@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import tarfile
 from collections.abc import Callable
@@ -15,30 +14,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import webdataset
-from color_encoders import COLORS, picture
+from color_encoders import COLORS, picture, png
 
 from explorer.library import Atlas
 from explorer.models.clip import ClipModel
 from explorer.verify import verify
 from webapp.cli import main
 
+pytestmark = pytest.mark.usefixtures("own_hub_cache")
+
 COUNT = 30
 """Few enough that the map needs no UMAP."""
 TOLD = pa.schema([(name, pa.string()) for name in ("key", "url", "caption", "status", "error_message")])
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`datasets` keeps what it keeps in the test's own folder, and never asks the hub."""
-    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-
-
-def png(number: int) -> bytes:
-    """A small picture, another for every number."""
-    data = io.BytesIO()
-    picture(COLORS[number % len(COLORS)], number).save(data, "PNG")
-    return data.getvalue()
 
 
 def write_webdataset(folder: Path, clip: Path) -> dict[str, int]:

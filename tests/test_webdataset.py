@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import webdataset
 from canary import poisoned
-from color_encoders import COLORS, picture
+from color_encoders import png
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,13 +33,6 @@ SCHEMA = pa.schema(
     + [("exif", pa.string()), ("sha256", pa.string()), ("AESTHETIC_SCORE", pa.float64())]
 )
 """The columns that img2dataset 1.47 writes, with one that was asked for by `save_additional_columns`."""
-
-
-def png(number: int) -> bytes:
-    """A small picture, another for every number."""
-    data = io.BytesIO()
-    picture(COLORS[number % len(COLORS)], number).save(data, "PNG")
-    return data.getvalue()
 
 
 def told(number: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - cells

@@ -49,13 +49,13 @@ def register(app: Dash, site: Site) -> None:
         kind, value = kinds.get(column, Kind.TEXT), (value or "").strip()
         missing = complaint(context.words, column, choice, value, kind)
         if missing:
-            return no_update, parts.alarm(context.words("error.title"), missing), no_update
+            return no_update, parts.alarm(context, missing), no_update
         try:
             made = filters.parse(condition(column, choice, value, kind))
             lines = [str(each) for each in (*queries.conditions(where), made)]
             queries.matching(site, "\n".join(dict.fromkeys(lines)))
         except QueryError as error:
-            return no_update, parts.alarm(context.words("error.title"), str(error)), no_update
+            return no_update, parts.alarm(context, str(error)), no_update
         return "\n".join(dict.fromkeys(lines)), None, ""
 
     _wish(app)

@@ -46,7 +46,7 @@ def register(app: Dash, site: Site) -> None:
         try:
             families = _families(site, picture, landed, space)
         except ExplorerError as error:
-            return parts.alarm(context.words("error.title"), str(error)), []
+            return parts.alarm(context, str(error)), []
         return nearest.cards(context, families, space, landed.via if landed else None), [kin.hit.id for kin in families]
 
 
@@ -72,7 +72,7 @@ def _register_here(app: Dash, site: Site) -> None:
         if isinstance(own, Brought):
             return here.brought(context, own.upload, own.landing.verdict, own.landing.notes)
         if upload:
-            return parts.alarm(context.words("error.title"), context.words("here.yours.gone"))
+            return parts.alarm(context, context.words("here.yours.gone"))
         return parts.empty(context.words("here.empty"))
 
 

@@ -67,7 +67,7 @@ def strip_of(site: Site, query: dict[str, Any] | None, where: str | None, space:
     try:
         return _found(site, query, where, space) if query else _filtered(site, where or "", space)
     except ExplorerError as error:
-        return Strip(cards=parts.alarm(context.words("error.title"), str(error)), ids=[])
+        return Strip(cards=parts.alarm(context, str(error)), ids=[])
 
 
 def ask(site: Site, query: dict[str, Any], space: str, among: search.Mask | None = None) -> tuple[tuple[Hit, ...], str]:

@@ -43,15 +43,14 @@ def _submit(app: Dash, site: Site) -> None:
         running=[(Output(ids.GENERATE, "loading"), True, False)],
     )
     def submit(_: int, prompt: str | None, seed: Any, steps: Any, guidance: Any) -> tuple[Any, Any]:  # noqa: ANN401
-        title = context.words("error.title")
         if not (prompt or "").strip():
-            return no_update, parts.alarm(title, context.words("studio.error.prompt"))
+            return no_update, parts.alarm(context, context.words("studio.error.prompt"))
         try:
             ticket = site.studio.submit(Recipe(str(prompt).strip(), "", int(seed), int(steps), float(guidance)))
         except (TypeError, ValueError):
-            return no_update, parts.alarm(title, context.words("studio.error.number"))
+            return no_update, parts.alarm(context, context.words("studio.error.number"))
         except ExplorerError as error:
-            return no_update, parts.alarm(title, str(error))
+            return no_update, parts.alarm(context, str(error))
         return {"job": ticket.job}, None
 
 

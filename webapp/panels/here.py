@@ -25,7 +25,7 @@ def panel(context: Context) -> html.Details:
 
 def gone(context: Context, picture: int) -> html.Div:
     """Return what is said about an id that this atlas does not have."""
-    return parts.alarm(context.words("error.title"), context.words("here.gone", id=picture))
+    return parts.alarm(context, context.words("here.gone", id=picture))
 
 
 @dataclass(frozen=True)

@@ -64,9 +64,9 @@ def empty(words: str) -> html.P:
     return html.P(words, className="empty")
 
 
-def alarm(title: str, detail: str) -> html.Div:
+def alarm(context: Context, detail: str) -> html.Div:
     """Return an error: what happened and what to do, as text that can be selected and copied."""
-    return html.Div([html.Strong(title), html.P(detail)], className="alarm", role="alert")
+    return html.Div([html.Strong(context.words("error.title")), html.P(detail)], className="alarm", role="alert")
 
 
 def deed(children: Any, do: str, to: int | str, **attributes: Any) -> html.Button:  # noqa: ANN401 - as Dash has them
