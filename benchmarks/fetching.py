@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -29,7 +30,8 @@ from benchmarks.rows import Row, held, table
 from explorer.decoding import Workers
 from explorer.errors import PictureError
 from explorer.manifest import Fetch
-from indexer.encoding.prepared import Prepared, prepare
+from indexer.encoding.headstart import HeadStart
+from indexer.encoding.prepared import Prepared, prepare, room
 from indexer.encoding.thumbnails import write_pack
 from indexer.fetch import AddressPolicy, FetchedShard, Fetcher, FetchPart
 from indexer.sources.base import Link, SourceRow, plain
@@ -179,24 +181,26 @@ def obey(order: Path) -> None:
     folder = Path(told["folder"])
     policy = AddressPolicy.of(settings.allow_networks, settings.allow_ports)
     written = 0
+    head: HeadStart[Prepared] = HeadStart()
     with (
         Workers(PROCESSES, preload=("indexer.encoding.prepared", "indexer.sources.base")) as workers,
-        Fetcher(settings, policy, folder / "fetch") as fetcher,
+        Fetcher(settings, policy, folder / "fetch", arrived=head.arrived) as fetcher,
     ):
-        for shard, pictures in groupby(prepared(fetcher.shards(parts), workers), key=itemgetter(0)):
+        head.arm(workers, partial(prepare, plain, (), SIDE), room((), SIDE))
+        for shard, pictures in groupby(prepared(fetcher.shards(parts), head), key=itemgetter(0)):
             pack = write_pack(folder / f"{shard.part.name}.pack", (picture.thumbnail for _, picture in pictures))
             written += len(pack.lengths)
             shard.discard()
     sys.stdout.write(f"{written}\n")
 
 
-def prepared(shards: Iterable[FetchedShard], workers: Workers) -> Iterator[tuple[FetchedShard, Prepared]]:
+def prepared(shards: Iterable[FetchedShard], head: HeadStart[Prepared]) -> Iterator[tuple[FetchedShard, Prepared]]:
     """What the workers make of every picture, a few ahead; what is no picture is passed over."""
     waiting = deque[tuple[FetchedShard, Future[Prepared]]]()
     for shard in shards:
         for row in shard.part.rows:
             try:
-                waiting.append((shard, workers.submit(prepare, plain, (), SIDE, shard.read(row))))
+                waiting.append((shard, head.take(shard.read(row))))
             except PictureError:
                 continue
             if len(waiting) >= IN_HAND:

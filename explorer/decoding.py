@@ -13,34 +13,33 @@ import sys
 import threading
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, ParamSpec, Self, TypeVar
 from weakref import WeakSet
 
 from pebble import ProcessExpired, ProcessPool
 from PIL import Image
 
+from explorer.aloof import Aloof
 from explorer.errors import BuildError, PictureError, RejectReason
 from explorer.pictures import open_picture
-
-if sys.platform == "win32":
-    from multiprocessing.context import SpawnContext as _Start
-    from multiprocessing.context import SpawnProcess as _Started
-else:
-    from multiprocessing.context import ForkServerContext as _Start
-    from multiprocessing.context import ForkServerProcess as _Started
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 MIB = 1 << 20
-LIGHT = ("explorer.decoding", "scipy.fftpack")
+LIGHT = ("explorer.decoding",)
 """What workers have loaded before they start; never torch, whose memory each of them would count as its own."""
+_PACK = 8
+_PACK_BYTES = 512 * 1024
+"""At most so many calls, with so many bytes of files, go to a worker at a time."""
+_AHEAD = 2
+"""Packs on their way for each worker: one that it works on, one that it finds when it is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +55,25 @@ class Limits:
     seconds: float = 30.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call:
+    """What is to be called in a worker, who waits for it, and the bytes that go there with it."""
+
+    answer: Future[Any]
+    function: Callable[[], Any]
+    size: int
+
+
+_Pack = tuple[_Call, ...]
+"""Calls that go to a worker together, and whose results come back together: small files are no journey each."""
+
+
 class Workers:
     """Processes that do what may go wrong; none is started before the first `submit`.
 
     They are never forked from a process with threads and models in it: a server without either starts them, or they
-    start anew.
+    start anew. While all are busy, calls wait and then go in packs; where a worker dies of a pack or takes too long,
+    each of its calls is made again, alone.
     """
 
     def __init__(self, processes: int | None = None, limits: Limits | None = None, preload: Sequence[str] = ()) -> None:
@@ -78,6 +91,7 @@ class Workers:
         self._pool: ProcessPool | None = None
         self._proven: WeakSet[ProcessPool] = WeakSet()
         self._awaited: set[Future[Any]] = set()
+        self._waiting, self._under_way = deque[_Call](), 0
         self._is_closed = False
 
     def __enter__(self) -> Self:
@@ -87,7 +101,7 @@ class Workers:
         self.close()
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Call a module-level function in a worker.
+        """Call a module-level function in a worker; twice, if another's call that went with it ended the worker.
 
         Returns:
             Its result, or a `PictureError`: the function's own, or one with `RejectReason.DECODER` where it raised
@@ -96,8 +110,15 @@ class Workers:
         answer: Future[T] = Future()
         self._awaited.add(answer)
         answer.add_done_callback(self._awaited.discard)
-        self._send(answer, functools.partial(_held, self._limits, function, *args, **kwargs))
+        size = sum(len(each) for each in args if isinstance(each, bytes))
+        self._waiting.append(_Call(answer, functools.partial(function, *args, **kwargs), size))
+        self._send_waiting()
         return answer
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether calls wait, enough for all workers."""
+        return len(self._waiting) >= _PACK * self._processes
 
     def close(self) -> None:
         """Stop every worker, whatever it is doing; what was not answered, or is asked from now on, is cancelled."""
@@ -109,80 +130,88 @@ class Workers:
             pool.stop()  # type: ignore[no-untyped-call]
             pool.join()
 
-    def _send(self, answer: Future[T], call: Callable[[], T]) -> None:
+    def _send_waiting(self) -> None:
+        """Send what waits, as far as the workers are not busy."""
+        while pack := self._next_pack():
+            self._send(pack)
+
+    def _next_pack(self) -> _Pack:
+        """Take from what waits: enough to be worth the way, and no more than leaves as much for each other worker."""
         with self._lock:
-            if self._is_closed:
-                answer.cancel()
-                return
-            pool = self._pool = self._pool or self._start()
+            if not self._is_closed and self._under_way >= _AHEAD * self._processes:
+                return ()
+            calls, size = list[_Call](), 0
+            most = min(_PACK, -(-len(self._waiting) // self._processes))
+            while self._waiting and len(calls) < most and (not calls or size + self._waiting[0].size <= _PACK_BYTES):
+                calls.append(self._waiting.popleft())
+                size += calls[-1].size
+            self._under_way += bool(calls)
+            return tuple(calls)
+
+    def _send(self, pack: _Pack) -> None:
+        """Send a pack that is counted as under way."""
+        with self._lock:
+            if not self._is_closed:
+                pool = self._pool = self._pool or self._start()
+        if self._is_closed:
+            for call in pack:
+                call.answer.cancel()
+            return
+        work = functools.partial(_all_held, self._limits, tuple(call.function for call in pack))
         try:
-            done = pool.schedule(call, timeout=self._limits.seconds)
+            done = pool.schedule(work, timeout=self._limits.seconds)
         except RuntimeError:  # it broke after we looked
-            self._start_again(pool, answer, call)
+            self._start_again(pool, pack)
         else:
-            done.add_done_callback(functools.partial(self._settle, pool, answer, call))
+            done.add_done_callback(functools.partial(self._settle, pool, pack))
 
     def _start(self) -> ProcessPool:
-        context = _Aloof()
+        context = Aloof()
         if sys.platform != "win32":
             context.set_forkserver_preload(self._preload)
         return ProcessPool(self._processes, initializer=_confine, initargs=(self._limits,), context=context)
 
-    def _settle(self, pool: ProcessPool, answer: Future[T], call: Callable[[], T], done: Future[T]) -> None:
+    def _settle(self, pool: ProcessPool, pack: _Pack, done: Future[list[_Told]]) -> None:
         """Pass on what a worker answered, or say in a `PictureError` why it did not."""
-        if done.cancelled():
-            answer.cancel()
-            return
-        error = done.exception()
+        error = None if done.cancelled() else done.exception()
         if isinstance(error, BrokenProcessPool):
-            self._start_again(pool, answer, call)
+            self._start_again(pool, pack)
             return
-        self._proven.add(pool)
-        if not answer.set_running_or_notify_cancel():
-            return
-        if error is None:
-            answer.set_result(done.result())
+        if not done.cancelled():
+            self._proven.add(pool)
+        with self._lock:
+            self._under_way += len(pack) - 1 if error and len(pack) > 1 else -1
+        if done.cancelled():
+            for call in pack:
+                call.answer.cancel()
+        elif error is None:
+            for call, told in zip(pack, done.result(), strict=True):
+                _tell(call.answer, told)
+        elif len(pack) > 1:  # one of them is at fault, and nobody knows which
+            for call in pack:
+                self._send((call,))
         else:
-            answer.set_exception(_explained(error, self._limits))
+            _tell(pack[0].answer, _Told(error=_explained(error, self._limits)))
+        self._send_waiting()
 
-    def _start_again(self, pool: ProcessPool, answer: Future[T], call: Callable[[], T]) -> None:
+    def _start_again(self, pool: ProcessPool, pack: _Pack) -> None:
         """Go on with fresh workers where these died between two files; give up where they never did anything."""
         with self._lock:
             if self._pool is pool:
                 self._pool = None
         if pool in self._proven:
-            self._send(answer, call)
+            self._send(pack)
             return
-        answer.set_exception(
-            BuildError(
-                "the processes that decode pictures end as soon as they start; look for a limit on processes or memory "
-                "(`ulimit -a`), and raise it"
+        with self._lock:
+            self._under_way -= 1
+        for call in pack:
+            call.answer.set_exception(
+                BuildError(
+                    "the processes that decode pictures end as soon as they start; look for a limit on processes or "
+                    "memory (`ulimit -a`), and raise it"
+                )
             )
-        )
-
-
-class _AloofProcess(_Started):
-    """A process that does not load the program's main module, as Python's own would.
-
-    That module may hold torch, or be a script that starts its work again when it is loaded.
-    """
-
-    _swapping = threading.Lock()
-
-    def start(self) -> None:
-        with self._swapping:
-            main = sys.modules["__main__"]
-            sys.modules["__main__"] = ModuleType("__main__")
-            try:
-                super().start()
-            finally:
-                sys.modules["__main__"] = main
-
-
-class _Aloof(_Start):
-    """Starts such processes."""
-
-    Process = _AloofProcess
+        self._send_waiting()
 
 
 def isolated_picture(data: bytes) -> Image.Image:
@@ -202,6 +231,24 @@ def cores() -> int:
 @functools.cache
 def _one_worker() -> Workers:
     return Workers(1, Limits(seconds=10))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Told:
+    """What a call has given, or raised."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+def _tell(answer: Future[Any], told: _Told) -> None:
+    """Pass it on to whoever still waits for it."""
+    if not answer.set_running_or_notify_cancel():
+        return
+    if told.error is None:
+        answer.set_result(told.value)
+    else:
+        answer.set_exception(told.error)
 
 
 def _explained(error: BaseException, limits: Limits) -> BaseException:
@@ -224,21 +271,26 @@ def _confine(limits: Limits) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
-def _held(limits: Limits, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:  # noqa: ANN401 - anybody's
-    """Call a function in a worker; whatever it raises comes out as a `PictureError`."""
+def _all_held(limits: Limits, functions: Sequence[Callable[[], Any]]) -> list[_Told]:
+    """Make the calls of a pack in a worker, one after the other."""
+    return [_held(limits, function) for function in functions]
+
+
+def _held(limits: Limits, function: Callable[[], Any]) -> _Told:
+    """Make a call in a worker; whatever it raises becomes a `PictureError`."""
     _allow_seconds(limits.seconds)
     try:
-        return function(*args, **kwargs)
-    except PictureError:
-        raise
-    except MemoryError as error:
+        return _Told(function())
+    except PictureError as error:
+        return _Told(error=error)
+    except MemoryError:
         room = f"decoding asked for more than {limits.memory // MIB:,} MiB"
-        raise PictureError(RejectReason.DECODER, room) from error
+        return _Told(error=PictureError(RejectReason.DECODER, room))
     except BaseException as error:
         # A decoder lets out anything on a hostile file, panics of Rust libraries and what cannot be pickled among it;
         # each is that file's fault, and none may end the worker's loop.
         told = f"the picture cannot be decoded ({type(error).__name__}: {str(error)[:200]})"
-        raise PictureError(RejectReason.DECODER, told) from None
+        return _Told(error=PictureError(RejectReason.DECODER, told))
 
 
 def _allow_seconds(seconds: float) -> None:

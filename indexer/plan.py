@@ -23,7 +23,7 @@ from indexer.stages import digest, libraries
 
 REVISION = 1
 """Raised when the same results of the stages would be published otherwise; part of a version's key."""
-_MODEL_LIBRARIES = ("torch", "diffusers", "open-clip-torch", "pillow", "numpy", "imagehash")
+_MODEL_LIBRARIES = ("torch", "diffusers", "open-clip-torch", "pillow", "numpy")
 LIBRARIES = (*_MODEL_LIBRARIES, "faiss-cpu", "faiss-gpu", "umap-learn", "numba", "scikit-learn", "scipy", "pyarrow")
 _DECISIVE = ("fingerprint", "dim", "side")
 

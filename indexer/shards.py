@@ -17,6 +17,8 @@ from indexer.encoding import encode
 from indexer.encoding.encode import Outcome, Shard
 from indexer.encoding.encoders import ModelSet
 from indexer.encoding.given import given
+from indexer.encoding.headstart import HeadStart
+from indexer.encoding.prepared import Prepared
 from indexer.encoding.reading import PictureReader, SourceReader, Work
 from indexer.encoding.timings import Timings
 from indexer.guard import Guard, GuardedReader
@@ -89,7 +91,8 @@ class ShardMaker:
         stack: ExitStack,
     ) -> Iterator[Outcome]:
         """What becomes of rows whose pictures the models have to see."""
-        arriving = self._arriving(todo, stack)
+        head: HeadStart[Prepared] = HeadStart(self.guard.data)
+        arriving = self._arriving(todo, head, stack)
         encoders = self.models.load() if todo else ()
         if self.plan.options.reproducible and todo:
             use_one_thread()
@@ -102,9 +105,12 @@ class ShardMaker:
             workers=workers,
             timings=timings,
             expected=sum(len(shard.rows) for shard in todo),
+            head=head,
         )
 
-    def _arriving(self, todo: Sequence[PlannedShard], stack: ExitStack) -> Iterator[FetchedShard]:
+    def _arriving(
+        self, todo: Sequence[PlannedShard], head: HeadStart[Prepared], stack: ExitStack
+    ) -> Iterator[FetchedShard]:
         """Shard after shard what their links led to, fetched ahead of whoever asks."""
         linked = [(self._name(shard), rows) for shard in todo if (rows := _linked(shard))]
         if not linked:
@@ -116,8 +122,10 @@ class ShardMaker:
 
         settings = self.plan.manifest.fetch
         policy = AddressPolicy.of(settings.allow_networks, settings.allow_ports)
-        fetcher = stack.enter_context(Fetcher(settings, policy, self.spool, refused=self.guard.url))
-        return fetcher.shards([FetchPart(name, rows) for name, rows in linked])
+        fetcher = stack.enter_context(
+            Fetcher(settings, policy, self.spool, refused=self.guard.url, arrived=head.arrived)
+        )
+        return stack.enter_context(fetcher).shards([FetchPart(name, rows) for name, rows in linked])
 
     def _works(
         self,

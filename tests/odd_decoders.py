@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import os
 import sys
 import time
 from pathlib import Path
 
+from PIL import Image
+
+from explorer.pictures import Enough
 from indexer.sources.base import Decoded, plain
 
 
-def counted(log: Path, data: bytes) -> Decoded:
+def counted(log: Path, data: bytes, enough: Enough | None = None, /) -> Decoded:
     """As `plain`; each call leaves a line in `log`."""
     with log.open("a") as handle:
         handle.write(f"{os.getpid()} {len(data)}\n")
-    return plain(data)
+    return plain(data, enough)
 
 
-def treacherous(data: bytes) -> Decoded:
+def treacherous(data: bytes, enough: Enough | None = None, /) -> Decoded:
     """As `plain`, but the words abort, crash, spin, sleep, swell and panic in a file do what they say."""
     if data == b"abort":
         os.abort()
@@ -33,7 +37,7 @@ def treacherous(data: bytes) -> Decoded:
         bytearray(3 << 30)
     if data == b"panic":
         raise Panic
-    return plain(data)
+    return plain(data, enough)
 
 
 class Panic(BaseException):
@@ -41,6 +45,12 @@ class Panic(BaseException):
 
     def __init__(self) -> None:
         super().__init__(lambda: None)
+
+
+def careless(data: bytes) -> tuple[int, int]:
+    """Look at a picture's size as a decoder does that has no bound of its own."""
+    with Image.open(io.BytesIO(data)) as image:
+        return image.size
 
 
 def modules() -> set[str]:

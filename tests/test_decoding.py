@@ -139,6 +139,19 @@ def test_files_beside_a_bad_one_come_out(workers: Workers) -> None:
             assert isinstance(answer.exception(timeout=120), PictureError)
 
 
+def test_many_files_go_together_and_still_pay_for_themselves_alone() -> None:
+    """Small files go to a worker in packs; one that spins in the midst of them is refused for it, and no other is."""
+    files = [b"spin" if number == 20 else encoded(red(), "PNG") for number in range(40)]
+    with Workers(2, Limits(seconds=2), preload=("indexer.encoding.prepared", "odd_decoders")) as workers:
+        answers = [workers.submit(prepare, odd_decoders.treacherous, (8,), 0, data) for data in files]
+        assert workers.is_busy
+        errors = [answer.exception(timeout=60) for answer in answers]
+        assert not workers.is_busy
+    assert [number for number, error in enumerate(errors) if error] == [20]
+    assert "longer than 2 seconds" in str(errors[20])
+    assert isinstance(errors[20], PictureError)
+
+
 def test_workers_that_die_between_two_files_are_replaced() -> None:
     """Killed while it waits, say by the system for want of memory, a worker costs no file at all."""
     with Workers(1) as workers:

@@ -24,6 +24,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import hostile_web
+import psutil
 import pytest
 import trustme
 from hostile_web import Canary, HostileWeb
@@ -130,6 +131,20 @@ def test_a_shard_says_when_it_was_fetched(bench: Bench) -> None:
         assert at is not None
         assert timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(at) < timedelta(minutes=1)
         assert shard.fetched_at(rows[1]) is None
+
+
+def test_whoever_wants_to_know_is_told_of_each_picture_as_it_arrives(bench: Bench) -> None:
+    """Every picture's bytes are told once, long before a slow link lets the shard be whole; what is none is not."""
+    bench.web.robots[""] = 404
+    quick = [bench.web.url(f"picture/{number}", host=number) for number in range(2, 8)]
+    links = [bench.web.url("lasting/3/1", host=1), *quick, quick[0], bench.web.url("status/404", host=9)]
+    told: list[tuple[float, bytes]] = []
+    with bench.fetcher(arrived=lambda data: told.append((time.monotonic(), data))) as fetcher:
+        (shard,) = fetcher.shards([FetchPart("part", rows_of(links))])
+        whole = time.monotonic()
+        read = [outcome(shard, row) for row in shard.part.rows[:-1]]
+    assert sorted(data for _, data in told) == sorted(set(read))
+    assert all(whole - at > 1 for at, data in told if data != read[0])
 
 
 def test_shards_come_in_order_and_rows_without_a_link_are_let_alone(bench: Bench) -> None:
@@ -887,6 +902,13 @@ def until(condition: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.01)
 
 
+def is_quiet(web: HostileWeb) -> bool:
+    """Whether nobody is connected to a web any more, so that no hit is still to be counted."""
+    ends = {psutil.CONN_LISTEN, psutil.CONN_TIME_WAIT}
+    connections = psutil.net_connections("tcp4")
+    return not any(each.laddr.port == web.port and each.status not in ends for each in connections)
+
+
 # bounds, and an end
 
 
@@ -953,6 +975,7 @@ def test_a_full_disk_stops_the_reader_with_its_own_words(bench: Bench, monkeypat
     assert len(written) == 8
     monkeypatch.undo()
     assert not fetch_threads()
+    until(lambda: is_quiet(bench.web))
     bench.web.hits.clear()
     with bench.fetcher() as fetcher:
         (shard,) = fetcher.shards([FetchPart("part", rows)])

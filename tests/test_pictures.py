@@ -17,8 +17,10 @@ from scipy.fft import dctn
 from explorer.errors import PictureError, RejectReason
 from explorer.pictures import (
     MAX_PIXELS,
+    Enough,
     hamming,
     open_picture,
+    opened,
     perceptual_hash,
     phash_bits,
     square,
@@ -93,6 +95,69 @@ def test_what_is_clear_lies_on_white() -> None:
     assert open_picture(encoded(palette, "PNG")).getpixel((3, 3)) == (10, 20, 30)
     opaque = Image.new("RGB", (16, 16), (1, 2, 3))
     assert open_picture(encoded(opaque, "PNG", transparency=(1, 2, 3))).getpixel((3, 3)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(("enough", "expected"), [
+    (Enough(320, 200), (321, 211)),  # half of 641 x 421, rounded up
+    (Enough(321, 100), (641, 421)),
+    (Enough(100, 211), (641, 421)),
+    (Enough(160, 105), (161, 106)),
+    (Enough(1, 1), (81, 53)),
+])  # fmt: skip
+def test_a_jpeg_comes_out_no_larger_than_is_enough(enough: Enough, expected: tuple[int, int]) -> None:
+    """At a half, a quarter or an eighth, never below what is enough on either side; its own size is told."""
+    jpeg = encoded(smooth(700).resize((641, 421)), "JPEG", quality=90)
+    found = opened(jpeg, enough)
+    assert (found.image.size, found.size) == (expected, (641, 421))
+    assert opened(jpeg).image.size == (641, 421)
+    assert opened(encoded(smooth(400), "PNG"), enough).image.size == (400, 400)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_less_of_a_turned_jpeg_is_upright_too(orientation: int) -> None:
+    """Of a JPEG that EXIF turns both sizes are those of the upright picture, and its colors stand where they do."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    jpeg = encoded(quarters().resize((640, 480)), "JPEG", exif=exif, quality=95)
+    found, whole = opened(jpeg, Enough(300, 200)), open_picture(jpeg)
+    assert found.size == whole.size
+    assert found.image.size == (whole.width // 2, whole.height // 2)
+    half = np.asarray(whole.reduce(2), dtype=int)
+    assert np.abs(np.asarray(found.image, dtype=int) - half).mean() < 2
+
+
+def test_less_of_a_jpeg_is_as_good() -> None:
+    """Thumbnails, squares and hashes made of less are as near to the ideal as those made of the whole, or nearer."""
+    for seed in range(4):
+        noise = np.random.default_rng(seed).normal(0, 12, (900, 1200, 3))
+        detailed = np.asarray(smooth(1200, seed).crop((0, 0, 1200, 900)), dtype=float) + noise
+        jpeg = encoded(Image.fromarray(detailed.clip(0, 255).astype(np.uint8)), "JPEG", quality=88)
+        whole, less = open_picture(jpeg), opened(jpeg, Enough(256, 128))
+        assert less.image.width < 600
+        ideal = np.asarray(whole.resize((256, 192), Image.Resampling.LANCZOS), dtype=float)
+        small = [thumbnail_webp(whole), thumbnail_webp(less.image, 256, less.size)]
+        errors = [np.square(np.asarray(Image.open(io.BytesIO(each)), dtype=float) - ideal).mean() for each in small]
+        assert errors[1] < 1.02 * errors[0]
+        squares = [np.asarray(square(each, 64), dtype=float) for each in (whole, less.image)]
+        assert np.abs(squares[0] - squares[1]).mean() < 1
+        assert hamming(perceptual_hash(whole), perceptual_hash(less.image)) <= 2
+
+
+def test_a_cut_off_jpeg_is_refused_also_where_little_of_it_is_enough() -> None:
+    """Cut at any tenth a JPEG is refused, though an eighth of its pixels would do."""
+    jpeg = encoded(NOISE.resize((400, 300)), "JPEG")
+    for tenth in range(1, 10):
+        with pytest.raises(PictureError) as caught:
+            opened(jpeg[: len(jpeg) * tenth // 10], Enough(50, 30))
+        assert caught.value.reason is RejectReason.TRUNCATED
+
+
+def test_a_thumbnail_has_the_shape_of_the_picture_in_the_file() -> None:
+    """Made of less, whose sides are rounded up, it still has the sides that the whole picture's has."""
+    jpeg = encoded(smooth(800).resize((789, 521)), "JPEG")
+    less = opened(jpeg, Enough(256, 128))
+    whole = Image.open(io.BytesIO(thumbnail_webp(open_picture(jpeg))))
+    assert Image.open(io.BytesIO(thumbnail_webp(less.image, 256, less.size))).size == whole.size == (256, 169)
 
 
 def test_sixteen_bits_keep_their_brightness() -> None:
@@ -275,6 +340,18 @@ def test_the_perceptual_hash_is_that_of_its_definition() -> None:
         found = perceptual_hash(smooth(seed=seed))
         assert len(found) == 16
         assert hamming(found, f"{expected:016x}") <= 2  # values that tie with the median may fall on either side
+
+
+def test_a_large_picture_hashes_as_its_definition_says() -> None:
+    """Boxes before the filter flip few of the 64 bits of a large picture, and a plain one has none but the first."""
+    for seed in range(5):
+        large = smooth(900, seed)
+        grey = np.asarray(large.convert("L").resize((32, 32), Image.Resampling.LANCZOS), dtype=float)
+        low = dctn(grey, type=2)[:8, :8]
+        expected = int("".join("1" if bit else "0" for bit in (low > np.median(low)).ravel()), 2)
+        assert hamming(perceptual_hash(large), f"{expected:016x}") <= 4
+    for color in ("teal", "white", (13, 77, 201)):
+        assert perceptual_hash(Image.new("RGB", (90, 70), color)) == "8000000000000000"
 
 
 def test_copies_hash_alike_and_other_pictures_do_not() -> None:

@@ -29,13 +29,14 @@ from explorer.records import Space
 from indexer.encoding.batches import Batches
 from indexer.encoding.encoders import Encoder
 from indexer.encoding.feed import Fed, Feed, Stack
-from indexer.encoding.prepared import prepare
+from indexer.encoding.headstart import HeadStart
+from indexer.encoding.prepared import Prepared, prepare, room
 from indexer.encoding.reading import Work
 from indexer.encoding.thumbnails import PACK, PackedThumbnails, write_pack
 from indexer.encoding.timings import Timings
 from indexer.sources.base import Decoder, SourceRow
 
-REVISION = 2
+REVISION = 3
 """Raised when the same pictures would give another result; part of a shard's key."""
 
 
@@ -123,6 +124,7 @@ def encode(
     workers: Workers,
     timings: Timings,
     expected: int = 0,
+    head: HeadStart[Prepared] | None = None,
 ) -> Iterator[Outcome]:
     """Encode the rows of works in their order.
 
@@ -137,12 +139,14 @@ def encode(
         workers: processes to decode in.
         timings: counts what each outcome took by the time that it is yielded.
         expected: rows in all works, about; see `Batches`.
+        head: told of files that arrive before the rows before them are there.
     """
     with timings.model.process():
         batches = [Batches(encoder, _size(options, encoder), expected) for encoder in encoders]
     sides = tuple(sorted({encoder.side for encoder in encoders}))
-    prepared = partial(prepare, decoder, sides, options.thumbnail)
-    feed = Feed(workers, prepared, max(each.size for each in batches), options.ahead)
+    head = head or HeadStart()
+    head.arm(workers, partial(prepare, decoder, sides, options.thumbnail), room(sides, options.thumbnail))
+    feed = Feed(head, max(each.size for each in batches), options.ahead)
     with feed.stacks(works) as stacks:
         asked = perf_counter()
         for stack in stacks:

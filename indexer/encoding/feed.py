@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from explorer.decoding import Workers
 from explorer.errors import PictureError
 from indexer.encoding.ahead import Ahead, Room
+from indexer.encoding.headstart import HeadStart
 from indexer.encoding.prepared import Prepared
 from indexer.encoding.reading import Work
 from indexer.encoding.timings import Spent, Timings
@@ -55,14 +55,12 @@ class Feed:
     """Makes stacks out of works.
 
     Attributes:
-        workers: processes that decode.
-        prepare: what they do with a file.
+        head: the way to the workers that decode.
         size: rows a stack; it never reaches over the end of a work.
         ahead: stacks that are begun before they are needed.
     """
 
-    workers: Workers
-    prepare: Callable[[bytes], Prepared]
+    head: HeadStart[Prepared]
     size: int
     ahead: int
 
@@ -94,7 +92,7 @@ class Feed:
             return _Begun(row, error)
         size = len(data)
         room.take(size)
-        picture = self.workers.submit(self.prepare, data)
+        picture = self.head.take(data)
         picture.add_done_callback(lambda _: room.give(size))
         return _Begun(row, picture, work.reader.fetched_at(row))
 

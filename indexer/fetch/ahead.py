@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,15 @@ from indexer.fetch.parts import FetchedShard, FetchPart
 from indexer.fetch.politeness import Hosts
 from indexer.fetch.shared import SharedPictures
 from indexer.fetch.spool import Fetched
+
+if sys.platform == "win32":
+    from asyncio import new_event_loop
+else:
+    from uvloop import new_event_loop
+
+
+Arrived = Callable[[bytes], None]
+"""Who is told of a picture's file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +55,17 @@ class RunAhead:
     """One run over the shards of a corpus."""
 
     def __init__(
-        self, parts: Sequence[FetchPart], settings: Fetch, client: Client, refused: Refused, folder: Path, ahead: Ahead
+        self,
+        parts: Sequence[FetchPart],
+        settings: Fetch,
+        client: Client,
+        refused: Refused,
+        arrived: Arrived,
+        folder: Path,
+        ahead: Ahead,
     ) -> None:
         self._parts, self._settings, self._client, self._ahead = parts, settings, client, ahead
-        self._refused, self._folder = refused, folder
+        self._refused, self._arrived, self._folder = refused, arrived, folder
         self._shared = SharedPictures(folder / "shared", [part.links.values() for part in parts])
         self._desk = Desk(parts, folder, self._shared, lambda: client.heard)
         self._done: list[Future[FetchedShard]] = [Future() for _ in parts]
@@ -88,7 +105,7 @@ class RunAhead:
             self._loop.call_soon_threadsafe(self._news.set)
 
     def _run(self) -> None:
-        with asyncio.Runner() as runner:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
             self._loop = runner.get_loop()
             self._news = asyncio.Event()
             self._main = self._loop.create_task(self._fetch())
@@ -143,6 +160,8 @@ class RunAhead:
             return
         for shard in self._desk.settle(link, result):
             self._group.create_task(self._hand_over(shard))
+        if result.data is not None:
+            self._arrived(result.data)
 
     async def _hand_over(self, shard: OpenShard) -> None:
         """Let the reader have a shard; from here on not even a power cut takes it away."""

@@ -41,6 +41,8 @@ _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """What is wrong with this machine, and says nothing about the host."""
 _IN_MEMORY = 256 * 1024
 """Bytes of a body that are held in memory while it comes in."""
+CHUNK = 64 * 1024
+"""Bytes that are taken out of what has come in at a time; taking all at once would hold them twice."""
 _PLAIN = frozenset({"", "identity", "chunked"})
 _ACCEPT = "image/webp,image/png,image/jpeg,image/gif;q=0.9,*/*;q=0.1"
 
@@ -82,7 +84,7 @@ class Reply:
         if (self.response.content_length or 0) > most:
             raise PictureError(RejectReason.TOO_LARGE, f"the file has {self.response.content_length:,} bytes")
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=str(folder)) as body:
-            async for chunk in self.response.content.iter_any():
+            async for chunk in self.response.content.iter_chunked(CHUNK):
                 body.write(chunk)
                 if body.tell() > most:
                     raise PictureError(RejectReason.TOO_LARGE, f"the file has more than {most:,} bytes")

@@ -14,7 +14,7 @@ from pathlib import Path
 from explorer.errors import RejectReason
 from explorer.manifest import Fetch
 from indexer.fetch.addresses import AddressPolicy
-from indexer.fetch.ahead import Ahead, RunAhead
+from indexer.fetch.ahead import Ahead, Arrived, RunAhead
 from indexer.fetch.client import Client, user_agent
 from indexer.fetch.journey import Refused
 from indexer.fetch.parts import FetchedShard, FetchPart
@@ -27,6 +27,11 @@ def nothing(link: str) -> RejectReason | None:
     return None
 
 
+def ignore(data: bytes) -> None:
+    """Do nothing with a file."""
+    del data
+
+
 class Fetcher:
     """The way of a build to the network; a context manager, whose end stops what still runs."""
 
@@ -37,6 +42,7 @@ class Fetcher:
         folder: Path,
         *,
         refused: Refused = nothing,
+        arrived: Arrived = ignore,
         ahead: Ahead | None = None,
         lookup: Lookup | None = None,
         tls: ssl.SSLContext | None = None,
@@ -48,6 +54,7 @@ class Fetcher:
             policy: which addresses may be opened.
             folder: for what is fetched and not yet encoded; nothing else may lie there.
             refused: asked about every link before it is opened, those of redirects too.
+            arrived: told of every picture's file once it is on the disk, in the thread that fetches.
             ahead: how far to run ahead.
             lookup: how a name becomes addresses; by default as the operating system has it.
             tls: whom to trust; by default whom the operating system trusts.
@@ -57,7 +64,8 @@ class Fetcher:
         """
         self._settings, self._policy, self._folder = settings, policy, folder
         self._agent = user_agent(settings, _version())
-        self._refused, self._ahead, self._lookup, self._tls = refused, ahead or Ahead(), lookup, tls
+        self._refused, self._arrived = refused, arrived
+        self._ahead, self._lookup, self._tls = ahead or Ahead(), lookup, tls
         self._runs: list[RunAhead] = []
 
     def __enter__(self) -> Fetcher:
@@ -83,7 +91,7 @@ class Fetcher:
         if not parts:
             return
         client = Client(self._settings, self._policy, self._agent, Resolver(self._lookup), self._tls)
-        run = RunAhead(parts, self._settings, client, self._refused, self._folder, self._ahead)
+        run = RunAhead(parts, self._settings, client, self._refused, self._arrived, self._folder, self._ahead)
         self._runs.append(run)
         run.start()
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from yarl import URL
 
@@ -28,27 +28,20 @@ class Target:
         host: a name in lower case without the final dot, or an address as `ipaddress` writes it.
         port: of the url, or its scheme's.
         address: of a host that is one.
+        netloc: what the header `Host` says.
+        origin: scheme, host and port.
     """
 
     url: URL
     host: str
     port: int
     address: Address | None
-
-    @property
-    def origin(self) -> str:
-        """Scheme, host and port."""
-        return f"{self.url.scheme}://{self.netloc}"
-
-    @property
-    def netloc(self) -> str:
-        """What the header `Host` says."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.url.is_default_port() else f"{host}:{self.port}"
+    netloc: str
+    origin: str
 
     def at(self, path: str) -> Target:
         """Another resource of the same origin."""
-        return Target(self.url.with_path(path), self.host, self.port, self.address)
+        return replace(self, url=self.url.with_path(path))
 
 
 def target(link: str) -> Target:
@@ -87,7 +80,9 @@ def _target(url: URL, spelled: str, port: int) -> Target:
         url = url.with_user(None)
     if host != url.raw_host:
         url = url.with_host(host)
-    return Target(url, host, port, address)
+    shown = f"[{host}]" if ":" in host else host
+    netloc = shown if url.is_default_port() else f"{shown}:{port}"
+    return Target(url, host, port, address, netloc, f"{url.scheme}://{netloc}")
 
 
 def joined(base: Target, location: str) -> Target:

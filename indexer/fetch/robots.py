@@ -16,7 +16,7 @@ from protego import Protego
 from explorer.errors import PictureError, RejectReason
 from explorer.manifest import Fetch
 from indexer.fetch.addresses import Place
-from indexer.fetch.client import AGENT, Client, MayPass, Reply
+from indexer.fetch.client import AGENT, CHUNK, Client, MayPass, Reply
 from indexer.fetch.links import Target, joined
 from indexer.sources.base import Fault
 
@@ -179,7 +179,7 @@ async def _read(target: Target, reply: Reply) -> bytes | _Elsewhere:
     except PictureError:
         return _NOTHING
     data = bytearray()
-    async for chunk in reply.response.content.iter_any():
+    async for chunk in reply.response.content.iter_chunked(CHUNK):
         data += chunk
         if len(data) > MOST_BYTES:
             break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from explorer.errors import RejectReason
-from explorer.pictures import open_picture
+from explorer.pictures import Enough, opened
 from explorer.records import Split
 
 
@@ -81,20 +81,30 @@ class Decoded:
     Attributes:
         picture: as the models are to see it.
         thumbnail: for the screen; the build shrinks it. Often `picture` itself.
+        size: width and height of the picture in the file, where `picture` and `thumbnail` have fewer pixels.
     """
 
     picture: Image.Image
     thumbnail: Image.Image
+    size: tuple[int, int] | None = None
 
 
-Decoder = Callable[[bytes], Decoded]
-"""A function of a module, so that a worker process finds it by its name; it raises `explorer.errors.PictureError`."""
+class Decoder(Protocol):
+    """A function of a module, so that a worker process finds it by its name."""
+
+    def __call__(self, data: bytes, enough: Enough | None = None, /) -> Decoded:
+        """Decode a file; where fewer pixels are enough, it may give no more than those.
+
+        Raises:
+            explorer.errors.PictureError: it is no picture that is taken.
+        """
+        ...
 
 
-def plain(data: bytes) -> Decoded:
-    """Decode a JPEG, PNG, WebP or GIF; see `explorer.pictures.open_picture`."""
-    picture = open_picture(data)
-    return Decoded(picture, picture)
+def plain(data: bytes, enough: Enough | None = None, /) -> Decoded:
+    """Decode a JPEG, PNG, WebP or GIF; see `explorer.pictures.opened`."""
+    found = opened(data, enough)
+    return Decoded(found.image, found.image, found.size)
 
 
 class Source(Protocol):

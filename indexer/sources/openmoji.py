@@ -19,6 +19,7 @@ import resvg_py
 from PIL import Image
 
 from explorer.errors import PictureError, RejectReason
+from explorer.pictures import Enough
 from explorer.records import Split
 from indexer.sources.base import Decoded, Decoder, SourceRow
 from indexer.sources.emojibase import EmojiEntry, plain_code, read_table
@@ -76,12 +77,13 @@ class OpenMojiSource:
         return read_table()
 
 
-def rendered(data: bytes) -> Decoded:
-    """Render an SVG on white, at 64 px for the demo's models and anew at 256 px for the screen.
+def rendered(data: bytes, enough: Enough | None = None, /) -> Decoded:
+    """Render an SVG on white, at 64 px for the demo's models and anew at 256 px for the screen, whatever is enough.
 
     Raises:
         PictureError: it is no SVG.
     """
+    del enough
     return Decoded(_render(data, RENDER_SIZE), _render(data, THUMBNAIL_SIZE))
 
 
