@@ -7,6 +7,7 @@ is.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -32,13 +33,15 @@ def digest(value: Any) -> str:  # noqa: ANN401 - anything that JSON can say
 
 def libraries(*names: str) -> dict[str, str]:
     """Versions of installed distributions, without importing them; those that are not installed are left out."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    return {name: version for name in names if (version := _version(name)) is not None}
+
+
+@functools.cache  # a build asks for the same few again and again, and each time a file of theirs would be parsed
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 class StageStore:

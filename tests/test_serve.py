@@ -26,6 +26,7 @@ from small_atlas import VERSION
 
 from explorer.errors import ExplorerError
 from webapp import server
+from webapp.cli import main
 
 MAIN = (sys.executable, "-c", "import sys; from webapp.cli import main; sys.exit(main())")
 
@@ -239,9 +240,8 @@ def test_wrong_words_and_faulty_input_have_their_own_exit_codes(tmp_path: Path) 
     assert missing.stderr.startswith("latent-explorer: ")
 
 
-def test_demo_takes_the_atlas_that_is_there(small_atlas: Path) -> None:
+def test_demo_takes_the_atlas_that_is_there(small_atlas: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where there is an atlas `demo` builds none; with --no-serve it says which and ends."""
-    done = run("demo", "--atlas", str(small_atlas), "--no-serve", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"atlas": str(small_atlas), "version": VERSION, "url": None}
+    assert main(["demo", "--atlas", str(small_atlas), "--no-serve", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"atlas": str(small_atlas), "version": VERSION, "url": None}
     assert not (small_atlas / "build").exists()
