@@ -125,7 +125,7 @@ class ShardMaker:
         fetcher = stack.enter_context(
             Fetcher(settings, policy, self.spool, refused=self.guard.url, arrived=head.arrived)
         )
-        return stack.enter_context(fetcher).shards([FetchPart(name, rows) for name, rows in linked])
+        return fetcher.shards([FetchPart(name, rows) for name, rows in linked])
 
     def _works(
         self,
