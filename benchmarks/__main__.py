@@ -6,7 +6,7 @@ import importlib.resources
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from benchmarks import encoding, fetching, generation, page, questions
@@ -22,6 +22,8 @@ Made by `make bench` from scratch, on {machine}. The machines are noisy and rend
 each against a peer or a bound that was measured in the same run.
 
 """
+NOTES = {"Fetching": fetching.NOTE, "Encoding": encoding.NOTE}
+"""What must be known to read a section's table."""
 
 
 def main() -> None:
@@ -36,9 +38,14 @@ def main() -> None:
             sys.stderr.write(f"{name} ...\n")
             sections[name] = list(module.measure(atlas))
     text = HEAD.format(machine=machine())
-    text += "\n\n".join(f"## {name}\n\n{table(rows)}" for name, rows in sections.items()) + "\n"
+    text += "\n\n".join(_section(name, rows) for name, rows in sections.items()) + "\n"
     TARGET.write_text(text, "utf-8")
     sys.stdout.write(text)
+
+
+def _section(name: str, rows: Iterable[Row]) -> str:
+    note = NOTES.get(name)
+    return "\n\n".join([f"## {name}", *([note] if note else []), table(rows)])
 
 
 def build_rows(path: Path) -> Iterator[Row]:

@@ -42,7 +42,7 @@ HOSTS = 1000
 SIDES = (96, 128, 160, 192, 256, 320, 384, 512, 640, 800)
 """Pixels of the long side, each as frequent as the others."""
 DISTINCT = 400
-"""Pictures that the web has; every link asks for one of them under a name of its own."""
+"""Pictures that the web draws; every link leads to one of them, with bytes at its end that no other link's has."""
 PROCESSES = 2
 TIMEOUT = 10
 SIDE, QUALITY = 256, 80
@@ -119,16 +119,16 @@ def corpus(web: Apart, pictures: int, dead: float) -> list[str]:
         web.warm(_path(number))
     links = []
     for number in range(pictures):
-        link = web.url(f"{_path(number)}?{number}", host=number % HOSTS)
+        link = web.url(_path(number), host=number % HOSTS)
         if chance.random() < dead:
-            link = web.url(f"{_path(number)}?{number}", host=HOSTS + number)
+            link = web.url(_path(number), host=HOSTS + number)
             link = link.replace(f":{web.port}/", f":{chance.choice((web.refused, web.silent))}/")
         links.append(link)
     return links
 
 
 def _path(number: int) -> str:
-    return f"picture/{number % DISTINCT}/{SIDES[number % len(SIDES)]}"
+    return f"own/{number}/{number % DISTINCT}/{SIDES[number % len(SIDES)]}"
 
 
 def run_ours(web: Apart, links: Sequence[str]) -> Run:

@@ -23,7 +23,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 MAX_PIXELS = 64 * 1024 * 1024
 MIN_SIDE = 8
 MAX_ASPECT = 20
-HASHED_SIDE = 128
+HASHED_SIDE = 96
 """Pixels of the short side that are enough for a perceptual hash."""
 
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8")

@@ -145,6 +145,12 @@ class _Behavior:
 
     private = picture
 
+    async def own(self, asked: _Asked) -> bool:
+        """own/NAME/NUMBER/SIDE: a picture with its name behind its end, so that each name has other bytes."""
+        name, *words = asked.words[1:4]
+        type_, body = picture(*map(int, words))
+        return await asked.reply(body + name.encode(), type_=type_)
+
     async def status(self, asked: _Asked) -> bool:
         """status/CODE."""
         code = int(asked.words[1])

@@ -53,6 +53,12 @@ def careless(data: bytes) -> tuple[int, int]:
         return image.size
 
 
+def napping(data: bytes) -> int:
+    """Take a moment for any file."""
+    time.sleep(0.05)
+    return len(data)
+
+
 def modules() -> set[str]:
     """What this process has loaded."""
     return set(sys.modules)

@@ -30,6 +30,7 @@ import trustme
 from hostile_web import Canary, HostileWeb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from patience import until
 
 from explorer.errors import BuildError, ManifestError, PictureError, RejectReason
 from explorer.manifest import Fetch
@@ -139,10 +140,22 @@ def test_whoever_wants_to_know_is_told_of_each_picture_as_it_arrives(bench: Benc
     quick = [bench.web.url(f"picture/{number}", host=number) for number in range(2, 8)]
     links = [bench.web.url("lasting/3/1", host=1), *quick, quick[0], bench.web.url("status/404", host=9)]
     told: list[tuple[float, bytes]] = []
-    with bench.fetcher(arrived=lambda data: told.append((time.monotonic(), data))) as fetcher:
+    again: list[Callable[[], bytes]] = []
+
+    def arrived(data: bytes, reader: Callable[[], bytes]) -> None:
+        told.append((time.monotonic(), data))
+        assert reader() == data
+        again.append(reader)
+
+    with bench.fetcher(arrived=arrived) as fetcher:
         (shard,) = fetcher.shards([FetchPart("part", rows_of(links))])
         whole = time.monotonic()
         read = [outcome(shard, row) for row in shard.part.rows[:-1]]
+        assert [reader() for reader in again] == [data for _, data in told]
+        shard.discard()
+        for reader in again:
+            with pytest.raises(OSError):
+                reader()
     assert sorted(data for _, data in told) == sorted(set(read))
     assert all(whole - at > 1 for at, data in told if data != read[0])
 
@@ -655,6 +668,32 @@ def test_few_requests_at_a_time_go_to_one_host(bench: Bench) -> None:
     assert max(bench.web.busiest.values()) == 4
 
 
+def test_what_came_first_is_next_of_all_whose_host_is_free() -> None:
+    """One host's many rows neither push in nor hold up the rows of others behind them."""
+
+    async def taken() -> list[int]:
+        hosts: Hosts[int] = Hosts(per_host=2, delay=0)
+        for number, name in enumerate("aaabcab"):
+            hosts.put(name, number)
+        first = [await hosts.take() for _ in range(5)]
+        hosts.done("b")
+        hosts.done("a")
+        hosts.put("c", 7)
+        return first + [await hosts.take() for _ in range(2)]
+
+    assert asyncio.run(taken()) == [0, 1, 3, 4, 6, 2, 7]
+
+
+def test_garbage_is_looked_for_rarely_while_something_is_fetched(bench: Bench) -> None:
+    """Cycles cost time for all that lives; when it is over, Python has the thresholds that it had before."""
+    before = gc.get_threshold()
+    with bench.fetcher() as fetcher:
+        (shard,) = fetcher.shards([FetchPart("part", rows_of([bench.web.url("picture/1")]))])
+        assert gc.get_threshold() == (50_000, *before[1:])
+        assert isinstance(outcome(shard, shard.part.rows[0]), bytes)
+    assert gc.get_threshold() == before
+
+
 @pytest.fixture
 def begun(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[float]]:
     """Host -> when each request to it stood in line for its turn, seconds of the monotonic clock."""
@@ -893,13 +932,6 @@ def test_a_killed_process_keeps_every_whole_row(bench: Bench, after: int) -> Non
         (shard,) = fetcher.shards([FetchPart("one", rows_of(links))])
         assert all(isinstance(outcome(shard, row), bytes) for row in shard.part.rows)
     assert len(bench.web.asked("lasting") + bench.web.asked("gated")) == 60 - kept
-
-
-def until(condition: Callable[[], bool], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def is_quiet(web: HostileWeb) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import odd_decoders
 import pytest
 from color_encoders import encoders, write_pictures
+from patience import until
 
 from explorer.decoding import Workers
 from explorer.errors import PictureError, RejectReason
@@ -45,7 +46,7 @@ class Waited(FolderSource):
     def arrive(self, rows: Sequence[SourceRow]) -> None:
         """Tell of every file, the last row's first."""
         for row in reversed(rows):
-            self.head.arrived(self.read(row))
+            self.head.arrived(self.read(row), partial(self.read, row))
         assert self.head._begun
 
 
@@ -89,8 +90,8 @@ def test_what_has_begun_is_what_is_taken(tmp_path: Path, workers: Workers) -> No
     head: HeadStart[Prepared] = HeadStart()
     decoder = partial(odd_decoders.counted, log)
     head.arm(workers, partial(prepare, decoder, (16,), 32), room((16,), 32))
-    head.arrived(data)
-    head.arrived(data)
+    head.arrived(data, nowhere)
+    head.arrived(data, nowhere)
     begun = head.take(data)
     assert begun.result(timeout=30).squares[16].shape == (16, 16, 3)
     assert len(log.read_text().splitlines()) == 1
@@ -109,22 +110,24 @@ def test_a_guard_is_asked_before_a_file_is_decoded(tmp_path: Path, workers: Work
     head: HeadStart[Prepared] = HeadStart(guard)
     head.arm(workers, partial(prepare, partial(odd_decoders.counted, log), (), 0), 1)
     for data in (b"listed", b"other"):
-        head.arrived(data)
+        head.arrived(data, nowhere)
     with pytest.raises(PictureError):
         head.take(b"other").result(timeout=30)
     assert [line.split()[1] for line in log.read_text().splitlines()] == [str(len(b"other"))]
 
 
 def test_nothing_begins_before_it_is_known_what_to_do(workers: Workers) -> None:
-    """Files that arrive while the models are loaded, which say how large their squares are, simply wait."""
+    """Files that arrive while the models are loaded, which say how large their squares are, wait until then."""
     head: HeadStart[int] = HeadStart()
-    head.arrived(b"early")
+    head.arrived(b"early", lambda: b"early")
+    assert not head._begun
     head.arm(workers, len, 1)
+    assert [begun.result(timeout=30) for begun in head._begun.values()] == [5]
     assert head.take(b"early").result(timeout=30) == 5
 
 
 def test_results_that_wait_have_a_bound(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No more begins than there is room for the results of; the rest is done in its turn, and is no less right."""
+    """No more begins than there is room for the results of; as some are taken, the next do, in order of arrival."""
     monkeypatch.setattr(headstart, "MOST_BYTES", 300)
     begun: list[bytes] = []
     submit = workers.submit
@@ -133,18 +136,36 @@ def test_results_that_wait_have_a_bound(workers: Workers, monkeypatch: pytest.Mo
     head.arm(workers, len, 100)
     files = [bytes(size) for size in range(1, 8)]
     for data in files:
-        head.arrived(data)
+        head.arrived(data, partial(bytes, len(data)))
+    until(lambda: all(each.done() for each in head._begun.values()))
     assert begun == files[:3]
-    assert [head.take(data).result(timeout=30) for data in files] == list(range(1, 8))
+    assert head.take(files[6]).result(timeout=30) == 7
+    assert [head.take(data).result(timeout=30) for data in files[:2]] == [1, 2]
+    until(lambda: len(head._begun) == 3)
+    assert begun == [*files[:3], files[6], *files[3:5]]
+    assert [head.take(data).result(timeout=30) for data in files[2:6]] == [3, 4, 5, 6]
+    assert begun == [*files[:3], files[6], *files[3:6]]
 
 
 def test_busy_workers_are_left_to_those_whose_turn_it_is() -> None:
-    """While calls wait for every worker, what arrives is not begun: it would stand before what is needed first."""
-    with Workers(1) as workers:
-        waiting = [workers.submit(odd_decoders.treacherous, b"sleep") for _ in range(40)]
-        assert workers.is_busy
+    """While calls wait for every worker, what arrives waits, on the disk; it begins by itself once a worker is free."""
+    with Workers(1, preload=("odd_decoders",)) as workers:
         head: HeadStart[int] = HeadStart()
-        head.arm(workers, len, 1)
-        head.arrived(b"picture")
+        head.arm(workers, odd_decoders.napping, 1)
+        turns = [head.take(b"turn") for _ in range(40)]
+        assert workers.is_busy
+        head.arrived(b"picture", lambda: b"read again")
+        head.arrived(b"gone", nowhere)
         assert not head._begun
-        assert not any(each.done() for each in waiting)
+        assert not any(each.done() for each in turns)
+        until(lambda: bool(head._begun))
+        assert any(each.done() for each in turns)
+        assert head.take(b"picture").result(timeout=30) == len(b"read again")
+        until(lambda: not head._waiting)
+        assert not head._begun
+        assert head.take(b"gone").result(timeout=30) == len(b"gone")
+
+
+def nowhere() -> bytes:
+    """Read a file that is not there."""
+    raise FileNotFoundError

@@ -141,8 +141,13 @@ class AddressPolicy:
 
     def _is_inside(self, place: Place) -> bool:
         """Whether a place lies in a network of the manifest."""
-        address = unwrapped(place.address)
-        return any(address.version == network.version and address in network for network in self.networks)
+        return _lies_in(place.address, self.networks)
+
+
+@lru_cache(maxsize=1 << 14)
+def _lies_in(address: Address, networks: tuple[Network, ...]) -> bool:
+    address = unwrapped(address)
+    return any(address.version == network.version and address in network for network in networks)
 
 
 def _network(text: str) -> Network:

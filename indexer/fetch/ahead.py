@@ -33,8 +33,11 @@ else:
     from uvloop import new_event_loop
 
 
-Arrived = Callable[[bytes], None]
-"""Who is told of a picture's file."""
+_ABREAST = 16
+"""Visits that start together: those before them go on, so that the first pictures come long before the last request."""
+
+Arrived = Callable[[bytes, Callable[[], bytes]], None]
+"""Who is told of a picture's file, and what reads it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,7 @@ class RunAhead:
             async with asyncio.TaskGroup() as self._group:
                 dispatcher = self._group.create_task(self._dispatch())
                 while self._handed < len(self._parts):
-                    self._go_on()
+                    await self._go_on()
                     await self._news.wait()
                     self._news.clear()
                 dispatcher.cancel()
@@ -140,8 +143,10 @@ class RunAhead:
     async def _dispatch(self) -> None:
         """Start visits as their turns come, as many at a time as the settings allow."""
         while True:
-            await self._room.acquire()
-            self._group.create_task(self._visit(await self._hosts.take()))
+            for _ in range(_ABREAST):
+                await self._room.acquire()
+                self._group.create_task(self._visit(await self._hosts.take()))
+            await asyncio.sleep(0)
 
     async def _visit(self, visit: Visit) -> None:
         try:
@@ -158,10 +163,11 @@ class RunAhead:
         if isinstance(result, Visit):
             self._hosts.put(result.target.host, result)
             return
+        again = self._desk.reader(link)
         for shard in self._desk.settle(link, result):
             self._group.create_task(self._hand_over(shard))
         if result.data is not None:
-            self._arrived(result.data)
+            self._arrived(result.data, again)
 
     async def _hand_over(self, shard: OpenShard) -> None:
         """Let the reader have a shard; from here on not even a power cut takes it away."""
@@ -172,7 +178,7 @@ class RunAhead:
         self._handed += 1
         self._news.set()
 
-    def _go_on(self) -> None:
+    async def _go_on(self) -> None:
         """Take up what has waited for room, and open shards as far as there is some."""
         while self._discards:
             number = self._discards.popleft()
@@ -188,6 +194,7 @@ class RunAhead:
             self._rows += rows
             self._open(self._next)
             self._next += 1
+            await asyncio.sleep(0)
 
     def _open(self, number: int) -> None:
         shard, links = self._desk.open(number)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
 from explorer.errors import BuildError, RejectReason
 from indexer.fetch.parts import FetchPart
 from indexer.fetch.shared import SharedPictures
-from indexer.fetch.spool import Fetched, Spool
+from indexer.fetch.spool import Fetched, Spool, read
 
 SILENT = frozenset({RejectReason.TIMEOUT, RejectReason.CONNECTION, RejectReason.DNS})
 """What also happens to every link when this machine is cut off."""
@@ -86,6 +87,11 @@ class Desk:
         """Whether a row of this shard, or of one before it, waits for a link."""
         return any(claim.shard.number <= number for claim in self._waiting[link])
 
+    def reader(self, link: str) -> Callable[[], bytes]:
+        """What will read the picture that a link leads to, once it is written down; `OSError` when it is gone again."""
+        claim = self._waiting[link][0]
+        return partial(self._read, claim.shard.spool, claim.key)
+
     def settle(self, link: str, fetched: Fetched) -> list[OpenShard]:
         """Take in what became of a link; the shards that are whole now.
 
@@ -131,6 +137,10 @@ class Desk:
             if not shard.pending:
                 finished.append(shard)
         return finished
+
+    def _read(self, spool: Spool, key: str) -> bytes:
+        entry = spool.entries[key]
+        return self._shared.read(entry.shared) if entry.shared else read(spool.path, entry)
 
     def _is_there(self, shard: OpenShard, key: str, link: str) -> bool:
         """Whether it is known what became of a row."""

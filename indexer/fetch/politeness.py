@@ -1,5 +1,6 @@
 """Whose turn it is: work waits in a queue for each host, and a host is asked by few at a time and not too often.
 
+Of all whose host may be asked, the one that has waited longest is next: what came first, a shard, is done first.
 Nothing that waits for its turn takes up one of the requests in flight.
 """
 
@@ -12,6 +13,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from itertools import count
 from typing import Generic, TypeVar
 
 from explorer.errors import RejectReason
@@ -29,7 +31,7 @@ PATIENCE = 5
 
 @dataclass(slots=True)
 class _Host(Generic[Job]):
-    jobs: deque[Job] = field(default_factory=deque)
+    jobs: deque[tuple[int, Job]] = field(default_factory=deque)
     active: int = 0
     not_before: float = 0.0
     is_listed: bool = False
@@ -44,14 +46,15 @@ class Hosts(Generic[Job]):
         self._hosts: dict[str, _Host[Job]] = {}
         self._unanswered: dict[str, int] = {}
         self._closed: dict[str, Fault] = {}
-        self._ready: deque[str] = deque()
+        self._order = count()
+        self._ready: list[tuple[int, str]] = []
         self._later: list[tuple[float, str]] = []
         self._news = asyncio.Event()
 
     def put(self, name: str, job: Job) -> None:
         """Let a job wait for its host."""
         host = self._hosts.setdefault(name, _Host())
-        host.jobs.append(job)
+        host.jobs.append((next(self._order), job))
         self._list(name, host)
 
     async def take(self) -> Job:
@@ -59,7 +62,7 @@ class Hosts(Generic[Job]):
         while True:
             wait = self._wake()
             if self._ready:
-                return self._start(self._ready.popleft())
+                return self._start(heapq.heappop(self._ready)[1])
             self._news.clear()
             try:
                 async with asyncio.timeout(wait):
@@ -115,7 +118,7 @@ class Hosts(Generic[Job]):
         if host.not_before > time.monotonic() and name not in self._closed:
             heapq.heappush(self._later, (host.not_before, name))
         else:
-            self._ready.append(name)
+            heapq.heappush(self._ready, (host.jobs[0][0], name))
         self._news.set()
 
     def _wake(self) -> float | None:
@@ -131,7 +134,7 @@ class Hosts(Generic[Job]):
         host = self._hosts[name]
         host.is_listed = False
         host.active += 1
-        job = host.jobs.popleft()
+        _, job = host.jobs.popleft()
         self._list(name, host)
         return job
 

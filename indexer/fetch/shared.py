@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.fetch.spool import Entry, Fetched, Spool, read
+from indexer.fetch.spool import Entry, Fetched, Spool, entries, read
 
 _KEY = "shared"
 
@@ -38,9 +38,7 @@ class SharedPictures:
         if name not in self._kept:
             return None
         self._last[hash(link)] = max(part, self._last.get(hash(link), part))
-        spool = Spool(self._folder / name)
-        spool.close()
-        entry = spool.entries.get(_KEY)
+        entry = entries(self._folder / name).get(_KEY)
         if entry is None:  # torn by a crash
             self._kept.discard(name)
         return entry and Entry(entry.at, entry.reason, entry.detail, name, 0, entry.length)
@@ -55,10 +53,9 @@ class SharedPictures:
         return name
 
     def read(self, name: str) -> bytes:
-        """The picture in a file."""
-        spool = Spool(self._folder / name)
-        spool.close()
-        return read(spool.path, spool.entries[_KEY])
+        """The picture in a file; `OSError` where it has been removed."""
+        path = self._folder / name
+        return read(path, entries(path)[_KEY])
 
     def release(self, links: Iterable[str], part: int) -> None:
         """Remove the files that no part after this one needs."""

@@ -125,6 +125,12 @@ def read(path: Path, entry: Entry) -> bytes:
         return file.read(entry.length)
 
 
+def entries(path: Path) -> dict[str, Entry]:
+    """The whole records of a file, by the keys of the rows; `OSError` where there is none."""
+    with open(path, "rb") as file:
+        return {key: entry for key, entry, _ in _records(file)}
+
+
 def _records(file: BinaryIO) -> Iterator[tuple[str, Entry, int]]:
     """Key, entry and end of each whole record from the start of a file."""
     size = file.seek(0, os.SEEK_END)
