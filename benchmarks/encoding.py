@@ -44,6 +44,10 @@ SD15_VAE = {
 }  # fmt: skip
 """The architecture of Stable Diffusion 1.5's autoencoder."""
 CLIPS = ("ViT-B-32", "ViT-L-14")
+NOTE = """One run, with OMP_WAIT_POLICY=PASSIVE, as the command line sets it. Without it, on an earlier state of the
+code, the ratio was 1.37; that torch's spinning threads made the difference is likely and was not isolated. No GPU was
+at hand."""
+"""What must be known to read the table."""
 
 
 def measure() -> Iterator[Row]:

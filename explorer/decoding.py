@@ -38,6 +38,8 @@ LIGHT = ("explorer.decoding",)
 _PACK = 8
 _PACK_BYTES = 512 * 1024
 """At most so many calls, with so many bytes of files, go to a worker at a time."""
+_WAITING_BYTES = 64 * MIB
+"""Of files that wait for workers; from there on they are said to be busy, however few the files are."""
 _AHEAD = 2
 """Packs on their way for each worker: one that it works on, one that it finds when it is done."""
 
@@ -91,7 +93,9 @@ class Workers:
         self._pool: ProcessPool | None = None
         self._proven: WeakSet[ProcessPool] = WeakSet()
         self._awaited: set[Future[Any]] = set()
-        self._waiting, self._under_way = deque[_Call](), 0
+        self._waiting, self._waiting_bytes = deque[_Call](), 0
+        self._under_way = 0
+        self._sent: dict[ProcessPool, set[_Pack]] = {}
         self._is_closed = False
 
     def __enter__(self) -> Self:
@@ -111,14 +115,16 @@ class Workers:
         self._awaited.add(answer)
         answer.add_done_callback(self._awaited.discard)
         size = sum(len(each) for each in args if isinstance(each, bytes))
-        self._waiting.append(_Call(answer, functools.partial(function, *args, **kwargs), size))
+        with self._lock:
+            self._waiting.append(_Call(answer, functools.partial(function, *args, **kwargs), size))
+            self._waiting_bytes += size
         self._send_waiting()
         return answer
 
     @property
     def is_busy(self) -> bool:
-        """Whether calls wait, enough for all workers."""
-        return len(self._waiting) >= _PACK * self._processes
+        """Whether calls wait, enough for all workers, or with as many bytes of files as should be held."""
+        return len(self._waiting) >= _PACK * self._processes or self._waiting_bytes >= _WAITING_BYTES
 
     def close(self) -> None:
         """Stop every worker, whatever it is doing; what was not answered, or is asked from now on, is cancelled."""
@@ -145,6 +151,7 @@ class Workers:
             while self._waiting and len(calls) < most and (not calls or size + self._waiting[0].size <= _PACK_BYTES):
                 calls.append(self._waiting.popleft())
                 size += calls[-1].size
+            self._waiting_bytes -= size
             self._under_way += bool(calls)
             return tuple(calls)
 
@@ -153,6 +160,7 @@ class Workers:
         with self._lock:
             if not self._is_closed:
                 pool = self._pool = self._pool or self._start()
+                self._sent.setdefault(pool, set()).add(pack)
         if self._is_closed:
             for call in pack:
                 call.answer.cancel()
@@ -160,8 +168,8 @@ class Workers:
         work = functools.partial(_all_held, self._limits, tuple(call.function for call in pack))
         try:
             done = pool.schedule(work, timeout=self._limits.seconds)
-        except RuntimeError:  # it broke after we looked
-            self._start_again(pool, pack)
+        except (RuntimeError, OSError) as error:  # it broke after we looked, or cannot start
+            self._start_again(pool, error)
         else:
             done.add_done_callback(functools.partial(self._settle, pool, pack))
 
@@ -175,12 +183,15 @@ class Workers:
         """Pass on what a worker answered, or say in a `PictureError` why it did not."""
         error = None if done.cancelled() else done.exception()
         if isinstance(error, BrokenProcessPool):
-            self._start_again(pool, pack)
+            self._start_again(pool, error)
             return
+        with self._lock:
+            if pack not in self._sent.get(pool, ()):  # it has been sent again
+                return
+            self._sent[pool].remove(pack)
+            self._under_way += len(pack) - 1 if error and len(pack) > 1 else -1
         if not done.cancelled():
             self._proven.add(pool)
-        with self._lock:
-            self._under_way += len(pack) - 1 if error and len(pack) > 1 else -1
         if done.cancelled():
             for call in pack:
                 call.answer.cancel()
@@ -194,23 +205,23 @@ class Workers:
             _tell(pack[0].answer, _Told(error=_explained(error, self._limits)))
         self._send_waiting()
 
-    def _start_again(self, pool: ProcessPool, pack: _Pack) -> None:
-        """Go on with fresh workers where these died between two files; give up where they never did anything."""
+    def _start_again(self, pool: ProcessPool, error: BaseException) -> None:
+        """Go on with fresh workers where these died between two files; give up where they never did anything.
+
+        A pool that breaks forgets what still waits in it, so all that was sent there is taken up here at once.
+        """
         with self._lock:
             if self._pool is pool:
                 self._pool = None
-        if pool in self._proven:
-            self._send(pack)
-            return
-        with self._lock:
-            self._under_way -= 1
-        for call in pack:
-            call.answer.set_exception(
-                BuildError(
-                    "the processes that decode pictures end as soon as they start; look for a limit on processes or "
-                    "memory (`ulimit -a`), and raise it"
-                )
-            )
+            packs = self._sent.pop(pool, set())
+            is_proven = pool in self._proven
+            self._under_way -= 0 if is_proven else len(packs)
+        for pack in packs:
+            if is_proven:
+                self._send(pack)
+                continue
+            for call in pack:
+                _tell(call.answer, _Told(error=_unstartable(error)))
         self._send_waiting()
 
 
@@ -257,6 +268,14 @@ def _explained(error: BaseException, limits: Limits) -> BaseException:
     if isinstance(error, ProcessExpired):
         return PictureError(RejectReason.DECODER, f"the decoder's process died (exit code {error.exitcode})")
     return error
+
+
+def _unstartable(error: BaseException) -> BuildError:
+    said = f" ({error})" if isinstance(error, OSError) else ""
+    return BuildError(
+        f"the processes that decode pictures end as soon as they start{said}; look for a limit on processes, files or "
+        "memory (`ulimit -a`), and raise it"
+    )
 
 
 def _confine(limits: Limits) -> None:

@@ -203,6 +203,19 @@ class _Behavior:
         while True:
             await asked.send(block)
 
+    async def crowded(self, asked: _Asked) -> bool:
+        """crowded/COUNT/BYTES/NAME: a body without end, but more than so many bytes only if all of the name have them."""
+        count, size, name = asked.words[1:]
+        crowd = self.crowds.setdefault(name, asyncio.Event())
+        await asked.head(200, [("Content-Type", "image/jpeg")])
+        while True:
+            await asked.send(b"\xff\xd8\xff\xe0" * (CHUNK // 4))
+            if asked.hit.sent >= int(size) and not crowd.is_set():
+                self.counts[name] += 1
+                if self.counts[name] >= int(count):
+                    crowd.set()
+                await crowd.wait()
+
     async def short(self, asked: _Asked) -> bool:
         """short/NUMBER: fewer bytes than were promised."""
         type_, body = picture(int(asked.words[1]))

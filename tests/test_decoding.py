@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -17,9 +18,9 @@ import numpy as np
 import odd_decoders
 import psutil
 import pytest
+from pebble import ProcessPool
 from PIL import EpsImagePlugin, Image
 
-from explorer import decoding
 from explorer.decoding import Limits, Workers, isolated_picture
 from explorer.errors import BuildError, PictureError, RejectReason
 from explorer.pictures import MAX_PIXELS, open_picture
@@ -163,6 +164,18 @@ def test_workers_that_die_between_two_files_are_replaced() -> None:
             assert workers.submit(os.getpid).result(timeout=120) != pid
 
 
+def test_what_waits_in_workers_that_die_is_not_forgotten() -> None:
+    """Files too large to lie in a pipe to a worker that is killed before it reads them are all answered by the next."""
+    with Workers(1) as workers:
+        worker = psutil.Process(workers.submit(os.getpid).result(timeout=120))
+        worker.suspend()
+        answers = [workers.submit(len, bytes(400_000 + number)) for number in range(6)]
+        time.sleep(0.1)
+        worker.kill()
+        assert [answer.result(timeout=120) for answer in answers] == [400_000 + number for number in range(6)]
+        assert not workers.is_busy
+
+
 def claiming(side: int) -> bytes:
     """A PNG whose head claims a square of so many pixels a side, and that has none."""
     head = side.to_bytes(4, "big") * 2 + b"\x08\x02\x00\x00\x00"
@@ -260,6 +273,39 @@ def test_workers_that_cannot_start_are_one_clear_line() -> None:
         workers.submit(os.getpid).result(timeout=120)
 
 
+def test_all_who_wait_for_workers_that_cannot_start_are_told() -> None:
+    """Not only the first: files that lie behind others in a pipe that nobody reads are answered too."""
+    with Workers(2, Limits(memory=1 << 80)) as workers:
+        answers = [workers.submit(len, bytes(300_000)) for _ in range(12)]
+        assert all(isinstance(answer.exception(timeout=120), BuildError) for answer in answers)
+
+
+def test_a_system_that_starts_no_process_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing more can be opened, those who wait are told why, and those who ask when it is over are served."""
+
+    def refused(pool: ProcessPool, *_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with Workers(1) as workers:
+        with monkeypatch.context() as patch:
+            patch.setattr(ProcessPool, "schedule", refused)
+            for _ in range(5):
+                with pytest.raises(BuildError, match="Too many open files"):
+                    workers.submit(os.getpid).result(timeout=120)
+        assert workers.submit(len, b"four").result(timeout=120) == 4
+
+
+def test_few_large_files_make_workers_busy() -> None:
+    """What waits is told by its bytes as well as by its number, so that nobody brings more than should be held."""
+    with Workers(1, preload=("odd_decoders",)) as workers:
+        nap = workers.submit(odd_decoders.napping, b"")
+        answers = [workers.submit(len, bytes(20 * MIB)) for _ in range(6)]
+        assert workers.is_busy
+        assert nap.result(timeout=120) == 0
+        assert [answer.result(timeout=120) for answer in answers] == [20 * MIB] * 6
+        assert not workers.is_busy
+
+
 def test_closing_answers_all_who_wait() -> None:
     """Whoever waits for a file when the workers are stopped is told at once, not left to wait for ever."""
     workers = Workers(1, Limits(seconds=60))
@@ -324,15 +370,20 @@ def test_workers_do_not_load_the_program(tmp_path: Path) -> None:
     assert (tmp_path / "runs").read_text() == "once "
 
 
-def test_an_upload_is_decoded_in_a_process_of_its_own() -> None:
-    """`isolated_picture` gives what `open_picture` gives, or its reason."""
+def test_an_upload_is_decoded_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`isolated_picture` gives what `open_picture` gives, or its reason, and this process opens nothing."""
     noise = np.random.default_rng(2).integers(0, 255, (30, 40, 4), np.uint8)
     data = encoded(Image.fromarray(noise), "PNG")
-    assert np.array_equal(np.asarray(isolated_picture(data)), np.asarray(open_picture(data)))
+    expected = np.asarray(open_picture(data))
+
+    def opened(*_: object, **__: object) -> None:
+        raise AssertionError("the picture is opened here")
+
+    monkeypatch.setattr(Image, "open", opened)
+    assert np.array_equal(np.asarray(isolated_picture(data)), expected)
     with pytest.raises(PictureError) as caught:
         isolated_picture(EPS)
     assert caught.value.reason is RejectReason.NOT_A_PICTURE
-    assert decoding._one_worker().submit(os.getpid).result() != os.getpid()
 
 
 def chunk(kind: bytes, data: bytes = b"") -> bytes:

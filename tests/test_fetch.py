@@ -402,13 +402,13 @@ def test_a_body_that_announces_too_much_is_not_read(bench: Bench) -> None:
 
 def test_many_endless_bodies_at_once_keep_to_little_memory(bench: Bench) -> None:
     """What comes in waits on the disk: forty bodies of 3 MB at once take far less than their 120 MB."""
-    links = [bench.web.url(f"endless/?{number}", host=number) for number in range(40)]
+    links = [bench.web.url(f"crowded/40/2500000/all?{number}", host=number) for number in range(40)]
     tracemalloc.start()
     got = bench.get(*links, honor_robots=False)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert got == [RejectReason.TOO_LARGE] * 40
-    assert all(hit.sent > bench.fetch.max_bytes for hit in bench.web.asked("endless"))
+    assert all(hit.sent > bench.fetch.max_bytes for hit in bench.web.asked("crowded"))
     assert peak < 40 * MEGABYTE
 
 
@@ -537,10 +537,14 @@ def test_bytes_are_held_against_the_hash_that_the_row_gives(bench: Bench) -> Non
         for name in ("md5", "sha1", "sha256")
         for is_right, digest in ((True, hashlib.new(name, data).hexdigest().upper()), (False, "0" * 32))
     ]
-    with bench.fetcher() as fetcher:
-        (shard,) = fetcher.shards([FetchPart("part", rows)])
+    swapped = SourceRow("swapped", link=Link(bench.web.url("picture/2"), "0" * 32, "md5"))
+    told: list[bytes] = []
+    with bench.fetcher(arrived=lambda data, _: told.append(data)) as fetcher:
+        (shard,) = fetcher.shards([FetchPart("part", [*rows, swapped])])
         assert [outcome(shard, row) for row in rows] == [data, RejectReason.MISMATCH] * 3
+        assert outcome(shard, swapped) == RejectReason.MISMATCH
     assert len(bench.web.asked("picture/1")) == 1
+    assert told == [data]  # nobody begins with what no row takes
     first, second = bench.get(bench.web.url("swap/a")), bench.get(bench.web.url("swap/a"))
     assert first != second
 
@@ -669,19 +673,19 @@ def test_few_requests_at_a_time_go_to_one_host(bench: Bench) -> None:
 
 
 def test_what_came_first_is_next_of_all_whose_host_is_free() -> None:
-    """One host's many rows neither push in nor hold up the rows of others behind them."""
+    """One host's many rows neither push in nor hold up others behind them; a link that has moved keeps its place."""
 
     async def taken() -> list[int]:
         hosts: Hosts[int] = Hosts(per_host=2, delay=0)
         for number, name in enumerate("aaabcab"):
-            hosts.put(name, number)
+            hosts.put(name, number, number)
         first = [await hosts.take() for _ in range(5)]
         hosts.done("b")
         hosts.done("a")
-        hosts.put("c", 7)
+        hosts.put("c", 7, 0)  # where the first link has moved
         return first + [await hosts.take() for _ in range(2)]
 
-    assert asyncio.run(taken()) == [0, 1, 3, 4, 6, 2, 7]
+    assert asyncio.run(taken()) == [0, 1, 3, 4, 6, 7, 2]
 
 
 def test_garbage_is_looked_for_rarely_while_something_is_fetched(bench: Bench) -> None:
@@ -939,6 +943,25 @@ def is_quiet(web: HostileWeb) -> bool:
     ends = {psutil.CONN_LISTEN, psutil.CONN_TIME_WAIT}
     connections = psutil.net_connections("tcp4")
     return not any(each.laddr.port == web.port and each.status not in ends for each in connections)
+
+
+def test_what_is_shared_goes_with_the_last_row_that_waits_for_it(bench: Bench, tmp_path: Path) -> None:
+    """What a kill has left of a link that no row wants any more is removed; what is still wanted is not asked again."""
+    kept, left = bench.web.url("picture/1"), bench.web.url("picture/2")
+    rows = rows_of([kept, left])
+    again = [replace(row, key=f"{row.key} again") for row in rows]
+    with bench.fetcher() as fetcher:
+        (_, _) = fetcher.shards([FetchPart("first", rows), FetchPart("second", again)])  # killed before `discard`
+    files = list(tmp_path.rglob("shared/*"))
+    assert len(files) == 2
+    with bench.fetcher() as fetcher:
+        (shard,) = fetcher.shards([FetchPart("third", again[:1])])
+        assert outcome(shard, again[0]) == hostile_web.picture(1)[1]
+        (file,) = tmp_path.rglob("shared/*")
+        assert hostile_web.picture(1)[1] in file.read_bytes()
+        shard.discard()
+    assert not list(tmp_path.rglob("shared/*"))
+    assert len(bench.web.asked("picture")) == 2
 
 
 # bounds, and an end

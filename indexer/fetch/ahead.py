@@ -37,7 +37,7 @@ _ABREAST = 16
 """Visits that start together: those before them go on, so that the first pictures come long before the last request."""
 
 Arrived = Callable[[bytes, Callable[[], bytes]], None]
-"""Who is told of a picture's file, and what reads it again."""
+"""Who is told of a picture's file that some row will have, and what reads it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +161,12 @@ class RunAhead:
 
     def _follow(self, link: str, result: Visit | Fetched) -> None:
         if isinstance(result, Visit):
-            self._hosts.put(result.target.host, result)
+            self._hosts.put(result.target.host, result, result.order)
             return
-        again = self._desk.reader(link)
+        again = self._desk.reader(link, result.data)
         for shard in self._desk.settle(link, result):
             self._group.create_task(self._hand_over(shard))
-        if result.data is not None:
+        if result.data is not None and again is not None:
             self._arrived(result.data, again)
 
     async def _hand_over(self, shard: OpenShard) -> None:
@@ -186,7 +186,7 @@ class RunAhead:
             self._desk.close(number)
         parked, self._parked = self._parked, []
         for visit in parked:
-            self._hosts.put(visit.target.host, visit)
+            self._hosts.put(visit.target.host, visit, visit.order)
         while self._next < len(self._parts):
             rows = len(self._parts[self._next].rows)
             if self._next > self._wanted and self._rows + rows > self._ahead.rows:

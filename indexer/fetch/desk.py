@@ -9,9 +9,10 @@ from pathlib import Path
 from time import monotonic
 
 from explorer.errors import BuildError, RejectReason
-from indexer.fetch.parts import FetchPart
+from indexer.fetch.parts import FetchPart, mismatch
 from indexer.fetch.shared import SharedPictures
 from indexer.fetch.spool import Fetched, Spool, read
+from indexer.sources.base import Link
 
 SILENT = frozenset({RejectReason.TIMEOUT, RejectReason.CONNECTION, RejectReason.DNS})
 """What also happens to every link when this machine is cut off."""
@@ -41,6 +42,7 @@ class _Claim:
 
     shard: OpenShard
     key: str
+    link: Link
 
 
 class Desk:
@@ -65,12 +67,12 @@ class Desk:
         """Open a shard, with what an earlier run has of it; the links to ask for, which nobody waits for yet."""
         part = self._parts[number]
         shard = self._open[number] = OpenShard(number, part, Spool(part.spool(self._folder)))
-        todo = {key: link for key, link in part.links.items() if not self._is_there(shard, key, link)}
+        todo = {key: link for key, link in part.wanted.items() if not self._is_there(shard, key, link.url)}
         self.bytes += shard.spool.size
         shard.pending = len(todo)
-        unasked = [link for link in dict.fromkeys(todo.values()) if link not in self._waiting]
+        unasked = [url for url in dict.fromkeys(link.url for link in todo.values()) if url not in self._waiting]
         for key, link in todo.items():
-            self._waiting.setdefault(link, []).append(_Claim(shard, key))
+            self._waiting.setdefault(link.url, []).append(_Claim(shard, key, link))
         return shard, unasked
 
     def close(self, number: int) -> None:
@@ -87,10 +89,12 @@ class Desk:
         """Whether a row of this shard, or of one before it, waits for a link."""
         return any(claim.shard.number <= number for claim in self._waiting[link])
 
-    def reader(self, link: str) -> Callable[[], bytes]:
-        """What will read the picture that a link leads to, once it is written down; `OSError` when it is gone again."""
-        claim = self._waiting[link][0]
-        return partial(self._read, claim.shard.spool, claim.key)
+    def reader(self, link: str, data: bytes | None) -> Callable[[], bytes] | None:
+        """What will read a picture once it is written down, `OSError` when it is gone; None where no row takes it."""
+        claims = self._waiting[link]
+        if data is None or all(mismatch(data, each.link) for each in claims):
+            return None
+        return partial(self._read, claims[0].shard.spool, claims[0].key)
 
     def settle(self, link: str, fetched: Fetched) -> list[OpenShard]:
         """Take in what became of a link; the shards that are whole now.

@@ -59,8 +59,8 @@ class Fetcher:
             policy: which addresses may be opened.
             folder: for what is fetched and not yet encoded; nothing else may lie there.
             refused: asked about every link before it is opened, those of redirects too.
-            arrived: told of every picture's file once it is on the disk, and what reads it again while its shard is not
-                discarded, in the thread that fetches.
+            arrived: told of every picture's file once it is on the disk, unless it is another one than its rows say,
+                and what reads it again while its shard is not discarded, in the thread that fetches.
             ahead: how far to run ahead.
             lookup: how a name becomes addresses; by default as the operating system has it.
             tls: whom to trust; by default whom the operating system trusts.

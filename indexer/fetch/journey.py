@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 from explorer.errors import PictureError, RejectReason
@@ -39,6 +40,7 @@ class Visit:
         link: as the source has it.
         target: what to ask for.
         left: seconds that may still be spent on requests.
+        order: the link's place among all links of a run.
         came_from: who redirected there; None where it is the link itself.
         redirects: followed so far.
         tries: that met a fault that may pass.
@@ -47,6 +49,7 @@ class Visit:
     link: str
     target: Target
     left: float
+    order: int
     came_from: Place | None = None
     redirects: int = 0
     tries: int = 0
@@ -58,14 +61,14 @@ class Journeys:
     def __init__(self, settings: Fetch, client: Client, hosts: Hosts[Visit], refused: Refused, folder: Path) -> None:
         """`folder` is where long bodies wait while they come in."""
         self._settings, self._client, self._hosts, self._folder = settings, client, hosts, folder
-        self._refused = refused
+        self._refused, self._order = refused, count()
         self._robots = Robots(settings, client, hosts.turn)
 
     def start(self, link: str) -> Visit | Fetched:
         """The first visit of a link, or why there is none."""
         try:
             self._check(link)
-            visit = Visit(link, target(link), self._settings.timeout)
+            visit = Visit(link, target(link), self._settings.timeout, next(self._order))
             self._check(str(visit.target.url))
         except PictureError as error:
             return _rejected(error)

@@ -25,9 +25,14 @@ class FetchPart:
     rows: Sequence[SourceRow]
 
     @property
-    def links(self) -> dict[str, str]:
+    def wanted(self) -> dict[str, Link]:
         """Key of each row that is to be fetched -> its link."""
-        return {row.key: row.link.url for row in self.rows if row.link is not None and row.fault is None}
+        return {row.key: row.link for row in self.rows if row.link is not None and row.fault is None}
+
+    @property
+    def links(self) -> dict[str, str]:
+        """Key of each row that is to be fetched -> its link's URL."""
+        return {key: link.url for key, link in self.wanted.items()}
 
     def spool(self, folder: Path) -> Path:
         """Where its pictures lie once they are fetched."""
@@ -60,7 +65,9 @@ class FetchedShard:
         if entry.reason is not None:
             raise PictureError(entry.reason, entry.detail)
         data = self._shared.read(entry.shared) if entry.shared else read(self._path, entry)
-        _compare(data, row.link)
+        fault = mismatch(data, row.link)
+        if fault is not None:
+            raise PictureError(RejectReason.MISMATCH, fault)
         return data
 
     def fetched_at(self, row: SourceRow) -> str | None:
@@ -73,11 +80,11 @@ class FetchedShard:
         self._discard()
 
 
-def _compare(data: bytes, link: Link) -> None:
+def mismatch(data: bytes, link: Link) -> str | None:
+    """How a file differs from what the source says of it; None where it does not, or the source says nothing."""
     if link.digest is None:
-        return
+        return None
     found = hashlib.new(link.algorithm, data, usedforsecurity=False).hexdigest()
-    if found != link.digest.strip().lower():
-        raise PictureError(
-            RejectReason.MISMATCH, f"its {link.algorithm} is {found}, and not the {link.digest} of the source"
-        )
+    if found == link.digest.strip().lower():
+        return None
+    return f"its {link.algorithm} is {found}, and not the {link.digest} of the source"

@@ -1,6 +1,6 @@
 """Whose turn it is: work waits in a queue for each host, and a host is asked by few at a time and not too often.
 
-Of all whose host may be asked, the one that has waited longest is next: what came first, a shard, is done first.
+Of all whose host may be asked, the first in the order of the links is next: so the first shard is done first.
 Nothing that waits for its turn takes up one of the requests in flight.
 """
 
@@ -10,7 +10,6 @@ import asyncio
 import heapq
 import math
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from itertools import count
@@ -31,7 +30,7 @@ PATIENCE = 5
 
 @dataclass(slots=True)
 class _Host(Generic[Job]):
-    jobs: deque[tuple[int, Job]] = field(default_factory=deque)
+    jobs: list[tuple[int, int, Job]] = field(default_factory=list)
     active: int = 0
     not_before: float = 0.0
     is_listed: bool = False
@@ -46,15 +45,15 @@ class Hosts(Generic[Job]):
         self._hosts: dict[str, _Host[Job]] = {}
         self._unanswered: dict[str, int] = {}
         self._closed: dict[str, Fault] = {}
-        self._order = count()
+        self._put = count()
         self._ready: list[tuple[int, str]] = []
         self._later: list[tuple[float, str]] = []
         self._news = asyncio.Event()
 
-    def put(self, name: str, job: Job) -> None:
-        """Let a job wait for its host."""
+    def put(self, name: str, job: Job, order: int) -> None:
+        """Let a job wait for its host; of those that wait, the one of the lowest order is next."""
         host = self._hosts.setdefault(name, _Host())
-        host.jobs.append((next(self._order), job))
+        heapq.heappush(host.jobs, (order, next(self._put), job))
         self._list(name, host)
 
     async def take(self) -> Job:
@@ -134,7 +133,7 @@ class Hosts(Generic[Job]):
         host = self._hosts[name]
         host.is_listed = False
         host.active += 1
-        _, job = host.jobs.popleft()
+        *_, job = heapq.heappop(host.jobs)
         self._list(name, host)
         return job
 

@@ -19,6 +19,8 @@ class SharedPictures:
     def __init__(self, folder: Path, parts: Sequence[Iterable[str]]) -> None:
         """Find the links that stand in more than one row, and what an earlier run has fetched of such links.
 
+        What it has left of links that no row waits for any more is removed.
+
         Args:
             folder: where the files lie.
             parts: the links of each shard, in the order of the shards.
@@ -27,6 +29,11 @@ class SharedPictures:
         self._folder = folder
         self._last = _repeated(parts)
         self._kept = {path.name for path in folder.iterdir()}
+        if self._kept:
+            needed = self._kept & {_name(link) for links in parts for link in links}
+            for name in self._kept - needed:
+                (folder / name).unlink()
+            self._kept = needed
 
     def has(self, link: str) -> bool:
         """Whether a link is shared: by rows of this run, or with one of an earlier run."""
