@@ -204,7 +204,7 @@ class _Behavior:
             await asked.send(block)
 
     async def crowded(self, asked: _Asked) -> bool:
-        """crowded/COUNT/BYTES/NAME: a body without end, but more than so many bytes only if all of the name have them."""
+        """crowded/COUNT/BYTES/NAME: a body without end; more than so many bytes only once all of the name have them."""
         count, size, name = asked.words[1:]
         crowd = self.crowds.setdefault(name, asyncio.Event())
         await asked.head(200, [("Content-Type", "image/jpeg")])
