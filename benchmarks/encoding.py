@@ -44,10 +44,11 @@ SD15_VAE = {
 }  # fmt: skip
 """The architecture of Stable Diffusion 1.5's autoencoder."""
 CLIPS = ("ViT-B-32", "ViT-L-14")
-NOTE = """Measured with OMP_WAIT_POLICY=PASSIVE, as the command line sets it. Runs of this code: 0.99, 1.19, 1.08, 1.14,
-and 1.16 below. No core is idle while the stage runs (0 to 1 % from half second to half second, but for the first and
-the last); what it takes beyond its parts is that the same decoding takes 15 to 30 % more processor time beside the
-models than with the machine to itself. No GPU was at hand."""
+NOTE = """Measured with OMP_WAIT_POLICY=PASSIVE, as the command line sets it. Runs of this code: 0.99, 1.19, 1.08,
+1.14, and 1.16 below. In two runs that were watched the cores were idle for at most 3 % of any half
+second, but for the first (11 %) and the last four seconds (up to 15 %); the same decoding took 14.8 and
+17.1 s of processor time beside the models, against 12.8 to 13.7 s with the machine to itself. No GPU was
+at hand."""
 """What must be known to read the table."""
 
 
