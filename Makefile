@@ -32,7 +32,8 @@ fix: $(READY) ## mend what ruff can mend, and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) bundle ## measure, and write docs/benchmarks.md
+bench: $(READY) bundle ## measure, going on where a run was stopped, and write docs/benchmarks.md and docs/scaling.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(SEARCH),demo,dev,bench]'
 	$(BIN)/python -m benchmarks
 
 bundle: $(READY)

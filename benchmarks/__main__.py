@@ -1,69 +1,72 @@
-"""`make bench`: build the demo's atlas from scratch, measure everything, write docs/benchmarks.md."""
+"""`make bench`: measure part by part, each kept when it is done, and write docs/benchmarks.md and docs/scaling.md.
+
+`python -m benchmarks` goes on where it was interrupted; where every part is there already, it begins anew.
+`python -m benchmarks NAME...` measures sections or parts, whether they are there or not, and prints their tables;
+with `--write` nothing is measured, and both pages are written out of what is there.
+"""
 
 from __future__ import annotations
 
-import importlib.resources
+import argparse
+import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Sequence
 
-from benchmarks import encoding, fetching, generation, page, questions
-from benchmarks.rows import Row, held, machine, table
-from explorer import manifest
-from explorer.atlas import Atlas
-from indexer.build import index
-
-TARGET = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-HEAD = """# Benchmarks
-
-Made by `make bench` from scratch, on {machine}. The machines are noisy and rendering is in software: read the ratios,
-each against a peer or a bound that was measured in the same run.
-
-"""
-NOTES = {"Fetching": fetching.NOTE, "Encoding": encoding.NOTE}
-"""What must be known to read a section's table."""
+from benchmarks import report
+from benchmarks.parts import Part, kept
+from benchmarks.rows import duration
+from benchmarks.sections import chosen
 
 
-def main() -> None:
-    """Measure and write."""
-    sections = {}
-    with tempfile.TemporaryDirectory() as folder:
-        sections["Build"] = list(build_rows(Path(folder) / "atlas"))
-        sections["Fetching"] = list(fetching.measure())
-        sections["Encoding"] = list(encoding.measure())
-        atlas = Atlas.open(Path(folder) / "atlas")
-        for name, module in (("Search and placement", questions), ("Generation", generation), ("Page", page)):
-            sys.stderr.write(f"{name} ...\n")
-            sections[name] = list(module.measure(atlas))
-    text = HEAD.format(machine=machine())
-    text += "\n\n".join(_section(name, rows) for name, rows in sections.items()) + "\n"
-    TARGET.write_text(text, "utf-8")
-    sys.stdout.write(text)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and write; the exit code."""
+    told = _words().parse_args(arguments)
+    try:
+        parts = chosen(told.names)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    if told.list:
+        sys.stdout.write("".join(_line(part) for part in parts))
+        return 0
+    failed = [] if told.write else _measure(told, parts)
+    if told.write or not told.names:
+        report.write()
+    elif not told.alone:
+        sys.stdout.write(report.tables(parts))
+    sys.stderr.write("".join(f"not measured: {part.command}\n" for part in failed))
+    return 1 if failed else 0
 
 
-def _section(name: str, rows: Iterable[Row]) -> str:
-    note = NOTES.get(name)
-    return "\n\n".join([f"## {name}", *([note] if note else []), table(rows)])
+def _words() -> argparse.ArgumentParser:
+    words = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    words.add_argument("names", metavar="NAME", nargs="*", help="a section, or one part of it; by default all")
+    words.add_argument("--list", action="store_true", help="the parts, and how long each takes")
+    words.add_argument("--write", action="store_true", help="measure nothing; write the tables of what is kept")
+    words.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    return words
 
 
-def build_rows(path: Path) -> Iterator[Row]:
-    """The demo's atlas, by stage."""
-    start = time.perf_counter()
-    with importlib.resources.as_file(importlib.resources.files("data_manifests") / "openmoji.toml") as file:
-        done = index(path, manifest.load(file))
-    seconds = time.perf_counter() - start
-    for stage, spent in Atlas.open(path).meta["seconds"].items():
-        yield Row(f"stage {stage}", f"{spent:.1f} s", "the whole build", spent / seconds)
-    yield Row(
-        f"the demo's atlas, {done.images:,} pictures",
-        f"{seconds:.0f} s",
-        "",
-        None,
-        f"at most 180 s: {held(seconds, 180)}",
-    )
+def _measure(told: argparse.Namespace, parts: Sequence[Part]) -> list[Part]:
+    """Measure each part in a process of its own; return those that failed."""
+    if told.alone:
+        for part in parts:
+            part.run()
+        return []
+    missing = [part for part in parts if kept(part.name) is None]
+    failed = []
+    for part in parts if told.names or not missing else missing:
+        sys.stderr.write(f"{part.command}: about {duration(60 * part.minutes)}\n")
+        if subprocess.run([sys.executable, "-m", "benchmarks", part.name, "--alone"], check=False).returncode:
+            failed.append(part)
+    return failed
+
+
+def _line(part: Part) -> str:
+    result = kept(part.name)
+    took = f"took {duration(result.seconds)} on {result.day} at {result.commit}" if result else "not measured"
+    return f"{part.name:<28} about {duration(60 * part.minutes):<9} {took}\n"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

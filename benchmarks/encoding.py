@@ -19,6 +19,7 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from safetensors.torch import save_file
 
+from benchmarks.parts import Part
 from benchmarks.rows import Row, held
 from explorer.decoding import Workers, cores
 from explorer.models.clip import ClipModel
@@ -229,7 +230,4 @@ def photographs(folder: Path, count: int) -> Path:
     return folder
 
 
-if __name__ == "__main__":
-    from benchmarks.rows import machine, table
-
-    print(f"{machine()}\n\n{table(measure())}")
+PARTS = (Part("encoding/stage", measure, minutes=3),)

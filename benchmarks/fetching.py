@@ -11,22 +11,19 @@ import random
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 import venv
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-import psutil
-
+from benchmarks.parts import Part
 from benchmarks.rows import Row, held, table
+from benchmarks.watch import watched
 from explorer.decoding import Workers
 from explorer.errors import PictureError
 from explorer.manifest import Fetch
@@ -248,50 +245,13 @@ def peer_python() -> Path | None:
 
 def _watched(command: Sequence[str]) -> Run:
     """Run a command to its end; what it prints last is how many pictures it wrote, if that is a number."""
-    started = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        watch = Watch(process.pid)
-        watch.start()
-        out, _ = process.communicate()
-        watch.join()
-    if process.returncode:
-        raise RuntimeError(f"{command[0]} ended with {process.returncode}")
-    last = out.split()[-1:]
+    run = watched(command)
+    last = run.output.split()[-1:]
     written = int(last[0]) if last and last[0].isdigit() else 0
-    return Run(written, time.perf_counter() - started, watch.peak, sum(watch.processor.values()))
+    return Run(written, run.seconds, run.peak, run.processor)
 
 
-class Watch(threading.Thread):
-    """Looks at a process and all below it until it ends.
-
-    Attributes:
-        peak: most resident bytes at a time.
-        processor: process -> seconds that it took.
-    """
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(daemon=True)
-        self._root = psutil.Process(pid)
-        self.peak, self.processor = 0, dict[int, float]()
-
-    def run(self) -> None:
-        """Look, five times a second."""
-        while self._root.is_running() and self._root.status() != psutil.STATUS_ZOMBIE:
-            resident = 0
-            for process in self._tree():
-                with suppress(psutil.NoSuchProcess):
-                    resident += process.memory_info().rss
-                    times = process.cpu_times()
-                    self.processor[process.pid] = times.user + times.system
-            self.peak = max(self.peak, resident)
-            time.sleep(0.2)
-
-    def _tree(self) -> list[psutil.Process]:
-        try:
-            return [self._root, *self._root.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return []
-
+PARTS = (Part("fetching/links", measure, minutes=10),)
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--order"]:

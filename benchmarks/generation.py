@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from benchmarks import atlases
+from benchmarks.parts import Part
 from benchmarks.rows import Row, held, milliseconds, timed
 from explorer.atlas import Atlas
 from explorer.generate import Generator
@@ -17,8 +19,9 @@ STEPS = 25
 REPEATS = 5
 
 
-def measure(atlas: Atlas) -> Iterator[Row]:
+def measure() -> Iterator[Row]:
     """A picture of 25 steps with everything the page shows of it, the pipeline's own loop, and the landing alone."""
+    atlas = Atlas.open(atlases.demo())
     start = time.perf_counter()
     generator = Generator.load(None, atlas)
     models = Models(atlas)
@@ -58,3 +61,6 @@ def bare(model: GeneratorModel, recipe: Recipe) -> object:
         guidance_scale=recipe.guidance,
         generator=torch.Generator("cpu").manual_seed(recipe.seed),
     )
+
+
+PARTS = (Part("generation/demo", measure),)

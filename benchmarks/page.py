@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Page
 
+from benchmarks import atlases
+from benchmarks.parts import Part
 from benchmarks.rows import Row
 from explorer.atlas import Atlas
 from tests.chromium import chromium
@@ -22,8 +23,9 @@ BYTES = """() => {
 }"""
 
 
-def measure(atlas: Atlas) -> Iterator[Row]:
+def measure() -> Iterator[Row]:
     """Bytes and time of a first visit and of a second one."""
+    atlas = Atlas.open(atlases.demo())
     with served(atlas.path) as url, chromium() as browser:
         context = browser.new_context(viewport={"width": 1280, "height": 720})
         first, second = visit(context.new_page(), url), visit(context.new_page(), url)
@@ -55,11 +57,13 @@ def visit(page: Page, url: str) -> dict[str, float]:
 @contextmanager
 def served(path: Path) -> Iterator[str]:
     """The app on `path`, as a process of its own."""
-    code = "import sys; from webapp.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "serve", str(path), "--port", "0", "--json"]
+    command = atlases.verb("serve", path, "--port", "0")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout
         try:
             yield json.loads(process.stdout.readline())["url"]
         finally:
             process.terminate()
+
+
+PARTS = (Part("page/demo", measure),)

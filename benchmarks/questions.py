@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import umap
 
+from benchmarks import atlases
+from benchmarks.parts import Part
 from benchmarks.rows import Row, held, milliseconds, timed
 from explorer.atlas import Atlas
 from explorer.nearest import VectorIndex
@@ -20,8 +22,9 @@ REPEATS = 200
 Floats = npt.NDArray[np.float32]
 
 
-def measure(atlas: Atlas) -> Iterator[Row]:
+def measure() -> Iterator[Row]:
     """Every row about questions without models."""
+    atlas = Atlas.open(atlases.demo())
     yield from search_rows(atlas)
     yield from placement_rows(atlas)
 
@@ -121,3 +124,6 @@ def overlap(points: Floats, cloud: Floats, vectors: Floats, space: Floats, k: in
     distances = np.linalg.norm(np.asarray(points)[:, None] - np.asarray(cloud)[None], axis=2)
     by_point = np.argpartition(distances, k, axis=1)[:, :k]
     return float(np.mean([len(set(a) & set(b)) / k for a, b in zip(by_vector, by_point, strict=True)]))
+
+
+PARTS = (Part("questions/demo", measure, minutes=2),)

@@ -1,0 +1,111 @@
+"""How figures grow with the number of pictures: exponents of power laws, and what they say of larger numbers.
+
+A figure v that grows as n^e has log v = e log n + c; e is the slope of the least squares over all sizes. What is said
+of larger numbers takes the slope of the last two sizes, since fixed costs flatten the first ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from benchmarks.parts import Result
+from benchmarks.rows import grid
+
+LEAST_SIZES = 2
+UNITS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+"""Seconds of each unit of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """One series over several sizes.
+
+    Attributes:
+        series: what was measured.
+        data: on which vectors or pictures.
+        unit: of the values.
+        values: size -> value, ascending; a value is positive.
+        commands: size -> what measures it.
+    """
+
+    series: str
+    data: str
+    unit: str
+    values: Mapping[int, float]
+    commands: Mapping[int, str]
+
+    @property
+    def exponent(self) -> float:
+        """The slope over all sizes, in logarithms."""
+        return float(np.polyfit(np.log(list(self.values)), np.log(list(self.values.values())), 1)[0])
+
+    @property
+    def last(self) -> float:
+        """The slope over the last two sizes."""
+        *_, (before, largest) = pairwise(self.values)
+        return float(np.log(self.values[largest] / self.values[before]) / np.log(largest / before))
+
+    def at(self, n: int) -> float:
+        """What the last slope says of `n`."""
+        largest = max(self.values)
+        return self.values[largest] * (n / largest) ** self.last
+
+
+def growths(results: Iterable[Result]) -> list[Growth]:
+    """Every series that was measured at two sizes or more, in the order of the results."""
+    found: dict[tuple[str, str, str], dict[int, tuple[float, str]]] = {}
+    for result in results:
+        command = f"python -m benchmarks {result.name}"
+        for row in result.rows:
+            for figure in row.figures:
+                sizes = found.setdefault((figure.series, row.data, figure.unit), {})
+                if figure.value > 0:
+                    sizes[figure.n] = (figure.value, command)
+    return [
+        Growth(
+            *key,
+            {n: value for n, (value, _) in sorted(sizes.items())},
+            {n: command for n, (_, command) in sizes.items()},
+        )
+        for key, sizes in found.items()
+        if len(sizes) >= LEAST_SIZES
+    ]
+
+
+def table(grown: Iterable[Growth]) -> str:
+    """Markdown: a line a series, a column a size."""
+    grown = list(grown)
+    sizes = sorted({n for growth in grown for n in growth.values})
+    heads = ["measured", "data", *(f"{n:,}" for n in sizes), "exponent", "of the last two"]
+    lines = [
+        [
+            growth.series,
+            growth.data,
+            *(told(growth.values[n], growth.unit) if n in growth.values else "" for n in sizes),
+            f"{growth.exponent:.2f}",
+            f"{growth.last:.2f}",
+        ]
+        for growth in grown
+    ]
+    return grid(heads, lines)
+
+
+def told(value: float, unit: str) -> str:
+    """A value with three digits and its unit; long times in minutes, hours or days, much memory in GB or TB."""
+    if unit in UNITS:
+        seconds = value * UNITS[unit]
+        for name, size in (("days", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0)):
+            if seconds >= 2 * size or name == "s" and seconds >= 1:
+                return f"{seconds / size:,.3g} {name}"
+        return f"{seconds * 1e3:,.3g} ms"
+    scale = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9}
+    if unit in scale:
+        size = value * scale[unit]
+        for name, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+            if size >= factor:
+                return f"{size / factor:,.3g} {name}"
+    return f"{value:,.3g} {unit}".rstrip()
