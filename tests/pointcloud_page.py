@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ class World:
         clusters: int32 (n,), -1 = none, the same for both spaces.
         hits: paths asked for, in order.
         broken: paths that answer 500.
+        pictures: ids whose thumbnails were asked for, many at a time.
+        without: ids that have no picture.
     """
 
     ids: NDArray[np.int64]
@@ -49,6 +52,8 @@ class World:
     clusters: NDArray[np.int32]
     hits: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
+    pictures: list[int] = field(default_factory=list)
+    without: set[int] = field(default_factory=set)
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -80,6 +85,21 @@ class World:
                     {"cluster": cluster, "label": name, "point": place, "size": int(rows.sum()), "space": space}
                 )
         return found
+
+    def fine_labels(self) -> list[dict[str, Any]]:
+        """The clusters' names and those of their thirds along their longest side, three of each."""
+        coarse = self.labels()
+        fine = []
+        for label in coarse:
+            points = self.points[label["space"]][self.clusters == label["cluster"]]
+            longest = int(np.argmax(np.ptp(points, axis=0)))
+            for part, rows in enumerate(np.array_split(np.argsort(points[:, longest]), 3)):
+                place = np.median(points[rows], axis=0).tolist()
+                number = 3 * label["cluster"] + part
+                name = f"{NAMES[label['cluster'] % len(NAMES)]} {label['cluster']}.{part}"
+                own = {"cluster": number, "label": name, "point": place, "size": len(rows)}
+                fine.append({**label, **own, "level": 1, "parent": label["cluster"]})
+        return coarse + fine
 
 
 def make_world(n: int = 4000, groups: int = 24, seed: int = 1) -> World:
@@ -129,6 +149,15 @@ def make_app(world: World, **props: object) -> Flask:
             abort(404)
         return Response(arrays[name], mimetype="application/octet-stream")
 
+    @server.get("/api/v/v1/thumbnails.bin")
+    def thumbnails() -> Response:
+        wanted = [int(found) for found in request.args["ids"].split(",")]
+        assert 0 < len(wanted) <= 64
+        world.pictures.extend(wanted)
+        return Response(
+            b"".join(_framed(found, b"" if found in world.without else _picture(found)) for found in wanted)
+        )
+
     @server.get("/api/v/v1/record/<int:found>.json")
     def record(found: int) -> dict[str, Any]:
         return {"id": found, "caption": f"{HOSTILE} picture {found}"}
@@ -138,6 +167,10 @@ def make_app(world: World, **props: object) -> Flask:
         return Response(_picture(found), mimetype="image/webp")
 
     return server
+
+
+def _framed(found: int, picture: bytes) -> bytes:
+    return struct.pack("<qI", found, len(picture)) + picture
 
 
 def _picture(found: int) -> bytes:

@@ -1,6 +1,7 @@
 /** The view as a PNG: canvas, names, the landed picture, and the attribution that the corpus's licence asks for. */
 
-import type { Box, Name } from './labels';
+import type { Box } from './boxes';
+import type { Name } from './refinement';
 import type { Stage } from './stage';
 
 export interface Caption {

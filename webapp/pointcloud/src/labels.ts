@@ -1,39 +1,36 @@
-/** Cluster names above the cloud. They never cover each other: the larger cluster's name goes first. */
+/**
+ * Cluster names above the cloud, in two levels: the fine names of a coarse cluster take its place once the camera is
+ * near enough for them to stand apart. They never cover each other: the larger cluster's name goes first.
+ */
 
 import { Vector3 } from 'three';
+import { type Box, Taken, around } from './boxes';
+import { type Group, type Name, grouped } from './refinement';
 import type { Stage } from './stage';
-
-/** A name at a place, scene units; `size` in pictures. */
-export interface Name {
-  readonly text: string;
-  readonly at: Vector3;
-  readonly size: number;
-  readonly color: string;
-}
-
-/** A box on screen, CSS pixels. */
-export interface Box {
-  readonly left: number;
-  readonly top: number;
-  readonly right: number;
-  readonly bottom: number;
-}
 
 interface Tag {
   readonly name: Name;
-  readonly element: HTMLElement;
   readonly width: number;
-  readonly height: number;
-  shown: boolean;
+  element: HTMLElement | null;
+  /** Where it is shown; null while it is not. */
+  box: Box | null;
 }
 
-const CLEAR = 12; // CSS pixels kept free around what leads
+const CLEAR = 24; // CSS pixels kept free around what leads
 const GAP = 6; // CSS pixels kept free around a name
 const RAISED = 17; // CSS pixels from a place up to the middle of its name, so that a small cluster stays in sight
 const MOST = 40;
+const HEIGHT = 20; // CSS pixels; the style sheet has the same, and these
+const WIDEST = 220;
+const PADDING = 16;
+const DOT = 12;
+const ELEMENTS = 200; // kept; beyond them the hidden ones are let go
+const HOLD = 1.25; // what is shown counts as this much larger, so that names of like size do not take turns
 
 export class Labels {
   private readonly layer = document.createElement('div');
+  private readonly pen = document.createElement('canvas').getContext('2d');
+  private groups: Group<Tag>[] = [];
   private tags: Tag[] = [];
   private veiled = false;
   private hushed = false;
@@ -46,11 +43,9 @@ export class Labels {
 
   show(names: readonly Name[]): void {
     this.layer.replaceChildren();
-    const drafts = [...names].sort((a, b) => b.size - a.size).map((name) => ({ name, element: this.element(name) }));
-    // One layout for all of them: append first, measure afterwards.
-    this.tags = drafts.map(({ name, element }) => ({
-      name, element, width: element.offsetWidth, height: element.offsetHeight, shown: false,
-    }));
+    if (this.pen) this.pen.font = `500 12px ${getComputedStyle(this.layer).fontFamily}`;
+    this.tags = names.map((name) => ({ name, width: this.width(name.text), element: null, box: null }));
+    this.groups = grouped(this.tags);
     this.follow();
   }
 
@@ -69,44 +64,82 @@ export class Labels {
   /** Stand where the camera now sees the places, off `places` and `boxes` that must not be covered. */
   follow(places: readonly Vector3[] = [], boxes: readonly Box[] = []): void {
     const spot = new Vector3();
-    const taken = [...boxes, ...places.map((place) => {
+    const taken = new Taken(boxes);
+    for (const place of places) {
       const { x, y } = this.stage.project(spot.copy(place));
-      return around(x, y, 2 * CLEAR, 2 * CLEAR);
-    })];
-    const most = taken.length + MOST;
-    // What is shown goes before what is not, so that names of like size do not take turns while the camera moves.
-    const rank = (tag: Tag): number => tag.name.size * (tag.shown ? 1.25 : 1);
-    for (const tag of [...this.tags].sort((a, b) => rank(b) - rank(a))) {
-      const { x, y, ahead } = this.stage.project(spot.copy(tag.name.at));
-      const box = around(x, y - RAISED, tag.width, tag.height);
-      const inside = box.left > 0 && box.top > 0 && box.right < this.stage.width && box.bottom < this.stage.height;
-      const room = taken.length < most && !taken.some((other) => overlap(box, other));
-      tag.shown = !this.veiled && ahead && inside && room;
-      tag.element.style.opacity = tag.shown ? String(this.clarity(tag.name.at)) : '0';
-      if (!tag.shown) continue;
-      taken.push(box);
-      tag.element.style.transform = `translate(${Math.round(x - tag.width / 2)}px, ${Math.round(y - RAISED - tag.height / 2)}px)`;
+      taken.add(around(x, y, CLEAR, CLEAR));
     }
+    const shown = new Set<Tag>();
+    for (const tag of this.candidates()) {
+      if (shown.size === MOST) break;
+      const { x, y, ahead } = this.stage.project(spot.copy(tag.name.at));
+      const box = this.box(tag, x, y);
+      const inside = box.left > GAP && box.top > GAP && box.right < this.stage.width - GAP
+        && box.bottom < this.stage.height - GAP;
+      const wide = around(x, y - RAISED, tag.width + 2 * GAP, HEIGHT + 2 * GAP);
+      if (!ahead || !inside || taken.meets(wide)) continue;
+      tag.box = box;
+      shown.add(tag);
+      taken.add(wide);
+    }
+    this.present(shown);
   }
 
-  /** What is shown now: for the saved picture, and for tests. */
+  /** What is shown now: for the saved picture, and for what must not lie under a name. */
   visible(): { readonly name: Name; readonly box: Box; readonly opacity: number }[] {
-    const origin = this.layer.getBoundingClientRect();
-    return this.tags.filter((tag) => tag.shown).map((tag) => {
-      const box = tag.element.getBoundingClientRect();
-      const left = box.left - origin.left;
-      const top = box.top - origin.top;
-      return {
-        name: tag.name,
-        box: { left, top, right: left + tag.width, bottom: top + tag.height },
-        opacity: Number(tag.element.style.opacity),
-      };
-    });
+    return this.tags.flatMap(({ name, box }) => (box ? [{ name, box, opacity: this.clarity(name.at) }] : []));
   }
 
   dispose(): void {
     this.layer.remove();
     this.tags = [];
+    this.groups = [];
+  }
+
+  /** The names of the level that fits each cluster's distance, in the order in which they get their places. */
+  private candidates(): Tag[] {
+    if (this.veiled) return [];
+    const { camera, pixelsPerUnit, ratio } = this.stage;
+    const found = this.groups.flatMap((group) => group.at(camera.position, pixelsPerUnit / ratio));
+    const rank = (tag: Tag): number => tag.name.size * (tag.box ? HOLD : 1);
+    return found.sort((a, b) => rank(b) - rank(a));
+  }
+
+  /** Show these and no others. */
+  private present(shown: ReadonlySet<Tag>): void {
+    const fresh = [...shown].filter((tag) => !tag.element);
+    if (fresh.length && this.layer.childElementCount + fresh.length > ELEMENTS) this.shed(shown);
+    for (const tag of fresh) tag.element = this.element(tag.name);
+    if (fresh.length) void this.layer.offsetWidth; // they have been hidden, so that they fade in
+    for (const tag of this.tags) {
+      if (!shown.has(tag)) tag.box = null;
+      const { element, box } = tag;
+      if (!element) continue;
+      element.className = box ? 'shown' : '';
+      element.style.opacity = box ? String(this.clarity(tag.name.at)) : '0';
+      if (box) element.style.transform = `translate(${box.left}px, ${box.top}px)`;
+    }
+  }
+
+  /** Let the elements of hidden names go. */
+  private shed(shown: ReadonlySet<Tag>): void {
+    for (const tag of this.tags) {
+      if (shown.has(tag)) continue;
+      tag.element?.remove();
+      tag.element = null;
+    }
+  }
+
+  private box(tag: Tag, x: number, y: number): Box {
+    const left = Math.round(x - tag.width / 2);
+    const top = Math.round(y - RAISED - HEIGHT / 2);
+    return { left, top, right: left + tag.width, bottom: top + HEIGHT };
+  }
+
+  /** The width of a name as the style sheet will show it, without asking for a layout. */
+  private width(text: string): number {
+    const words = Math.ceil(this.pen?.measureText(text).width ?? WIDEST) + 1;
+    return Math.min(WIDEST, words + DOT) + PADDING;
   }
 
   /** Names far behind are fainter, as points are. */
@@ -128,15 +161,4 @@ export class Labels {
     this.layer.append(element);
     return element;
   }
-}
-
-/** The box of a name around a place, with its gap. */
-export function around(x: number, y: number, width: number, height: number): Box {
-  return {
-    left: x - width / 2 - GAP, top: y - height / 2 - GAP, right: x + width / 2 + GAP, bottom: y + height / 2 + GAP,
-  };
-}
-
-export function overlap(a: Box, b: Box): boolean {
-  return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 }

@@ -1,7 +1,7 @@
 /** Where generated pictures land: the path that grows there, and the picture itself above its star. */
 
 import { Vector3 } from 'three';
-import type { Box } from './labels';
+import type { Box } from './boxes';
 import { type Mover, type Stage, still } from './stage';
 
 const CATCH_UP = 220; // ms in which the drawn path makes up for two thirds of what it lacks

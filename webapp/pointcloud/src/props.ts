@@ -29,6 +29,9 @@ export interface Label {
   readonly point: Triple;
   readonly size: number;
   readonly space: string;
+  /** 0, the coarse clusters, unless said; a fine one, 1, stands in the coarse `parent`. */
+  readonly level?: 0 | 1;
+  readonly parent?: number | null;
 }
 
 /** The generated picture's place in every space, map units. */

@@ -110,7 +110,10 @@ export class Scenery {
       text: label.label,
       at: toScene(meta, label.point),
       size: label.size,
-      color: (colored && palette[label.cluster % palette.length]) || rest,
+      color: (colored && palette[(label.parent ?? label.cluster) % palette.length]) || rest,
+      cluster: label.cluster,
+      level: label.level ?? 0,
+      parent: label.parent ?? null,
     })));
     this.stage.invalidate();
   }
