@@ -59,8 +59,8 @@ class PointCloud(Component):
         api: prefix of the end points; default "/api".
         space: the map shown; a change morphs the cloud.
         colorBy: "cluster", "split" or "similarity"; the latter reads `similarityUrl` (float32 (n,), cosine).
-        labels: [{cluster, label, point: [x, y, z] in map units, size, space, level?, parent?}]; those of level 1 take the
-            place of their `parent`, a cluster of level 0, once the camera is near enough.
+        labels: [{cluster, label, point: [x, y, z] in map units, size, space, level?, parent?}]; those of level 1 take
+            the place of their `parent`, a cluster of level 0, once the camera is near enough.
         highlighted: ids that were found, the rest dims; null or empty dims nothing.
         matchesUrl: where a filter's answer is (uint8 (n,), 1 = meets it), the rest dims; null dims nothing. What was
             found goes before it.
