@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -220,10 +221,34 @@ def write_array(path: Path, array: npt.NDArray[Any]) -> None:
         np.save(handle, np.ascontiguousarray(array), allow_pickle=False)
 
 
+def write_blocks(path: Path, blocks: Iterable[npt.NDArray[Any]], shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+    """Write an array that is never in memory as a whole: `blocks` are its rows, some at a time.
+
+    Raises:
+        ValueError: they are more or fewer than `shape` has; nothing is written then.
+    """
+    with replacing(path) as handle:
+        described = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(handle, described)
+        count = 0
+        for block in blocks:
+            count += len(block)
+            handle.write(np.ascontiguousarray(block, dtype).data)
+        if count != shape[0]:
+            raise ValueError(f"{path.name}: found {count} rows; expected {shape[0]}")
+
+
 def write_table(path: Path, table: pa.Table) -> None:
     """Write `table` as Parquet."""
     with replacing(path) as handle:
         pq.write_table(table, handle, compression="zstd", row_group_size=ROW_GROUP)
+
+
+def write_batches(path: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
+    """Write a table as Parquet that is never in memory as a whole; each batch becomes a row group."""
+    with replacing(path) as handle, pq.ParquetWriter(handle, schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_batch(batch)
 
 
 def write_thumbnails(version: VersionPaths, thumbnails: Iterable[tuple[int, bytes]]) -> None:
@@ -244,7 +269,14 @@ def write_thumbnails(version: VersionPaths, thumbnails: Iterable[tuple[int, byte
 
 def records_table(records: Iterable[Record]) -> pa.Table:
     """Records as a table of `RECORDS_SCHEMA`."""
-    return pa.Table.from_pylist([_row_of(record) for record in records], schema=RECORDS_SCHEMA)
+    return pa.Table.from_batches(record_batches(records), schema=RECORDS_SCHEMA)
+
+
+def record_batches(records: Iterable[Record]) -> Iterator[pa.RecordBatch]:
+    """Records in batches of `RECORDS_SCHEMA`, a row group each."""
+    rows = map(_row_of, records)
+    while some := list(islice(rows, ROW_GROUP)):
+        yield pa.RecordBatch.from_pylist(some, schema=RECORDS_SCHEMA)
 
 
 def record_of(row: Mapping[str, Any]) -> Record:

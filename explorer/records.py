@@ -48,6 +48,11 @@ class VerdictName(StrEnum):
     FAR = "far"
 
 
+def caption_of(captions: Mapping[str, str], key: str) -> str:
+    """What a picture is called: its English caption, else the first there is, else its key."""
+    return captions.get("en") or next(iter(captions.values()), "") or key
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One picture of the corpus; `None` means unknown."""
@@ -78,8 +83,8 @@ class Record:
 
     @property
     def caption(self) -> str:
-        """The English caption, else the first there is, else the key."""
-        return self.captions.get("en") or next(iter(self.captions.values()), "") or self.key
+        """See `caption_of`."""
+        return caption_of(self.captions, self.key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ from indexer.encoding.encoders import Encoder
 from indexer.ids import Ledger
 from indexer.lock import explained, writing
 from indexer.mapping.spaces import SpaceStages
-from indexer.mapping.vectors import in_frame
 from indexer.plan import BuildOptions
 from indexer.publish import live, publish, tidy
 from indexer.run import Run
@@ -151,9 +150,7 @@ class _Build:
         def make(folder: Path) -> None:
             sums = [outcome.sha256 for outcome in encoded.outcomes]
             hashes = [outcome.phash for outcome in encoded.outcomes]
-            raw = encoded.raw(space)
-            kept = in_frame(raw, np.zeros(raw.shape[1], np.float32))
-            first = families.find(sums, hashes, kept, plan.options.families)
+            first = families.find(sums, hashes, encoded.framed(space), plan.options.families)
             write_array(folder / "first.npy", first)
 
         inputs = {
@@ -169,7 +166,7 @@ class _Build:
     def _spaces(self, encoded: Encoded) -> list[SpaceStages]:
         pictures = encoded.pictures(encoded.key(self._plan.pictures_key))
         options = self._plan.options.spaces
-        return [SpaceStages(Space(name), pictures, encoded.raw, options, self._store) for name in self._plan.models]
+        return [SpaceStages(Space(name), pictures, encoded.blocks, options, self._store) for name in self._plan.models]
 
     def _write(self, version: VersionPaths, encoded: Encoded, spaces: Sequence[SpaceStages]) -> dict[str, Any]:
         """Fill a version and return what its `atlas.json` says."""

@@ -133,7 +133,7 @@ def by_share(rows: Sequence[SourceRow], manifest: Manifest) -> tuple[SourceRow, 
     rule = manifest.split
     if not rule.share:
         return tuple(rows)
-    return tuple(replace(row, split=_by_chance(row, rule.share, rule.seed)) for row in rows)
+    return tuple(_in_split(row, _by_chance(row, rule.share, rule.seed)) for row in rows)
 
 
 class _Sample:
@@ -185,7 +185,12 @@ def _listed(rows: Sequence[SourceRow], manifest: Manifest) -> tuple[SourceRow, .
         heldout = set(path.read_text("utf-8").split("\n"))
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"split.heldout_ids_file: {path} cannot be read ({error}); name a text file") from error
-    return tuple(replace(row, split=Split.HELDOUT if row.key in heldout else Split.TRAIN) for row in rows)
+    return tuple(_in_split(row, Split.HELDOUT if row.key in heldout else Split.TRAIN) for row in rows)
+
+
+def _in_split(row: SourceRow, split: Split) -> SourceRow:
+    """A row in a split; most are in theirs already, and stay the same object."""
+    return row if row.split is split else replace(row, split=split)
 
 
 def _by_chance(row: SourceRow, share: float, seed: int) -> Split:

@@ -14,8 +14,11 @@ import pyarrow as pa
 
 from explorer.contributions import Contribution, contributions
 from explorer.errors import RejectReason
+from explorer.records import Split
 
 HOSTS = 10
+COLUMNS = ("host", "placed", "split")
+"""Of `records.parquet`, what the card is made from."""
 _RULES = {
     RejectReason.FILTERED: "outside the manifest's filters",
     RejectReason.UNSAFE: "punsafe over the line, or unknown",
@@ -34,7 +37,7 @@ def text(meta: Meta, records: pa.Table) -> str:
 
     Args:
         meta: what its `atlas.json` says.
-        records: its `records.parquet`.
+        records: its `records.parquet`, at least `COLUMNS`.
     """
     own, *others = contributions(meta)
     parts = [
@@ -125,7 +128,7 @@ def _fetching(manifest: Meta) -> Iterator[str]:
 
 def _hosts(records: pa.Table) -> Iterator[str]:
     """The largest ones, with their share; a corpus that one host fills is that host's."""
-    hosts = Counter(host for host in records["host"].to_pylist() if host is not None)
+    hosts = _counts(records["host"].drop_null())
     if not hosts:
         return
     yield "| host | pictures | share |\n|---|---:|---:|"
@@ -151,8 +154,8 @@ def _models(meta: Meta) -> Iterator[str]:
 
 
 def _placed(meta: Meta, records: pa.Table) -> Iterator[str]:
-    joined = sum(records["placed"].to_pylist())
-    heldout = records["split"].to_pylist().count("heldout")
+    joined = _counts(records["placed"])[True]
+    heldout = _counts(records["split"])[Split.HELDOUT.value]
     layouts = ", ".join(f"{space} by {told['layout']}" for space, told in meta["spaces"].items())
     yield f"- the map is fitted on {records.num_rows - heldout - joined:,} pictures: {layouts}"
     yield f"- placed among them afterwards: {heldout:,} held out, {joined:,} appended"
@@ -162,6 +165,11 @@ def _limits() -> Iterator[str]:
     yield "A neighbor is a resemblance, not a cause."
     yield "Distances on the map are UMAP's; every list of neighbors comes from the vectors."
     yield "That nothing is near proves nothing: the corpus is at most a part of what a generator saw."
+
+
+def _counts(column: pa.ChunkedArray) -> Counter[Any]:
+    """Value -> how often it stands in a column, counted without a Python object a row."""
+    return Counter({each["values"]: each["counts"] for each in column.value_counts().to_pylist()})
 
 
 def _told(value: object) -> str:

@@ -74,9 +74,9 @@ def find(
         int32 (n,): the first row of each row's group; its own number where it is alone.
     """
     count = len(checksums)
-    same = _equal(_sums(checksums, hashes, vectors))
-    edges = [same]
-    known = np.array([row for row, text in enumerate(hashes) if text is not None and same[row, 1] == row], np.int64)
+    every, same = np.arange(count), _equal(checksums, hashes, vectors)
+    edges = [np.column_stack([every, same])]
+    known = np.array([row for row, text in enumerate(hashes) if text is not None and same[row] == row], np.int64)
     if len(known):
         bits, place = np.unique(phash_bits([hashes[row] or "" for row in known]), return_inverse=True)
         order = np.argsort(place, kind="stable")
@@ -157,20 +157,23 @@ def _name(key: str) -> str:
     return f"near-{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
-def _sums(checksums: Sequence[str | None], hashes: Sequence[str | None], vectors: Vectors) -> Iterator[str | None]:
-    """What stands for each row's bytes: of a row of which nothing else is known, its vector."""
-    for checksum, phash, vector in zip(checksums, hashes, vectors, strict=True):
-        is_bare = checksum is None and phash is None
-        # Zeros of either sign are equal: the sum has but one of them.
-        yield hashlib.sha256((vector + vector.dtype.type(0)).tobytes()).hexdigest() if is_bare else checksum
+def _equal(checksums: Sequence[str | None], hashes: Sequence[str | None], vectors: Vectors) -> npt.NDArray[np.int64]:
+    """The first row of the same bytes as each row, int64 (n,); of rows of which nothing else is known, of its vector.
 
-
-def _equal(checksums: Iterable[str | None]) -> Pairs:
-    """Each row with the first row of the same bytes, (n, 2)."""
-    first: dict[str, int] = {}
-    return np.array(
-        [(row, row if text is None else first.setdefault(text, row)) for row, text in enumerate(checksums)], np.int64
-    ).reshape(-1, 2)
+    A row whose bytes nobody knows is the first of its own.
+    """
+    sums = np.zeros(len(checksums), "S32")
+    for row, (checksum, phash) in enumerate(zip(checksums, hashes, strict=True)):
+        if checksum is not None:
+            sums[row] = hashlib.sha256(checksum.encode()).digest()
+        elif phash is None:
+            # Zeros of either sign are equal: the sum has but one of them.
+            sums[row] = hashlib.sha256(vectors[row] + vectors.dtype.type(0)).digest()
+    first = np.arange(len(sums))
+    known = np.flatnonzero(sums)
+    _, firsts, group = np.unique(sums[known], return_index=True, return_inverse=True)
+    first[known] = known[firsts][group]
+    return first
 
 
 def _led(rows: npt.NDArray[np.int64], place: npt.NDArray[np.int64], vectors: Vectors, similarity: float) -> Pairs:

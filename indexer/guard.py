@@ -66,6 +66,8 @@ class Guard:
 
     def row(self, row: SourceRow) -> RejectReason | None:
         """Why a row may not be looked at, if so."""
+        if not self.denied and self.blocked is None:
+            return None
         if denylist.denies(self.denied, DenyKind.KEY, row.key):
             return RejectReason.DENIED
         promised = row.link.digest if row.link is not None else None

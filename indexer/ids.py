@@ -72,14 +72,13 @@ class Ledger:
 
     def write(self, version: VersionPaths) -> None:
         """Keep it in a version."""
-        rows = [
-            {"key_hash": hashed, "id": identity, "forgotten": identity in self.forgotten}
-            for hashed, identity in self.ids.items()
-        ]
-        # An atlas that another program wrote may lack the keys of some.
-        nameless = self.forgotten - set(self.ids.values())
-        rows += [{"key_hash": None, "id": identity, "forgotten": True} for identity in sorted(nameless)]
-        write_table(_path(version), pa.Table.from_pylist(rows, schema=_SCHEMA))
+        named = np.fromiter(self.ids.values(), np.int64, len(self.ids))
+        forgotten = np.array(sorted(self.forgotten), np.int64)
+        nameless = np.setdiff1d(forgotten, named)  # an atlas that another program wrote may lack the keys of some
+        ids = np.concatenate([named, nameless])
+        hashes = pa.array([*self.ids, *[None] * len(nameless)], pa.binary(16))
+        columns = [hashes, pa.array(ids), pa.array(np.isin(ids, forgotten))]
+        write_table(_path(version), pa.Table.from_arrays(columns, schema=_SCHEMA))
 
 
 def key_hash(kind: str, key: str) -> bytes:

@@ -19,7 +19,7 @@ from indexer.families import FamilyOptions
 from indexer.guard import Guard
 from indexer.mapping.spaces import SpaceOptions
 from indexer.sources.base import Source, SourceRow, VectorSource
-from indexer.stages import digest, libraries
+from indexer.stages import digest, digest_each, libraries
 
 REVISION = 1
 """Raised when the same results of the stages would be published otherwise; part of a version's key."""
@@ -94,7 +94,8 @@ class Plan:
         """
         drawn = corpus.read(source, manifest, options.selection, guard.row)
         rows = tuple(row for row in drawn.rows if not known(row))
-        parts = (rows[part] for part in encode.cut(rows, options.encode))
+        are_vectors = isinstance(source, VectorSource)
+        parts = (rows[part] for part in encode.cut(rows, options.encode, are_vectors=are_vectors))
         common = {
             "source": manifest.kind,
             "models": {space: {name: told.get(name) for name in _DECISIVE} for space, told in models.items()},
@@ -107,7 +108,7 @@ class Plan:
             "reproducible": options.reproducible,
         }
         shards = tuple(
-            PlannedShard(part, {**common, "rows": digest([[row.key, source.signature(row)] for row in part])})
+            PlannedShard(part, {**common, "rows": digest_each([row.key, source.signature(row)] for row in part)})
             for part in parts
         )
         return cls(manifest, options, models, rows, drawn.left_out, drawn.read, shards, guard.key)
@@ -118,6 +119,11 @@ class Plan:
         return digest([shard.inputs for shard in self.shards])
 
     @cached_property
+    def rows_key(self) -> str:
+        """Stands for all that the source says of the rows."""
+        return digest_each(self.rows)
+
+    @cached_property
     def key(self) -> str:
         """Stands for all that a version depends on."""
         return digest(
@@ -125,7 +131,7 @@ class Plan:
                 "schema": SCHEMA,
                 "revision": REVISION,
                 "manifest": manifests.to_dict(self.manifest),
-                "rows": [digest(row) for row in self.rows],
+                "rows": self.rows_key,
                 "left_out": self.left_out,
                 "guard": self.guard,
                 "pictures": self.pictures_key,

@@ -13,12 +13,14 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, is_dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from importlib import metadata
 from pathlib import Path
 from time import perf_counter
 from typing import Any
+
+import numpy as np
 
 from explorer.layout import sync_folder, write_atomic
 
@@ -26,9 +28,17 @@ _NOTE = "stage.json"
 
 
 def digest(value: Any) -> str:  # noqa: ANN401 - anything that JSON can say
-    """sha256 of a value of plain parts and dataclasses, hex; equal values have equal digests in every process."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()
+    """sha256 of a value of plain parts, arrays and dataclasses, hex; equal values give equal ones in every process."""
+    return hashlib.sha256(_encoder().encode(value).encode()).hexdigest()
+
+
+def digest_each(values: Iterable[Any]) -> str:
+    """The same of values one after another, of which no two are in memory at a time; millions are no burden."""
+    encode, total = _encoder().encode, hashlib.sha256()
+    for value in values:
+        total.update(encode(value).encode())
+        total.update(b"\n")  # JSON in one line holds none, so the borders cannot shift
+    return total.hexdigest()
 
 
 def libraries(*names: str) -> dict[str, str]:
@@ -124,7 +134,19 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
+@functools.cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(part.name for part in fields(kind))
+
+
+def _encoder() -> json.JSONEncoder:
+    return json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=_plain)
+
+
 def _plain(value: Any) -> Any:  # noqa: ANN401 - what JSON cannot say by itself
+    if isinstance(value, np.ndarray):
+        content = np.ascontiguousarray(value).reshape(-1).view(np.uint8).data
+        return [value.dtype.str, value.shape, hashlib.sha256(content).hexdigest()]
     if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
+        return {name: getattr(value, name) for name in _names(type(value))}
     raise TypeError(f"{type(value).__name__} cannot be part of a stage's key")

@@ -56,7 +56,7 @@ def _told(plan: Plan) -> dict[str, Any]:
         "models": plan.models,
         "libraries": libraries(*LIBRARIES),
         "guard": plan.guard,
-        "rows": {"count": len(plan.rows), "content": digest([[digest(plan.rows)], plan.pictures_key])},
+        "rows": {"count": len(plan.rows), "content": digest([plan.rows_key, plan.pictures_key])},
     }
 
 

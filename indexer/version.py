@@ -8,8 +8,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from explorer.layout import CLUSTERS_SCHEMA, SPACE_ARRAYS, VersionPaths, records_table, write_atomic, write_table
+from explorer.layout import (
+    CLUSTERS_SCHEMA,
+    RECORDS_SCHEMA,
+    SPACE_ARRAYS,
+    VersionPaths,
+    record_batches,
+    write_atomic,
+    write_batches,
+    write_table,
+)
 from explorer.manifest import Manifest
 from indexer import datacard
 from indexer.corpus import record
@@ -45,11 +55,11 @@ def write_version(
     ledger = ledger.with_keys(manifest.kind, keys)
     ledger.write(version)
     ids = ledger.of(manifest.kind, keys)
-    records = records_table(
+    records = (
         record(row, outcome, identity, manifest)
         for row, outcome, identity in zip(encoded.rows, encoded.outcomes, ids.tolist(), strict=True)
     )
-    write_table(version.records, records)
+    write_batches(version.records, record_batches(records), RECORDS_SCHEMA)
     rejected = [row for each in encoded.rejected for row in rejected_rows(each)]
     write_table(version.root / REJECTED, pa.Table.from_pylist(rejected, schema=_REJECTED_SCHEMA))
     publish_packs(version, (shard.thumbnails for shard in encoded.shards), ids)
@@ -58,7 +68,8 @@ def write_version(
             link(space.array(name), version.array(space.space.value, name))
     clusters = [row for space in spaces for row in _cluster_rows(space, ids)]
     write_table(version.clusters, pa.Table.from_pylist(clusters, schema=CLUSTERS_SCHEMA))
-    write_atomic(version.card, datacard.text(meta, records).encode())
+    told = pq.read_table(version.records, columns=list(datacard.COLUMNS))
+    write_atomic(version.card, datacard.text(meta, told).encode())
 
 
 def rejected_rows(each: Rejected) -> Iterator[dict[str, str | None]]:

@@ -15,15 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from explorer.errors import BuildError
+from explorer.exact import knn
 from explorer.layout import NEIGHBORS
-from explorer.nearest import knn
 from explorer.placement import Placer
 from indexer.editing.contents import Arrays
 from indexer.editing.subset import cosines
 from indexer.mapping import cluster, neighbors
 from indexer.mapping.neighbors import NO_ROW, Neighbors
 from indexer.mapping.project import Layout
-from indexer.mapping.vectors import in_frame
 
 REVISION = 1
 """Raised when the same new pictures would stand elsewhere; part of the stage's key."""
@@ -47,13 +46,13 @@ class Rows:
 
 
 def extended(
-    arrays: Arrays, raw: npt.NDArray[np.float32], rows: Rows, meta: Mapping[str, Any], joining: float
+    arrays: Arrays, added: npt.NDArray[np.float16], rows: Rows, meta: Mapping[str, Any], joining: float
 ) -> Arrays:
     """The arrays of a space with new rows behind the old ones.
 
     Args:
         arrays: of the n old rows.
-        raw: float32 (m, d), what the space's model gave for the new ones.
+        added: float16 (m, d), the vectors of the new ones, in the frame of the old.
         rows: the old and the new ones.
         meta: what `atlas.json` says of the space.
         joining: see `indexer.mapping.cluster.ClusterOptions`.
@@ -62,7 +61,6 @@ def extended(
         BuildError: no picture is left of those that made the map.
     """
     count = len(rows.makers)
-    added = in_frame(raw, np.asarray(arrays["mean"]))
     vectors = np.concatenate([arrays["vectors"], added])
     guides = _guides(arrays["vectors"], rows.makers, added)
     placer = Placer(arrays["points"], rows.makers, meta["a"], meta["b"], settle=meta.get("layout") != Layout.PCA)

@@ -22,7 +22,6 @@ from indexer.editing.joining import join, records_of
 from indexer.encoding.encoded import Encoded
 from indexer.ids import Ledger
 from indexer.mapping.cluster import ClusterOptions
-from indexer.mapping.vectors import in_frame
 from indexer.plan import Plan
 from indexer.stages import StageStore, digest, libraries
 
@@ -65,7 +64,7 @@ class Growth:
         ledger = ledger.with_keys(plan.manifest.kind, keys)
         ids = ledger.of(plan.manifest.kind, keys)
         name, arrays = next(iter(contents.spaces.items()))
-        added = in_frame(encoded.raw(Space(name)), np.asarray(arrays["mean"]))
+        added = encoded.framed(Space(name), np.asarray(arrays["mean"]))
         joined = join(contents, encoded.rows, encoded.outcomes, added, plan.manifest, plan.options.families)
         records = records_of(joined, encoded.outcomes, ids, plan.manifest)
         longer = _Longer(contents, meta, encoded, encoded.key(plan.pictures_key), _rows(records, contents), store)
@@ -100,8 +99,9 @@ class _Longer:
         joining = settings.get("joining", ClusterOptions().joining)
 
         def make(folder: Path) -> None:
-            raw = self.encoded.raw(Space(name))
-            made = extended(self.contents.spaces[name], raw, self.rows, told, joining)
+            arrays = self.contents.spaces[name]
+            added = self.encoded.framed(Space(name), np.asarray(arrays["mean"]))
+            made = extended(arrays, added, self.rows, told, joining)
             for array, values in made.items():
                 write_array(folder / f"{array}.npy", values)
 
@@ -110,7 +110,7 @@ class _Longer:
             "space": name,
             "files": files,
             "encoded": self.key,
-            "rows": digest([self.rows.train.tolist(), self.rows.families.tolist(), self.rows.makers.tolist()]),
+            "rows": digest([self.rows.train, self.rows.families, self.rows.makers]),
             "joining": joining,
             "revision": extension.REVISION,
             "libraries": libraries("faiss-cpu", "faiss-gpu", "numpy", "scipy"),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -45,17 +46,22 @@ class EncodeOptions:
     """How pictures are encoded.
 
     Attributes:
-        shard: at most so many rows are lost when a build is killed.
+        shard: at most so many rows are lost when a build is killed; None = 512 pictures, or 8,192 ready-made vectors,
+            which cost next to nothing.
         batch: at most so many pictures go through a model together; None = as many as are fast and as there is room
             for. A model's last bits depend on it, so a build that is to be reproduced needs a number.
         ahead: batches that are decoded while one is in the models.
         thumbnail: the long side of a thumbnail, pixels; 0 = no thumbnails.
     """
 
-    shard: int = 512
+    shard: int | None = None
     batch: int | None = None
     ahead: int = 2
     thumbnail: int = 256
+
+
+_NO_VECTORS: Mapping[Space, npt.NDArray[np.float32]] = MappingProxyType({})
+"""One for all of a million outcomes that were read back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ class Outcome:
     height: int | None = None
     fetched_at: str | None = None
     thumbnail: bytes = b""
-    vectors: Mapping[Space, npt.NDArray[np.float32]] = field(default_factory=dict)
+    vectors: Mapping[Space, npt.NDArray[np.float32]] = field(default_factory=lambda: _NO_VECTORS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,14 +107,18 @@ _SCHEMA = pa.schema(
 )
 _PLAIN = ("key", "detail", "sha256", "phash", "width", "height", "fetched_at")
 _TIMINGS = "timings.json"
+_PICTURES, _VECTORS = 512, 8192
+"""Rows of a shard, where nothing else is said."""
 
 
-def cut(rows: Sequence[SourceRow], options: EncodeOptions) -> Iterator[slice]:
+def cut(rows: Sequence[SourceRow], options: EncodeOptions, *, are_vectors: bool = False) -> Iterator[slice]:
     """Cut rows into shards of `options.shard / 4` to `options.shard` rows."""
-    start, least = 0, max(options.shard // 4, 1)
+    most = options.shard or (_VECTORS if are_vectors else _PICTURES)
+    start, least = 0, max(most // 4, 1)
+    ending = 2**32 // max(least, 2)
     for end, row in enumerate(rows, start=1):
-        is_end = hashlib.sha256(row.key.encode()).digest()[0] < 256 // max(least, 2)
-        if end - start == options.shard or (is_end and end - start >= least):
+        is_long = end - start >= least
+        if end - start == most or (is_long and _drawn(row.key) < ending):
             yield slice(start, end)
             start = end
     if start < len(rows):
@@ -187,6 +197,11 @@ def load(folder: Path) -> Shard:
     lengths = tuple(row["length"] for row in rows if row["reason"] is None)
     timings = Timings.from_dict(json.loads((folder / _TIMINGS).read_bytes()))
     return Shard(folder, outcomes, PackedThumbnails(folder / PACK, lengths), timings)
+
+
+def _drawn(key: str) -> int:
+    """A number from 0 up to 2**32 that looks drawn by chance and is the same every time."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
 
 
 def _vectors_file(folder: Path, space: Space) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from explorer.errors import BuildError, RejectReason
-from explorer.records import Record, Space, Split
+from explorer.records import Space, Split, caption_of
 from indexer.encoding.encode import Outcome, Shard
 from indexer.encoding.timings import Timings
 from indexer.mapping.labels import PictureText
 from indexer.mapping.spaces import Pictures
+from indexer.mapping.vectors import in_frame
 from indexer.sources.base import SourceRow
-from indexer.stages import digest
+from indexer.stages import digest, digest_each
 
 INDEXED = "indexed"
 
@@ -102,22 +103,34 @@ class Encoded:
             total.add(shard.timings)
         return total
 
-    def raw(self, space: Space) -> npt.NDArray[np.float32]:
-        """What the model of a space gave, float32 (n, d)."""
-        return np.concatenate([shard.vectors(space) for shard in self.shards if shard.thumbnails.lengths])
+    def blocks(self, space: Space) -> Iterator[npt.NDArray[np.float32]]:
+        """What the model of a space gave, float32 (m, d) a shard."""
+        return (shard.vectors(space) for shard in self.shards if shard.thumbnails.lengths)
+
+    def framed(self, space: Space, mean: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float16]:
+        """The same as unit vectors, float16 (n, d), with `mean` (d,) taken off; see `indexer.mapping.vectors`."""
+        dim = next(self.blocks(space)).shape[1]
+        frame = np.zeros(dim, np.float32) if mean is None else mean
+        start, framed = 0, np.empty((len(self.rows), dim), np.float16)
+        for raw in self.blocks(space):
+            framed[start : start + len(raw)] = in_frame(raw, frame)
+            start += len(raw)
+        return framed
 
     def key(self, planned: str) -> str:
         """Stands for all that the vectors depend on; `planned` for what their shards do."""
-        return digest([planned, [row.key for row in self.rows]])
+        return digest([planned, digest_each(row.key for row in self.rows)])
 
     def pictures(self, key: str) -> Pictures:
         """What the stages of a space need to know; for `key` see there."""
-        codes: dict[str, int] = {}
-        names = [f"family {row.family}" if row.family is not None else f"key {row.key}" for row in self.rows]
+        firsts: dict[str, int] = {}
+        families = (
+            place if row.family is None else firsts.setdefault(row.family, place) for place, row in enumerate(self.rows)
+        )
         return Pictures(
             key=key,
-            train=np.array([row.split is Split.TRAIN for row in self.rows]),
-            families=np.array([codes.setdefault(name, len(codes)) for name in names], dtype=np.int32),
+            train=np.fromiter((row.split is Split.TRAIN for row in self.rows), np.bool_, len(self.rows)),
+            families=np.fromiter(families, np.int32, len(self.rows)),
             texts=[_text(row) for row in self.rows],
         )
 
@@ -125,5 +138,4 @@ class Encoded:
 def _text(row: SourceRow) -> PictureText:
     """English caption and tags where there are some: labels of one language read better than a mixture."""
     language = "en" if "en" in row.captions else next(iter(row.captions), "en")
-    caption = Record(id=0, key=row.key, split=row.split, captions=row.captions).caption
-    return PictureText(caption, row.tags.get(language, ()))
+    return PictureText(caption_of(row.captions, row.key), row.tags.get(language, ()))

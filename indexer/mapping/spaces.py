@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from explorer import placement
-from explorer.layout import NEIGHBORS, write_array, write_atomic
+from explorer.layout import NEIGHBORS, write_array, write_atomic, write_blocks
 from explorer.records import Space
 from indexer.mapping import cluster, labels, neighbors, project, vectors
 from indexer.mapping.cluster import ClusterOptions, RowCluster
 from indexer.mapping.labels import PictureText
 from indexer.mapping.neighbors import Neighbors
 from indexer.mapping.project import MapOptions
-from indexer.stages import StageStore, digest, libraries
+from indexer.stages import StageStore, digest, digest_each, libraries
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class SpaceStages:
         self,
         space: Space,
         pictures: Pictures,
-        raw: Callable[[Space], npt.NDArray[np.float32]],
+        blocks: Callable[[Space], Iterable[npt.NDArray[np.float32]]],
         options: SpaceOptions,
         store: StageStore,
     ) -> None:
@@ -64,12 +64,12 @@ class SpaceStages:
         Args:
             space: the space.
             pictures: the encoded rows.
-            raw: reads what the model of a space gave for them, float32 (n, d).
+            blocks: reads what the model of a space gave for them, see `indexer.mapping.vectors.Blocks`.
             options: how maps and clusters are made.
             store: where results are kept.
         """
         self.space = space
-        self._pictures, self._raw, self._options, self._store = pictures, raw, options, store
+        self._pictures, self._blocks, self._options, self._store = pictures, blocks, options, store
 
     def array(self, name: str) -> Path:
         """The file of one of the space's arrays, by its name in `explorer.layout.SPACE_ARRAYS`."""
@@ -95,9 +95,12 @@ class SpaceStages:
         """vectors.npy and mean.npy."""
 
         def make(folder: Path) -> None:
-            made = vectors.unit_vectors(self._raw(self.space), self._pictures.train, centered=self.space is Space.VAE)
-            write_array(folder / "vectors.npy", made.vectors)
-            write_array(folder / "mean.npy", made.mean)
+            train, read = self._pictures.train, partial(self._blocks, self.space)
+            dim = next(iter(read())).shape[1]
+            mean = vectors.center(read, train) if self.space is Space.VAE else np.zeros(dim, np.float32)
+            framed = (vectors.in_frame(raw, mean) for raw in read())
+            write_blocks(folder / "vectors.npy", framed, (len(train), dim), np.float16)
+            write_array(folder / "mean.npy", mean)
 
         return self._store.result("vectors", self._vectors_inputs, make)
 
@@ -124,7 +127,7 @@ class SpaceStages:
             )
             write_array(folder / "baseline.npy", near)
 
-        inputs = {"neighbors": digest(self._neighbors_inputs), "families": self._pictures.families.tolist()}
+        inputs = {"neighbors": digest(self._neighbors_inputs), "families": self._pictures.families}
         return self._store.result("baseline", {key: digest(value) for key, value in inputs.items()}, make)
 
     @cached_property
@@ -156,8 +159,8 @@ class SpaceStages:
 
         inputs = {
             "map": digest(self._map_inputs),
-            "families": digest(self._pictures.families.tolist()),
-            "texts": digest([[text.caption, text.tags] for text in self._pictures.texts]),
+            "families": digest(self._pictures.families),
+            "texts": digest_each([text.caption, text.tags] for text in self._pictures.texts),
             "options": self._options.cluster,
             "revisions": [cluster.REVISION, labels.REVISION],
             "libraries": libraries("scikit-learn", "scipy", "numpy"),
@@ -169,7 +172,7 @@ class SpaceStages:
         return {
             "space": self.space.value,
             "encoded": self._pictures.key,
-            "train": digest(self._pictures.train.tolist()),
+            "train": digest(self._pictures.train),
             "revision": vectors.REVISION,
             "libraries": libraries("numpy"),
         }

@@ -2,49 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-REVISION = 1
+REVISION = 2
 """Raised when the same models' outputs would give other vectors; part of the stage's key."""
 _NO_DIRECTION = 1e-6
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class UnitVectors:
-    """The vectors of a space.
-
-    Attributes:
-        vectors: float16 (n, d), unit length.
-        mean: float32 (d,), what was taken off first; zeros where nothing was.
-    """
-
-    vectors: npt.NDArray[np.float16]
-    mean: npt.NDArray[np.float32]
+Blocks = Callable[[], Iterable[npt.NDArray[np.float32]]]
+"""Reads what a model gave, float32 (m, d) after float32 (m, d) in the order of the rows, none of them zero; may be
+called again. A million vectors are 2 GB, and nobody needs them all at a time."""
 
 
-def unit_vectors(raw: npt.NDArray[np.float32], train: npt.NDArray[np.bool_], *, centered: bool) -> UnitVectors:
-    """Take the training pictures' mean off, where the space is centered, and scale to unit length.
+def center(blocks: Blocks, train: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """The training pictures' mean, float32 (d,), which is taken off in a space that is centered.
 
-    A corpus of one picture, or of copies of one, has no direction from its mean: it is left where it is.
+    A corpus of one picture, or of copies of one, has no direction from its mean: it is left where it is, by zeros.
 
     Args:
-        raw: float32 (n, d), as the model gave them, none of them zero.
-        train: bool (n,).
-        centered: whether the mean is taken off.
+        blocks: of n rows.
+        train: bool (n,), any of them true.
     """
-    mean = raw[train].mean(axis=0, dtype=np.float64) if centered else np.zeros(raw.shape[1])
-    if (np.linalg.norm(raw - mean, axis=1) < _NO_DIRECTION * np.linalg.norm(raw, axis=1)).any():
-        mean = np.zeros(raw.shape[1])
-    centered_raw = raw - mean.astype(np.float32)
-    vectors = centered_raw / np.linalg.norm(centered_raw, axis=1, keepdims=True)
-    return UnitVectors(vectors.astype(np.float16), mean.astype(np.float32))
+    total = np.float64(0)
+    start = 0
+    for raw in blocks():
+        total = total + raw[train[start : start + len(raw)]].sum(axis=0, dtype=np.float64)
+        start += len(raw)
+    mean = np.asarray(total / train.sum())
+    has_lost = any((_length(raw - mean) < _NO_DIRECTION * _length(raw)).any() for raw in blocks())
+    return np.zeros(len(mean), np.float32) if has_lost else mean.astype(np.float32)
 
 
 def in_frame(raw: npt.NDArray[np.float32], mean: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
-    """More vectors of a space whose mean is known, float16 (m, d), unit length.
+    """What a model gave as vectors of a space whose mean is known, float16 (m, d), unit length.
 
     A picture that is the mean itself has no direction from it; it is taken as it is.
 
@@ -53,6 +46,10 @@ def in_frame(raw: npt.NDArray[np.float32], mean: npt.NDArray[np.float32]) -> npt
         mean: float32 (d,).
     """
     centered = raw - mean
-    has_none = np.linalg.norm(centered, axis=1) < _NO_DIRECTION * np.linalg.norm(raw, axis=1)
+    has_none = _length(centered) < _NO_DIRECTION * _length(raw)
     centered[has_none] = raw[has_none]
-    return (centered / np.linalg.norm(centered, axis=1, keepdims=True)).astype(np.float16)
+    return (centered / _length(centered)[:, None]).astype(np.float16)
+
+
+def _length(vectors: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
+    return np.asarray(np.linalg.norm(vectors, axis=1))
