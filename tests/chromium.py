@@ -22,10 +22,10 @@ FLAGS = (
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """A headless Chromium; each test takes a context of its own from it."""
+def chromium(*more: str) -> Iterator[Browser]:
+    """A headless Chromium, with `more` flags; each test takes a context of its own from it."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=[*FLAGS, *more])
         try:
             yield browser
         finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chromium import Watched, chromium
+from chromium import chromium
 from map_page import SHOTS, SIZE, MapPage, opened
 from numpy.typing import NDArray
 from PIL import Image
@@ -372,24 +372,6 @@ def test_a_failed_fetch_says_so_and_can_be_tried_again(browser: Browser) -> None
         page.wait_for_selector("#map[data-ready=true]")
         assert not page.locator(".pointcloud-notice").is_visible()
         context.close()
-
-
-def test_without_webgl2_the_map_says_so(browser: Browser, world: World, address: str) -> None:
-    """No exception, no empty hole: a sentence that also says what still works."""
-    context = browser.new_context(viewport=SIZE)
-    page = context.new_page()
-    watched = Watched(page, address)
-    page.add_init_script(
-        """const get = HTMLCanvasElement.prototype.getContext;
-        HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
-            return kind === 'webgl2' ? null : get.call(this, kind, ...rest);
-        };"""
-    )
-    page.goto(address)
-    page.wait_for_selector("#map[data-ready=unsupported]")
-    page.locator(".pointcloud-notice").get_by_text(TEXTS["noWebgl"]).wait_for()
-    assert watched.complaints == []
-    context.close()
 
 
 def test_an_unknown_prop_is_refused_by_name() -> None:

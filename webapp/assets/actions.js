@@ -14,6 +14,9 @@
     setProps('map', { flyTo: { target, ...more, nonce: `${target}-${performance.now()}` } });
   }
 
+  /** Whether this browser can draw the map at all; without it a place in it is shown by a picture. */
+  const drawn = () => document.getElementById('map')?.dataset.ready !== 'unsupported';
+
   function open(id) {
     if (explorer.parts().id === String(id)) fly('selection');
     flying = true;
@@ -29,12 +32,15 @@
     show('studio');
   }
 
-  /** What buttons do, by the name in their `data-do`, to what is in their `data-to`. */
+  /** What buttons do, by the name in their `data-do`, to what is in their `data-to`; some ask where they stand. */
   const DEEDS = {
     open: (id) => open(Number(id)),
     like: (id) => explorer.go({ like: id, q: null }),
     landing: () => fly('landing'),
-    cluster: (cluster) => fly('cluster', { cluster: Number(cluster) }),
+    cluster: (cluster, button) => {
+      if (drawn()) fly('cluster', { cluster: Number(cluster) });
+      else button.closest('.cluster')?.querySelector('.picture-button')?.click();
+    },
     job: (job) => { flying = true; explorer.go({ job, id: null, upload: null }); },
     prompt: (text) => { setProps('prompt', { value: text }); show('studio'); },
     recipe,
@@ -75,7 +81,7 @@
 
   document.addEventListener('click', (event) => {
     const button = event.target.closest?.('button[data-do]');
-    if (button) void DEEDS[button.dataset.do]?.(button.dataset.to);
+    if (button) void DEEDS[button.dataset.do]?.(button.dataset.to, button);
   });
 
   /** A click in the map selects; the camera stays where the visitor has it. */
