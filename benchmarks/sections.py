@@ -47,6 +47,7 @@ SECTIONS = (
     Section("page", "Page of the demo", "page"),
     Section("stages", "Build at scale", "stages"),
     Section("search", "Search at scale", "search"),
+    Section("cloud", "From opening to the whole cloud", "peers"),
 )
 
 
