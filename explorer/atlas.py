@@ -20,9 +20,10 @@ import pyarrow.parquet as pq
 from explorer import cache, denylist, verify
 from explorer.contributions import contributions, training
 from explorer.errors import AtlasError, QueryError
-from explorer.layout import AtlasPaths, VersionPaths, record_of
+from explorer.layout import AtlasPaths, VersionPaths
 from explorer.manifest import Manifest, from_dict
 from explorer.records import Cluster, Record, Space, Split
+from explorer.rows import record_of
 from explorer.safety import flags
 from explorer.spaces import SpaceData, load_space
 from explorer.table import RecordsTable

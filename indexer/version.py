@@ -15,12 +15,12 @@ from explorer.layout import (
     RECORDS_SCHEMA,
     SPACE_ARRAYS,
     VersionPaths,
-    record_batches,
     write_atomic,
     write_batches,
     write_table,
 )
 from explorer.manifest import Manifest
+from explorer.rows import record_batches
 from indexer import datacard
 from indexer.corpus import record
 from indexer.editing.contents import REJECTED

@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw
 
 from explorer import layout, verify
 from explorer.records import Record, Split
+from explorer.rows import records_table
 
 COLORS = ("red", "orange", "green", "teal", "blue", "purple")
 PER_GROUP = 10
@@ -50,7 +51,7 @@ class SmallAtlas:
         paths = layout.AtlasPaths(root)
         version = paths.version(self.version)
         records = [self.change(_record(row)) for row in range(len(COLORS) * PER_GROUP)]
-        layout.write_table(version.records, layout.records_table(records))
+        layout.write_table(version.records, records_table(records))
         kept = enumerate(records) if self.pictures else ()
         layout.write_thumbnails(version, ((record.id, _webp(row, self.seed)) for row, record in kept))
         clusters = []

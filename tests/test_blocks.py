@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from explorer import layout
 from explorer.records import Record, Split
+from explorer.rows import record_batches, records_table
 from indexer.mapping import vectors
 from indexer.sources.base import SourceRow
 from indexer.stages import digest, digest_each
@@ -50,10 +51,10 @@ def test_records_in_batches_are_the_table(tmp_path: Path) -> None:
     """Records written batch by batch read as the table of all of them, a row group a batch."""
     count = layout.ROW_GROUP + 5
     records = [Record(id=number, key=str(number), split=Split.TRAIN, captions={"en": "a"}) for number in range(count)]
-    layout.write_batches(tmp_path / "r.parquet", layout.record_batches(records), layout.RECORDS_SCHEMA)
+    layout.write_batches(tmp_path / "r.parquet", record_batches(records), layout.RECORDS_SCHEMA)
     read = pq.ParquetFile(tmp_path / "r.parquet")
     assert read.metadata.num_row_groups == 2
-    assert read.read().equals(layout.records_table(records))
+    assert read.read().equals(records_table(records))
 
 
 @given(CUTS, st.floats(-3, 3))

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from explorer.layout import records_table
 from explorer.manifest import Manifest
 from explorer.records import Split
+from explorer.rows import records_table
 from indexer import corpus, families
 from indexer.editing.contents import Contents
 from indexer.encoding.encode import Outcome
