@@ -29,14 +29,14 @@ class Growth:
         data: on which vectors or pictures.
         unit: of the values.
         values: size -> value, ascending; a value is positive.
-        commands: size -> what measures it.
+        command: what measures it.
     """
 
     series: str
     data: str
     unit: str
     values: Mapping[int, float]
-    commands: Mapping[int, str]
+    command: str
 
     @property
     def exponent(self) -> float:
@@ -57,22 +57,17 @@ class Growth:
 
 def growths(results: Iterable[Result]) -> list[Growth]:
     """Every series that was measured at two sizes or more, in the order of the results."""
-    found: dict[tuple[str, str, str], dict[int, tuple[float, str]]] = {}
+    found: dict[tuple[str, str, str, str], dict[int, float]] = {}
     for result in results:
-        command = f"python -m benchmarks {result.name}"
+        command = f"python -m benchmarks {result.name.split('/')[0]}"
         for row in result.rows:
-            for figure in row.figures:
-                sizes = found.setdefault((figure.series, row.data, figure.unit), {})
-                if figure.value > 0:
-                    sizes[figure.n] = (figure.value, command)
+            for figure in (figure for figure in row.figures if figure.value > 0):
+                key = (figure.series, row.data, figure.unit, command)
+                found.setdefault(key, {})[figure.n] = figure.value
     return [
-        Growth(
-            *key,
-            {n: value for n, (value, _) in sorted(sizes.items())},
-            {n: command for n, (_, command) in sizes.items()},
-        )
-        for key, sizes in found.items()
-        if len(sizes) >= LEAST_SIZES
+        Growth(series, data, unit, dict(sorted(values.items())), command)
+        for (series, data, unit, command), values in found.items()
+        if len(values) >= LEAST_SIZES
     ]
 
 
@@ -80,7 +75,7 @@ def table(grown: Iterable[Growth]) -> str:
     """Markdown: a line a series, a column a size."""
     grown = list(grown)
     sizes = sorted({n for growth in grown for n in growth.values})
-    heads = ["measured", "data", *(f"{n:,}" for n in sizes), "exponent", "of the last two"]
+    heads = ["measured", "data", *(f"{n:,}" for n in sizes), "exponent", "of the last two", "command"]
     lines = [
         [
             growth.series,
@@ -88,6 +83,7 @@ def table(grown: Iterable[Growth]) -> str:
             *(told(growth.values[n], growth.unit) if n in growth.values else "" for n in sizes),
             f"{growth.exponent:.2f}",
             f"{growth.last:.2f}",
+            f"`{growth.command}`",
         ]
         for growth in grown
     ]
