@@ -15,8 +15,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from explorer.atlas import Atlas
+from explorer.exact import normalized
 from explorer.layout import NEIGHBORS
-from explorer.nearest import VectorIndex, normalized
+from explorer.nearest import VectorIndex
 from explorer.pictures import hamming, perceptual_hash
 from explorer.placement import Placed, place_vectors, placer
 from explorer.records import Hit, Landing, Relation, Space, SpaceLanding, Split, Verdict, VerdictName

@@ -10,7 +10,8 @@ from PIL import Image
 
 from explorer.atlas import Atlas
 from explorer.errors import QueryError
-from explorer.nearest import VectorIndex, Vectors, normalized
+from explorer.exact import Vectors, normalized
+from explorer.nearest import VectorIndex
 from explorer.records import Hit, Point, Space, Split
 from explorer.spaces import SpaceData
 

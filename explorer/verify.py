@@ -140,7 +140,7 @@ def hold(version: VersionPaths, meta: Mapping[str, Any], cache: Path) -> None:
         path = version.root / name
         fault = _light_fault(path, entry)
         if fault is None and path.suffix != ".pack":
-            checked[name] = [*_stamp(path), entry.sha256]
+            checked[name] = [*stamp(path), entry.sha256]
             if known.get(name) != checked[name]:
                 fault = _deep_fault(path, entry)
         if fault:
@@ -242,7 +242,8 @@ def _deep_fault(path: Path, entry: FileEntry) -> str | None:
     return None if checksum(path) == entry.sha256 else f"expected sha256 {entry.sha256[:12]}…, found another"
 
 
-def _stamp(path: Path) -> list[int]:
+def stamp(path: Path) -> list[int]:
+    """What a file is known by without being read: inode, size and time of change."""
     status = path.stat()
     return [status.st_ino, status.st_size, status.st_mtime_ns]
 

@@ -17,7 +17,7 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from explorer import Atlas
 from explorer.models.loader import Models
-from explorer.nearest import knn
+from explorer.exact import knn
 from explorer.placement import place_vectors, placer
 from explorer.search import picture_vectors
 from indexer.sources import open_source

@@ -19,7 +19,8 @@ from small_atlas import COLORS, SmallAtlas
 from explorer.atlas import Atlas
 from explorer.denylist import DenyKind, hashed
 from explorer.errors import QueryError
-from explorer.nearest import VectorIndex, knn
+from explorer.exact import knn
+from explorer.nearest import VectorIndex
 from explorer.records import Split
 from explorer.search import hits, picture_vectors, search_id, search_image, search_text
 

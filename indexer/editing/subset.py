@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from explorer.exact import normalized
 from explorer.layout import NEIGHBORS
-from explorer.nearest import normalized
 from explorer.rows import record_of
 from indexer.editing.contents import Arrays, Contents
 from indexer.mapping import neighbors

@@ -1,0 +1,297 @@
+"""Search indexes over float16 vectors, and the only room that knows faiss.
+
+Three kinds, each in a file that is mapped and not read: `flat` looks at every vector; `ivf` at the lists around the
+query (Sivic & Zisserman 2003, "Video Google"); `hnsw` walks a graph (Malkov & Yashunin 2016, arXiv 1603.09320). Which
+one an atlas has was measured when it was built, see `indexer.mapping.choice`. All hold float16 as the atlas does, so
+nothing is lost on the way in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, Protocol
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from explorer.errors import AtlasError
+from explorer.exact import Rows, Vectors, largest, normalized
+from explorer.partition import Partition, lists_for
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Found = tuple[Floats, Rows]
+
+VERSION: str = faiss.__version__
+MEASURED_K = 10
+"""Recall was measured for so many neighbors; who asks for more has more looked at."""
+_BLOCK = 65_536
+_FP16 = faiss.ScalarQuantizer.QT_fp16
+_ENOUGH = 0.9
+"""A mask that takes fewer rows than a tenth away is no reason to look at more lists."""
+_EMPTIED = 4
+"""A mask that leaves this many times fewer rows around a query than it leaves everywhere makes a stranger of the query:
+the rows that are left are far from it, recall was not measured for such, and all of them are looked at."""
+_MOST_OF = 0.5
+"""Beyond this share of the lists, or with less than this share of the rows allowed in a graph, all are looked at."""
+
+
+class IndexKind(StrEnum):
+    """How an index finds."""
+
+    FLAT = "flat"
+    IVF = "ivf"
+    HNSW = "hnsw"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexChoice:
+    """A kind of index and its parameters, as `atlas.json` has them.
+
+    Attributes:
+        kind: how it finds.
+        parameters: `lists` and `probes` of `ivf`; `links`, `building` and `effort` of `hnsw`.
+    """
+
+    kind: IndexKind = IndexKind.FLAT
+    parameters: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> IndexChoice:
+        """What `atlas.json` says of a space; an atlas from before the choice is searched flat.
+
+        Raises:
+            AtlasError: it names no kind and parameters of ours.
+        """
+        search = told.get("search", {"kind": IndexKind.FLAT, "parameters": {}})
+        try:
+            kind = IndexKind(search["kind"])
+            return cls(kind, {name: max(int(search["parameters"][name]), 1) for name in _PARAMETERS[kind]})
+        except (KeyError, TypeError, ValueError) as error:
+            raise AtlasError(
+                f"atlas.json names a search index that is none ({error}); index the corpus again"
+            ) from error
+
+    @property
+    def settings(self) -> str:
+        """All of it that the index's file depends on; how thoroughly it is searched is not in the file."""
+        built = [f"{name} {self.parameters[name]}" for name in _PARAMETERS[self.kind][:-1]]
+        return ", ".join([self.kind, "float16", "inner product", *built, f"faiss {VERSION}"])
+
+
+_PARAMETERS: Mapping[IndexKind, tuple[str, ...]] = {
+    IndexKind.FLAT: (),
+    IndexKind.IVF: ("lists", "probes"),
+    IndexKind.HNSW: ("links", "building", "effort"),
+}
+
+
+class Index(Protocol):
+    """What an index can do."""
+
+    raw: Any
+
+    def search(self, queries: Floats, k: int, allowed: Mask | None) -> Found:
+        """Cosines float32 (q, k) and rows int64 (q, k), most similar first; -1 where no more was found.
+
+        Args:
+            queries: float32 (q, d), unit length.
+            k: at most as many as are allowed.
+            allowed: bool (n,); None = all.
+        """
+        ...
+
+
+@dataclass
+class Flat:
+    """Every vector is looked at."""
+
+    raw: Any
+
+    def search(self, queries: Floats, k: int, allowed: Mask | None) -> Found:
+        """See `Index`."""
+        return _search(
+            self.raw, queries, k, None if allowed is None else faiss.SearchParameters(sel=_selector(allowed))
+        )
+
+
+@dataclass
+class Inverted:
+    """The lists around a query are looked at.
+
+    Attributes:
+        probes: how many lists were enough for `MEASURED_K` neighbors without a mask.
+        centers: float32 (l, d), of the lists.
+    """
+
+    raw: Any
+    probes: int
+    centers: Floats
+
+    def search(self, queries: Floats, k: int, allowed: Mask | None) -> Found:
+        """See `Index`; as many lists are looked at as hold as many allowed rows as were enough without a mask."""
+        lists = len(self.centers)
+        probes = math.ceil(self.probes * max(k / MEASURED_K, 1))
+        if allowed is not None and probes < _MOST_OF * lists:
+            scores, most = queries @ self.centers.T, probes
+            wanted = max(self._probes(near, probes, allowed) for near in largest(scores, most)[1])
+            if wanted > most:
+                most = math.ceil(_EMPTIED * probes * len(allowed) / max(int(np.count_nonzero(allowed)), 1))
+                wanted = max(self._probes(near, probes, allowed) for near in largest(scores, most)[1])
+            probes = wanted if wanted <= most else lists
+        selector = None if allowed is None else _selector(allowed)
+        probes = lists if probes >= _MOST_OF * lists else probes
+        return _search(self.raw, queries, k, faiss.SearchParametersIVF(sel=selector, nprobe=probes))
+
+    def _probes(self, near: Rows, probes: int, allowed: Mask) -> int:
+        """How many of the lists `near`, nearest first, hold as many allowed rows as the first `probes` hold rows.
+
+        At least `probes`; one more than there are where all of them do not.
+        """
+        sizes = self.raw.invlists.list_size
+        rows = _ENOUGH * sum(sizes(number) for number in near[:probes].tolist())
+        held = 0
+        for place, number in enumerate(near.tolist(), start=1):
+            held += self._allowed(number, allowed)
+            if held >= rows:
+                return max(place, probes)
+        return len(near) + 1
+
+    def _allowed(self, number: int, allowed: Mask) -> int:
+        """Allowed rows in a list."""
+        held = self.raw.invlists
+        if not (size := held.list_size(number)):
+            return 0
+        return int(np.count_nonzero(allowed[faiss.rev_swig_ptr(held.get_ids(number), size)]))
+
+
+@dataclass
+class Graph:
+    """A graph is walked."""
+
+    raw: Any
+    effort: int
+    most: ClassVar[int] = 4096
+    """Beyond this effort looking at every vector is faster."""
+
+    def search(self, queries: Floats, k: int, allowed: Mask | None) -> Found:
+        """See `Index`; where a mask leaves few, or much is asked for, every allowed vector is looked at."""
+        share = 1.0 if allowed is None else np.count_nonzero(allowed) / len(allowed)
+        effort = math.ceil(self.effort * max(k / MEASURED_K, 1) / max(share, 1e-9))
+        if share >= _MOST_OF and effort <= self.most:
+            selector = None if allowed is None else _selector(allowed)
+            found = _search(self.raw, queries, k, faiss.SearchParametersHNSW(sel=selector, efSearch=effort))
+            if (found[1] >= 0).all():
+                return found
+        return Flat(faiss.downcast_index(self.raw.storage)).search(queries, k, allowed)
+
+
+def built(vectors: Vectors, choice: IndexChoice, partition: Partition | None = None) -> Index:
+    """An index of (n, d) unit vectors; `partition` are their lists, where they are known already."""
+    count, dim = vectors.shape
+    if choice.kind is IndexKind.IVF:
+        raw = _inverted(vectors, partition or Partition.of(vectors, min(choice.parameters["lists"], lists_for(count))))
+    elif choice.kind is IndexKind.HNSW:
+        raw = faiss.IndexHNSWSQ(dim, _FP16, choice.parameters["links"], faiss.METRIC_INNER_PRODUCT)
+        raw.hnsw.efConstruction = choice.parameters["building"]
+        _fill(raw, vectors)
+    else:
+        raw = faiss.IndexScalarQuantizer(dim, _FP16, faiss.METRIC_INNER_PRODUCT)
+        _fill(raw, vectors)
+    return _as(raw, choice)
+
+
+def write(index: Index, handle: BinaryIO) -> None:
+    """Write an index into an open file."""
+    faiss.write_index(index.raw, faiss.PyCallbackIOWriter(handle.write))
+
+
+def mapped(path: Path, choice: IndexChoice, shape: tuple[int, ...]) -> Index | None:
+    """The index in a file that was checked, mapped; None where it is not one of (n, d) = `shape` vectors."""
+    try:
+        raw = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        fits = isinstance(raw, _RAW[choice.kind]) and (raw.ntotal, raw.d) == shape
+        return _as(raw, choice) if fits else None
+    except RuntimeError:  # faiss's own, of every kind
+        return None
+
+
+def has_gpu() -> bool:
+    """Whether this faiss can use a CUDA device that is here."""
+    return hasattr(faiss, "GpuIndexFlatIP") and faiss.get_num_gpus() > 0
+
+
+def knn_on_gpu(base: Vectors, queries: Vectors, k: int, among: Rows) -> Found:
+    """As `explorer.exact.knn`, on the first CUDA device, where the rows `among` have to fit as float32."""
+    index = faiss.GpuIndexFlatIP(faiss.StandardGpuResources(), base.shape[1])
+    for start in range(0, len(among), _BLOCK):
+        index.add(np.ascontiguousarray(base[among[start : start + _BLOCK]], dtype=np.float32))
+    parts = [
+        index.search(normalized(queries[start : start + _BLOCK]), min(k, len(among)))
+        for start in range(0, len(queries), _BLOCK)
+    ]
+    return np.concatenate([part[0] for part in parts]), among[np.concatenate([part[1] for part in parts])]
+
+
+_RAW = {
+    IndexKind.FLAT: faiss.IndexScalarQuantizer,
+    IndexKind.IVF: faiss.IndexIVFScalarQuantizer,
+    IndexKind.HNSW: faiss.IndexHNSWSQ,
+}
+
+
+def _as(raw: Any, choice: IndexChoice) -> Index:  # noqa: ANN401 - faiss has no types
+    if choice.kind is IndexKind.IVF:
+        centers = raw.quantizer.reconstruct_n(0, raw.nlist)
+        return Inverted(raw, min(choice.parameters["probes"], raw.nlist), centers)
+    if choice.kind is IndexKind.HNSW:
+        return Graph(raw, choice.parameters["effort"])
+    return Flat(raw)
+
+
+def _inverted(vectors: Vectors, partition: Partition) -> Any:  # noqa: ANN401 - faiss has no types
+    """Lists of the float16 vectors as they are; each is added whole, so that none is larger than it must be."""
+    lists, dim = partition.centers.shape
+    quantizer = faiss.IndexFlatIP(dim)
+    quantizer.add(partition.centers)
+    raw = faiss.IndexIVFScalarQuantizer(quantizer, dim, lists, _FP16, faiss.METRIC_INNER_PRODUCT, False)
+    quantizer.this.disown()
+    raw.own_fields = raw.is_trained = True
+    for number, rows in enumerate(partition.members()):
+        if len(rows):
+            codes = np.ascontiguousarray(vectors[rows], dtype=np.float16).view(np.uint8)
+            raw.invlists.add_entries(number, len(rows), faiss.swig_ptr(rows), faiss.swig_ptr(codes))
+    raw.ntotal = len(vectors)
+    return raw
+
+
+def _fill(raw: Any, vectors: Vectors) -> None:  # noqa: ANN401 - faiss has no types
+    for start in range(0, len(vectors), _BLOCK):
+        raw.add(np.ascontiguousarray(vectors[start : start + _BLOCK], dtype=np.float32))
+
+
+def _selector(allowed: Mask) -> Any:  # noqa: ANN401 - faiss has no types
+    return faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+
+
+def _search(raw: Any, queries: Floats, k: int, parameters: Any) -> Found:  # noqa: ANN401 - faiss has no types
+    with _threads(len(queries)):
+        similarities, rows = raw.search(queries, k, params=parameters)
+    return similarities, rows
+
+
+@contextmanager
+def _threads(queries: int) -> Iterator[None]:
+    """At most one thread a query: faiss shares out queries, and threads without one only wait, at full speed."""
+    most = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(min(most, queries))
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(most)
