@@ -28,6 +28,8 @@ from explorer.safety import flags
 from explorer.spaces import SpaceData, load_space
 from explorer.table import RecordsTable
 
+_PLACE = np.dtype([("pack", np.int32), ("offset", np.int64), ("length", np.int32)])
+
 
 class Atlas:
     """One version of an atlas; safe to ask from several threads.
@@ -58,9 +60,9 @@ class Atlas:
         self._paths, self._files = paths, version
         self.contributions = contributions(meta)
         self.training = training(self.contributions)
-        light = pq.read_table(version.records, columns=["id", "split", "family", "punsafe", "placed"])
+        light = _light_columns(version.records)
         self.ids: npt.NDArray[np.int64] = light["id"].to_numpy()
-        self.train: npt.NDArray[np.bool_] = pc.equal(light["split"], Split.TRAIN.value).to_numpy()
+        self.train: npt.NDArray[np.bool_] = light["train"].to_numpy()
         self.families = family_codes(light["family"])
         unreviewed = any(part.is_unreviewed for part in self.contributions[1:])
         placed = light["placed"].to_numpy().astype(np.bool_)
@@ -170,7 +172,7 @@ class Atlas:
     def records(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> tuple[Record, ...]:
         """All that is known of some pictures, in the order asked; QueryError if one is not in the atlas."""
         rows = self.rows(ids)
-        return tuple(record_of(row) for row in self._records.rows(rows, self.ids[rows]))
+        return tuple(record_of(row) for row in self._records.rows(rows))
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Ask DuckDB about the view `records` (the columns of `records.parquet`, without what was taken down).
@@ -248,6 +250,13 @@ def as_ids(ids: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         raise QueryError("found a number that is larger than any id; take one from a search") from error
 
 
+def _light_columns(path: Path) -> pa.Table:
+    """What is known of every row at all times; its texts are few, or compared here and forgotten."""
+    names = ["id", "split", "family", "punsafe", "placed"]
+    table = pq.read_table(path, columns=names, read_dictionary=["split", "family"], memory_map=True)
+    return table.append_column("train", pc.equal(table["split"].cast(pa.string()), Split.TRAIN.value))
+
+
 def family_codes(families: pa.ChunkedArray) -> npt.NDArray[np.int32]:
     """Numbers for a column of families, int32 (n,); a row without a family is its own."""
     encoded = families.combine_chunks().dictionary_encode()
@@ -257,11 +266,17 @@ def family_codes(families: pa.ChunkedArray) -> npt.NDArray[np.int32]:
     return codes
 
 
-def _thumbnail_places(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Ids (m,), ascending, and the pack, offset and length of each (m, 3)."""
-    table = pq.read_table(path).sort_by("id")
-    places = np.stack([table[name].to_numpy() for name in ("pack", "offset", "length")], axis=1)
-    return table["id"].to_numpy(), places.astype(np.int64)
+def _thumbnail_places(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
+    """Ids int64 (m,), ascending, and the pack, offset and length of each (m,)."""
+    table = pq.read_table(path, memory_map=True)
+    ids: npt.NDArray[np.int64] = table["id"].to_numpy()
+    places = np.empty(len(ids), dtype=_PLACE)
+    for name in _PLACE.names or ():
+        places[name] = table[name].to_numpy()
+    if (ids[1:] > ids[:-1]).all():
+        return ids, places
+    order = np.argsort(ids, kind="stable")
+    return ids[order], places[order]
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from weakref import WeakKeyDictionary
 
 from explorer.atlas import Atlas
 from explorer.safety import tells_unsafety
@@ -64,8 +66,19 @@ def columns(atlas: Atlas) -> tuple[Column, ...]:
     """What a reader of an atlas can filter by: what is known of any picture, the source's own columns last.
 
     The source's own are those of the first `SAMPLED` rows; each is a number or a truth throughout, or else a text.
-    Columns that tell how unsafe a picture is are left out.
+    Columns that tell how unsafe a picture is are left out. They are looked for once, in every row.
     """
+    with _lock:
+        if atlas not in _known:
+            _known[atlas] = _columns(atlas)
+        return _known[atlas]
+
+
+_lock = threading.Lock()
+_known: WeakKeyDictionary[Atlas, tuple[Column, ...]] = WeakKeyDictionary()
+
+
+def _columns(atlas: Atlas) -> tuple[Column, ...]:
     own = {name: kind for name, kind in COLUMNS.items() if not tells_unsafety(name)}
     counts = ", ".join(f'count(CASE WHEN {is_known(name)} THEN 1 END) AS "{name}"' for name in own)
     known = atlas.query(f"SELECT {counts} FROM records").to_pylist()[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -13,10 +14,11 @@ from explorer.errors import AtlasError
 from explorer.layout import SPACE_ARRAYS, VersionPaths
 
 _RADIUS_PERCENTILE = 99
-_MAPPED = frozenset({"vectors", "points"})
+_MAPPED = frozenset({"vectors", "points", "neighbors", "distances"})
+"""What grows with the corpus and is read here and there."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class SpaceData:
     """One space of an atlas and its map.
 
@@ -26,11 +28,9 @@ class SpaceData:
         mean: float32 (d,), what was subtracted before normalizing; zeros in `clip`.
         points: float32 (n, 3), map units, memory-mapped.
         cluster: int32 (n,), -1 = in no cluster.
-        neighbors: int32 (n, 15), rows, nearest first.
-        distances: float32 (n, 15), cosine distance to them.
+        neighbors: int32 (n, 15), rows, nearest first, memory-mapped.
+        distances: float32 (n, 15), cosine distance to them, memory-mapped.
         baseline: float32 (m,), ascending: each training picture's similarity to its nearest outside its family.
-        center: float64 (3,), the points' centroid.
-        radius: 99th percentile of the points' distance to it, map units.
         a: UMAP's curve 1 / (1 + a x^2b), as the map was fitted with.
         b: the same.
     """
@@ -43,10 +43,19 @@ class SpaceData:
     neighbors: npt.NDArray[np.int32]
     distances: npt.NDArray[np.float32]
     baseline: npt.NDArray[np.float32]
-    center: npt.NDArray[np.float64]
-    radius: float
     a: float
     b: float
+
+    @cached_property
+    def center(self) -> npt.NDArray[np.float64]:
+        """The points' centroid, float64 (3,), map units."""
+        center: npt.NDArray[np.float64] = self.points.mean(axis=0, dtype=np.float64)
+        return center
+
+    @cached_property
+    def radius(self) -> float:
+        """99th percentile of the points' distance to `center`, map units."""
+        return float(np.percentile(np.linalg.norm(self.points - self.center, axis=1), _RADIUS_PERCENTILE))
 
     def percentiles(self, similarities: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """0-100: the share of training pictures whose own nearest, its family left out, is less similar than this.
@@ -68,7 +77,8 @@ def load_space(version: VersionPaths, name: str, meta: Mapping[str, Any]) -> Spa
     for array, (dtype, _) in SPACE_ARRAYS.items():
         try:
             mode: Literal["r"] | None = "r" if array in _MAPPED else None
-            arrays[array] = np.load(version.array(name, array), mmap_mode=mode, allow_pickle=False)
+            # A view of the base class: every slice of a memmap would cost ten times as much.
+            arrays[array] = np.asarray(np.load(version.array(name, array), mmap_mode=mode, allow_pickle=False))
         except (OSError, ValueError) as error:
             raise AtlasError(f"{name}/{array}.npy is damaged ({error}); index the corpus again") from error
         if arrays[array].dtype != dtype:
@@ -77,7 +87,4 @@ def load_space(version: VersionPaths, name: str, meta: Mapping[str, Any]) -> Spa
         a, b = float(meta["a"]), float(meta["b"])
     except (KeyError, TypeError, ValueError) as error:
         raise AtlasError(f"atlas.json: space {name} has no curve a and b; index the corpus again") from error
-    center = arrays["points"].mean(axis=0, dtype=np.float64)
-    reach = np.linalg.norm(arrays["points"] - center, axis=1)
-    radius = float(np.percentile(reach, _RADIUS_PERCENTILE))
-    return SpaceData(name=name, **arrays, center=center, radius=radius, a=a, b=b)
+    return SpaceData(name=name, **arrays, a=a, b=b)

@@ -31,14 +31,17 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 class RecordsTable:
     """DuckDB over `records.parquet`: one cursor a call, no extension, no other file, the configuration locked.
 
-    The view `records` leaves out what is hidden; `everything` does not. A small table is kept in memory as well, since
-    to plan and decode even one row takes DuckDB ten milliseconds.
+    The view `records` leaves out what is hidden; `everything` does not. Whole rows do not come from DuckDB, which looks
+    through all ids for one: a small table is kept in memory, of a large one the row groups in question are decoded.
     """
 
     def __init__(self, path: Path) -> None:
         """Open the file; AtlasError where it cannot be read."""
         self._path = path
-        self._small = pq.read_table(path) if pq.read_metadata(path).num_rows <= SMALL else None
+        self._foot = pq.read_metadata(path)
+        sizes = [self._foot.row_group(number).num_rows for number in range(self._foot.num_row_groups)]
+        self._ends = np.cumsum(sizes, dtype=np.int64)
+        self._small = pq.read_table(path) if self._foot.num_rows <= SMALL else None
         self._connection = duckdb.connect(":memory:", config=_CONFIG)
         quoted = str(path.resolve()).replace("'", "''")
         # Without the option a folder on the way that is named `a=b` would become a column.
@@ -56,14 +59,26 @@ class RecordsTable:
         except duckdb.Error as error:
             raise AtlasError(f"{path} cannot be read ({_line(error)}); index the corpus again") from error
 
-    def rows(self, rows: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
-        """Whole rows, in the order given, hidden ones too; `ids` (q,) are those of the rows (q,)."""
+    def rows(self, rows: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+        """Whole rows, in the order given, hidden ones too; AtlasError where the file is gone."""
         if self._small is not None:
             taken: list[dict[str, Any]] = self._small.take(rows).to_pylist()
             return taken
-        found = self.query("SELECT * FROM everything WHERE list_contains($1::BIGINT[], id)", [ids.tolist()])
-        by_id = {row["id"]: row for row in found.to_pylist()}
-        return [by_id[identity] for identity in ids.tolist()]
+        groups = np.searchsorted(self._ends, rows, side="right")
+        found: dict[int, dict[str, Any]] = {}
+        for group in np.unique(groups).tolist():
+            wanted = np.unique(rows[groups == group])
+            start = int(self._ends[group]) - self._foot.row_group(group).num_rows
+            found.update(zip(wanted.tolist(), self._group(group).take(wanted - start).to_pylist(), strict=True))
+        return [found[row] for row in rows.tolist()]
+
+    def _group(self, number: int) -> pa.Table:
+        """One row group; the file is opened anew, since a reader of Arrow's serves one thread."""
+        try:
+            with pq.ParquetFile(self._path, metadata=self._foot, memory_map=True) as file:
+                return file.read_row_group(number, use_threads=False)
+        except OSError as error:
+            raise AtlasError(f"version {self._path.parent.name} is gone; open the atlas again") from error
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """One statement with its bound values; QueryError where it is refused, AtlasError where the file is gone."""

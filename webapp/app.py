@@ -7,11 +7,13 @@ import functools
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import dash
 from anyio import to_thread
 from dash.backends._fastapi import FastAPIDashServer
+from dash.development.base_component import Component
 from dash.exceptions import DependencyException
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import Response
@@ -86,6 +88,22 @@ def _complete(dispatch: Callable[[Request], Any], request: Request) -> Response:
     return asyncio.run(dispatch(request))
 
 
+class Once:
+    """The page, made when it is first asked for: its facts take a large atlas a second. For any thread."""
+
+    def __init__(self, make: Callable[[], Component]) -> None:
+        self._make = make
+        self._made: Component | None = None
+        self._lock = Lock()
+
+    def __call__(self) -> Component:
+        """Return the page."""
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+
 def create_app(site: Site) -> dash.Dash:
     """Build the page and its end points on what is open already; nothing is loaded, nothing runs yet."""
     app = dash.Dash(
@@ -98,11 +116,14 @@ def create_app(site: Site) -> dash.Dash:
         use_pages=False,
         serve_locally=True,
         add_log_handler=False,  # it would write to standard output, which belongs to --json
+        suppress_callback_exceptions=True,
     )
     app.server.state.site = site
     for part in (map, jobs, exports, uploads):
         app.server.include_router(part.router)
-    app.layout = layout.layout(site)
+    app.layout = Once(functools.partial(layout.layout, site))
+    # Dash would make the page now, to check callbacks against it; the browser does that with the page that it gets.
+    app.config.suppress_callback_exceptions = False
     callbacks.register(app, site)
     app.server.headers = security_headers(app.csp_hashes())
     return app

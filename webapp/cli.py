@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
 import importlib.resources
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
@@ -184,12 +184,18 @@ def serve(args: argparse.Namespace, path: Path) -> None:
         args.progress.note(f"Port {server.DEFAULT_PORT} is taken; the next free one is used")
     _say_what_the_demo_knows(args, atlas)
     address = server.url(listening, args.host)
-    with server.sole_owner(atlas.workspace_dir, address):
+    with server.sole_owner(atlas.workspace_dir, address), contextlib.ExitStack() as running:
         site = open_site(atlas, options, uploads=takes_uploads(args.uploads, args.host))
-        with contextlib.closing(site.studio.workspace), site.studio:
-            app = create_app(site)
-            ready = functools.partial(_announce, args, {"atlas": str(path), "version": atlas.version, "url": address})
-            server.run(app.server, listening, ready=ready, stopping=site.studio.close)
+        running.enter_context(contextlib.closing(site.studio.workspace))
+        app = create_app(site)
+
+        def ready() -> None:
+            """Answer first, then load: what imports the models' libraries holds up everything else in the process."""
+            running.enter_context(site.studio)
+            _announce(args, {"atlas": str(path), "version": atlas.version, "url": address})
+            Thread(target=app.layout, name="page", daemon=True).start()
+
+        server.run(app.server, listening, ready=ready, stopping=site.studio.close)
 
 
 def takes_uploads(choice: str, host: str) -> bool:

@@ -30,6 +30,8 @@ HOSTS = 6
 EXAMPLES = 6
 EXAMPLE_LENGTH = 28
 """Captions longer than this make no chip, characters."""
+LOOKED_AT = 64
+"""Exemplars whose captions may become examples: many corpora have no short caption at all."""
 
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK SC", sans-serif'
 
@@ -85,18 +87,12 @@ def examples_of(site: Site) -> list[str]:
     """Return prompts to try: short captions, one of each of the largest clusters; the demo generator has its own."""
     if generator_of(site) == Kind.DEMO:
         return Words()("studio.examples.demo").split("|")
-    found: dict[str, None] = {}
     by_size = sorted(site.atlas.clusters(site.atlas.spaces[0]), key=lambda cluster: -cluster.size)
-    exemplars = [cluster.exemplars for cluster in by_size]
-    for identity in itertools.chain.from_iterable(itertools.zip_longest(*exemplars)):
-        if identity is None:
-            continue
-        caption = foreign.marked(site.atlas.record(identity).caption).strip()
-        if 0 < len(caption) <= EXAMPLE_LENGTH:
-            found[caption] = None
-        if len(found) == EXAMPLES:
-            break
-    return list(found)
+    ranks = itertools.zip_longest(*(cluster.exemplars for cluster in by_size))
+    asked = [identity for identity in itertools.chain.from_iterable(ranks) if identity is not None][:LOOKED_AT]
+    captions = (foreign.marked(record.caption).strip() for record in site.atlas.records(asked))
+    short = dict.fromkeys(caption for caption in captions if 0 < len(caption) <= EXAMPLE_LENGTH)
+    return list(short)[:EXAMPLES]
 
 
 def _stores(site: Site) -> list[Any]:

@@ -21,7 +21,6 @@ from webapp.strings import Words
 def register(app: Dash, site: Site) -> None:
     """Wire the form to the address."""
     context = context_of(site)
-    kinds = {column.name: column.kind for column in columns(site.atlas)}
 
     @app.callback(
         Output(ids.FILTER_OPERATOR, "data"),
@@ -30,7 +29,7 @@ def register(app: Dash, site: Site) -> None:
         prevent_initial_call=True,
     )
     def offered(column: str) -> tuple[Any, str]:
-        kind = kinds.get(column, Kind.TEXT)
+        kind = _kind(site, column)
         return panel.choices(context.words, kind), panel.CHOICES[kind][0]
 
     @app.callback(
@@ -46,7 +45,7 @@ def register(app: Dash, site: Site) -> None:
         prevent_initial_call=True,
     )
     def add(_: int, __: int, column: str, choice: str, value: str | None, where: str | None) -> tuple[Any, Any, Any]:
-        kind, value = kinds.get(column, Kind.TEXT), (value or "").strip()
+        kind, value = _kind(site, column), (value or "").strip()
         missing = complaint(context.words, column, choice, value, kind)
         if missing:
             return no_update, parts.alarm(context, missing), no_update
@@ -59,6 +58,10 @@ def register(app: Dash, site: Site) -> None:
         return "\n".join(dict.fromkeys(lines)), None, ""
 
     _wish(app)
+
+
+def _kind(site: Site, name: str) -> Kind:
+    return next((column.kind for column in columns(site.atlas) if column.name == name), Kind.TEXT)
 
 
 def complaint(words: Words, column: str, choice: str, value: str, kind: Kind) -> str | None:
