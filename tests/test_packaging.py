@@ -54,6 +54,7 @@ def test_the_wheel_carries_bundle_table_manifests_and_weights(wheel: Path) -> No
     sizes = {entry.filename: entry.file_size for entry in zipfile.ZipFile(wheel).infolist()}
     for name in (
         "webapp/bundle/pointcloud.js",
+        "webapp/bundle/worker.js",
         "webapp/bundle/LICENSES.txt",
         "indexer/sources/emojibase.json",
         "data_manifests/openmoji.toml",

@@ -140,6 +140,21 @@ def test_a_point_is_found_under_the_pointer(scene: MapPage) -> None:
     assert scene.heard("clicked")["id"] == wanted
 
 
+def test_hovering_draws_no_frame(scene: MapPage) -> None:
+    """The ring around a point lies above the canvas: at a million points a frame for it would be felt."""
+    x, y = scene.place(scene.clear_id())
+    frames = scene.page.get_attribute("#map", "data-frame")
+    scene.page.mouse.move(x + 1, y)
+    marker = scene.page.locator(".pointcloud-ring")
+    marker.wait_for(state="visible")
+    box = marker.bounding_box()
+    assert box
+    assert np.hypot(box["x"] + box["width"] / 2 - x, box["y"] + box["height"] / 2 - y) < 1
+    scene.page.mouse.move(3, 3)
+    marker.wait_for(state="hidden")
+    assert scene.page.get_attribute("#map", "data-frame") == frames
+
+
 def test_a_tap_selects(browser: Browser, world: World, address: str) -> None:
     """A finger is wider than a pointer: a tap beside a point still finds it."""
     for scene in opened(browser, world, address, has_touch=True):

@@ -27,6 +27,7 @@ TEXTS: Mapping[str, str] = {
     "keyZoom": "Come nearer, go farther",
     "keyPan": "Shift the view (or Shift with an arrow)",
     "keyPick": "Select the point nearest to the middle",
+    "keyLasso": "Draw a line around pictures to select them (or Shift with a drag)",
     "keyFly": "Fly to the selection, or to where the generated picture landed",
     "keyReset": "Show the whole map",
     "keyNeighbors": "Previous and next picture in the list",
@@ -34,6 +35,17 @@ TEXTS: Mapping[str, str] = {
     "keyClear": "Let go of the selection",
     "keyHelp": "This list",
     "close": "Close",
+    "lasso": "Lasso",
+    "lassoHint": "Draw around pictures to select them, or click corner after corner; Escape gives up",
+    "selectionCount": "{count} selected",
+    "selectionNone": "There is no picture within the line",
+    "selectionSave": "Save the selected pictures as {format}",
+    "selectionSaving": "The file is being made …",
+    "selectionFailed": "The file could not be made. Check that the server is still running, then try again.",
+    "selectionClear": "Clear",
+    "csv": "CSV",
+    "jsonl": "JSON Lines",
+    "parquet": "Parquet",
 }
 """Every word that the map shows, in English; `texts` replaces them one by one."""
 

@@ -41,14 +41,16 @@ export function compose(stage: Stage, overlay: Overlay, caption: Caption): HTMLC
 
 /** Offer the drawn sheet as a download. */
 export function save(sheet: HTMLCanvasElement, filename: string): void {
-  sheet.toBlob((blob) => {
-    if (!blob) return;
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(blob);
-    link.download = filename;
-    link.click();
-    window.setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-  }, 'image/png');
+  sheet.toBlob((blob) => blob && offer(blob, filename), 'image/png');
+}
+
+/** Offer a file as a download. */
+export function offer(file: Blob, filename: string): void {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(file);
+  link.download = filename;
+  link.click();
+  window.setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
 /** A name as the style sheet shows it: a pill, a dot, the words cut to its width. */

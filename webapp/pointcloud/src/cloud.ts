@@ -1,9 +1,15 @@
-/** The points: one draw call over quantized positions, with colors that fade and positions that morph. */
+/**
+ * The points: one draw call over quantized positions. A cloud that stands still is drawn by a lean program over
+ * positions and tones alone; while positions morph or colors fade, another one reads where they come from as well.
+ */
 
 import {
   BufferAttribute, BufferGeometry, Color, DynamicDrawUsage, GLSL3, Points, ShaderMaterial, Vector2, Vector3,
 } from 'three';
-import { CLOUD_FRAGMENT, CLOUD_VERTEX, PICK_FRAGMENT, PICK_VERTEX } from './shaders';
+import type { Disc } from './hover';
+import { factor } from './presence';
+import { CLOUD_FRAGMENT, MOVING_VERTEX, STANDING_VERTEX } from './shaders';
+import type { Stage } from './stage';
 
 /** Diameters on screen, CSS pixels. */
 const LEAST = 1.6;
@@ -26,9 +32,9 @@ const MOST = 0.97; // the share of points that counts as most
 
 export class Cloud {
   readonly points: Points<BufferGeometry, ShaderMaterial>;
-  readonly pickable: Points<BufferGeometry, ShaderMaterial>;
   /** What all materials over these points share. */
   readonly uniforms = {
+    unit: { value: 1 },
     unitFrom: { value: 1 },
     unitTo: { value: 1 },
     morph: { value: 0 },
@@ -39,54 +45,53 @@ export class Cloud {
     ground: { value: new Color() },
     fog: { value: new Vector2(1, 3) },
   };
-  private readonly geometry = new BufferGeometry();
+  private readonly still = { geometry: new BufferGeometry(), material: this.material(STANDING_VERTEX) };
+  private readonly moving = { geometry: new BufferGeometry(), material: this.material(MOVING_VERTEX) };
   private readonly attributes = new Map<Int16Array, BufferAttribute>();
+  private tone = toneAttribute(0);
+  private toneBefore: BufferAttribute | null = null;
   private from: Positions | null = null;
   private to: Positions | null = null;
   private count = 0;
 
   constructor() {
-    this.points = new Points(this.geometry, this.material(CLOUD_VERTEX, CLOUD_FRAGMENT, true));
-    this.pickable = new Points(this.geometry, this.material(PICK_VERTEX, PICK_FRAGMENT, false));
+    this.points = new Points(this.still.geometry, this.still.material);
     this.points.frustumCulled = false;
-    this.pickable.frustumCulled = false;
   }
 
   get n(): number {
     return this.count;
   }
 
-  /** Make room for n points in the rest's color. */
-  allot(n: number, rest: readonly [number, number, number], presence: number): void {
+  /** Make room for n points in the rest's color, packed, of one presence. */
+  allot(n: number, rest: number, presence: number): void {
     this.count = n;
-    this.geometry.dispose();
-    this.geometry.deleteAttribute('position');
-    this.geometry.deleteAttribute('goal');
+    for (const { geometry } of [this.still, this.moving]) {
+      geometry.dispose();
+      for (const name of ['position', 'goal', 'tone', 'toneBefore']) geometry.deleteAttribute(name);
+      geometry.setDrawRange(0, 0);
+    }
     this.attributes.clear();
     this.from = null;
     this.to = null;
-    for (const name of ['tone', 'toneBefore']) {
-      const [r, g, b] = rest;
-      const same = new Uint32Array(n).fill(new Uint32Array(new Uint8Array([r, g, b, presence]).buffer)[0] ?? 0);
-      const tones = new BufferAttribute(new Uint8Array(same.buffer), 4, true);
-      tones.setUsage(DynamicDrawUsage);
-      this.geometry.setAttribute(name, tones);
-    }
+    this.tone = toneAttribute(n);
+    this.toneBefore = null;
+    new Uint32Array(this.tone.array.buffer).fill((rest | (presence << 24)) >>> 0);
+    this.uniforms.fade.value = 1;
     // The diameter shrinks with the cube root of the number, as the room for each point does.
     this.uniforms.pointSize.value = Math.min(0.04, Math.max(0.0022, 0.018 * Math.cbrt(4000 / Math.max(1, n))));
-    this.geometry.setDrawRange(0, 0);
   }
 
   /** Show the first `rows` points of a map that is still arriving. */
   reveal(positions: Positions, rows: number): void {
     this.show(positions);
     const attribute = this.attributes.get(positions.array);
-    const shown = this.geometry.drawRange.count;
+    const shown = this.still.geometry.drawRange.count;
     if (attribute && rows > shown) {
       attribute.addUpdateRange(3 * shown, 3 * (rows - shown));
       attribute.needsUpdate = true;
     }
-    this.geometry.setDrawRange(0, Math.min(rows, this.count));
+    for (const { geometry } of [this.still, this.moving]) geometry.setDrawRange(0, Math.min(rows, this.count));
   }
 
   /** Stand in this map, all at once. */
@@ -111,30 +116,32 @@ export class Cloud {
 
   set morphed(part: number) {
     this.uniforms.morph.value = part;
+    this.choose();
   }
 
-  /** The tones to fill for the next `commit`: uint8 (n, 4). They hold what the last but one held. */
-  draft(): Uint8Array {
-    return (this.geometry.getAttribute('toneBefore') as BufferAttribute).array as Uint8Array;
+  /** The map that the cloud stands in; null while it morphs. */
+  get standing(): Positions | null {
+    return this.morphed === 0 ? this.from : this.morphed === 1 ? this.to : null;
   }
 
-  /** The tones now shown. */
+  /** The tones now shown, or faded to: uint8 (n, 4). */
   tones(): Uint8Array {
-    return (this.geometry.getAttribute('tone') as BufferAttribute).array as Uint8Array;
+    return this.tone.array as Uint8Array;
   }
 
-  /** Make the draft the goal of a fade from what is shown; `faded` carries it through. */
-  commit(): void {
-    const now = this.geometry.getAttribute('tone');
-    const next = this.geometry.getAttribute('toneBefore') as BufferAttribute;
+  /** Fade from what is shown to these tones, uint8 (n, 4); `faded` carries it through. */
+  recolor(tones: Uint8Array): void {
+    const next = this.toneBefore ?? toneAttribute(this.count);
+    (next.array as Uint8Array).set(tones);
     next.needsUpdate = true;
-    this.geometry.setAttribute('tone', next);
-    this.geometry.setAttribute('toneBefore', now);
-    this.uniforms.fade.value = 0;
+    this.toneBefore = this.tone;
+    this.tone = next;
+    this.faded = 0;
   }
 
   set faded(part: number) {
     this.uniforms.fade.value = part;
+    this.choose();
   }
 
   /** Where a row stands now, scene units. */
@@ -146,6 +153,16 @@ export class Cloud {
     const coordinate = (axis: number): number =>
       (a.array[3 * row + axis] ?? 0) * a.unit * (1 - t) + (b.array[3 * row + axis] ?? 0) * b.unit * t;
     return out.set(coordinate(0), coordinate(1), coordinate(2));
+  }
+
+  /** Where a row is seen and how large, CSS pixels from the canvas's corner. */
+  disc(row: number, stage: Stage): Disc {
+    const at = this.at(row);
+    const depth = -at.clone().applyMatrix4(stage.camera.matrixWorldInverse).z;
+    const { pointSize, pixelsPerUnit, pixels } = this.uniforms;
+    const size = ((pointSize.value * pixelsPerUnit.value) / Math.max(depth, 1e-4)) * factor(this.tones()[4 * row + 3] ?? 0);
+    const { x, y } = stage.project(at);
+    return { x, y, across: Math.min(pixels.value.y, Math.max(pixels.value.x, size)) / stage.ratio };
   }
 
   /** Where most of the map is that the cloud stands in or goes to. A few strays would else make the rest small. */
@@ -168,18 +185,36 @@ export class Cloud {
   }
 
   dispose(): void {
-    this.geometry.dispose();
-    this.points.material.dispose();
-    this.pickable.material.dispose();
+    for (const { geometry, material } of [this.still, this.moving]) {
+      geometry.dispose();
+      material.dispose();
+    }
   }
 
   private morphFrom(from: Positions, to: Positions): void {
     this.from = from;
     this.to = to;
-    this.geometry.setAttribute('position', this.attribute(from));
-    this.geometry.setAttribute('goal', this.attribute(to));
     this.uniforms.unitFrom.value = from.unit;
     this.uniforms.unitTo.value = to.unit;
+  }
+
+  /** Take the lean program where nothing moves. */
+  private choose(): void {
+    const { from, to, standing, tone, toneBefore } = this;
+    if (!from || !to) return;
+    const fades = toneBefore !== null && this.uniforms.fade.value < 1;
+    const { geometry, material } = standing && !fades ? this.still : this.moving;
+    if (standing && !fades) {
+      geometry.setAttribute('position', this.attribute(standing));
+      this.uniforms.unit.value = standing.unit;
+    } else {
+      geometry.setAttribute('position', this.attribute(from));
+      geometry.setAttribute('goal', this.attribute(to));
+      geometry.setAttribute('toneBefore', toneBefore ?? tone);
+    }
+    geometry.setAttribute('tone', tone);
+    this.points.geometry = geometry;
+    this.points.material = material;
   }
 
   private attribute(positions: Positions): BufferAttribute {
@@ -191,9 +226,16 @@ export class Cloud {
     return attribute;
   }
 
-  private material(vertexShader: string, fragmentShader: string, soft: boolean): ShaderMaterial {
+  private material(vertexShader: string): ShaderMaterial {
     return new ShaderMaterial({
-      glslVersion: GLSL3, vertexShader, fragmentShader, uniforms: this.uniforms, alphaToCoverage: soft,
+      glslVersion: GLSL3, vertexShader, fragmentShader: CLOUD_FRAGMENT, uniforms: this.uniforms, alphaToCoverage: true,
     });
   }
+}
+
+/** Room for tones: uint8 (n, 4), normalized. */
+function toneAttribute(n: number): BufferAttribute {
+  const attribute = new BufferAttribute(new Uint8Array(4 * n), 4, true);
+  attribute.setUsage(DynamicDrawUsage);
+  return attribute;
 }

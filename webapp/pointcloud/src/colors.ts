@@ -1,4 +1,4 @@
-/** What a point's color means: its cluster, its split, or its similarity to the query. Gray is the rest. */
+/** The colors: of the two themes, and of the ramp that similarities take. Gray is the rest. */
 
 import type { ThemeName } from './props';
 
@@ -9,9 +9,6 @@ export const THEMES: Readonly<Record<ThemeName, { ground: string; ink: string; r
   dark: { ground: '#0b0d12', ink: '#f2f4f8', rest: '#77808f' },
   light: { ground: '#f6f7f9', ink: '#14171d', rest: '#99a1ad' },
 };
-
-/** How present a point is, 0-255: the alpha of its tone. The shaders read size and dimness from it. */
-export const PRESENCE = { dim: 58, soft: 120, normal: 200, strong: 255 } as const;
 
 /** viridis at eleven even stops (van der Walt and Smith, 2015; CC0). */
 const VIRIDIS: readonly Rgb[] = [
@@ -25,7 +22,7 @@ export function rgb(hex: string): Rgb {
 }
 
 /** The ramp at t in 0-1. In the light it runs the other way, so that what is less alike always recedes. */
-export function ramp(t: number, theme: ThemeName): Rgb {
+function ramp(t: number, theme: ThemeName): Rgb {
   const along = Math.min(1, Math.max(0, theme === 'dark' ? t : 1 - t)) * (VIRIDIS.length - 1);
   const low = Math.min(VIRIDIS.length - 2, Math.floor(along));
   const a = VIRIDIS[low] as Rgb;
@@ -34,47 +31,12 @@ export function ramp(t: number, theme: ThemeName): Rgb {
   return [a[0] + (b[0] - a[0]) * part, a[1] + (b[1] - a[1]) * part, a[2] + (b[2] - a[2]) * part];
 }
 
-/** The similarities between which the ramp runs: from the 5th percentile (of a sample) to the greatest. */
-export function span(values: Float32Array): readonly [number, number] {
-  if (!values.length) return [0, 1];
-  const stride = Math.max(1, Math.floor(values.length / 4096));
-  const sample: number[] = [];
-  for (let i = 0; i < values.length; i += stride) sample.push(values[i] as number);
-  sample.sort((a, b) => a - b);
-  let high = -Infinity;
-  for (const value of values) if (value > high) high = value;
-  const low = sample[Math.floor(sample.length * 0.05)] as number;
-  return high > low ? [low, high] : [low, low + 1];
+/** The ramp in 256 stops, packed. */
+export function rampOf(theme: ThemeName): number[] {
+  return Array.from({ length: 256 }, (_, i) => packed(ramp(i / 255, theme)));
 }
 
-/** Write one color a row into tones, uint8 (n, 4); alpha stays. */
-export function paint(tones: Uint8Array, color: (row: number) => Rgb): void {
-  for (let row = 0, at = 0; at < tones.length; row += 1, at += 4) {
-    const value = color(row);
-    tones[at] = value[0];
-    tones[at + 1] = value[1];
-    tones[at + 2] = value[2];
-  }
-}
-
-export function byCluster(clusters: Int32Array, palette: readonly Rgb[], rest: Rgb): (row: number) => Rgb {
-  return (row) => {
-    const cluster = clusters[row] ?? -1;
-    return cluster < 0 ? rest : (palette[cluster % palette.length] ?? rest);
-  };
-}
-
-/** train in the palette's first color, heldout in its second. */
-export function bySplit(split: Uint8Array, palette: readonly Rgb[], rest: Rgb): (row: number) => Rgb {
-  return (row) => palette[split[row] ?? 0] ?? rest;
-}
-
-export function bySimilarity(values: Float32Array, theme: ThemeName): (row: number) => Rgb {
-  const [low, high] = span(values);
-  const table = Array.from({ length: 256 }, (_, i) => ramp(i / 255, theme));
-  const scale = 255 / (high - low);
-  return (row) => {
-    const at = ((values[row] ?? low) - low) * scale;
-    return table[at <= 0 ? 0 : at >= 255 ? 255 : at | 0] as Rgb;
-  };
+/** A color as the lower three bytes of a tone, red first. */
+export function packed([r, g, b]: Rgb): number {
+  return Math.round(r) | (Math.round(g) << 8) | (Math.round(b) << 16);
 }

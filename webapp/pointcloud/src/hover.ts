@@ -1,4 +1,7 @@
-/** The card beside the pointer: a point's thumbnail and caption. Captions are a stranger's words: text, never HTML. */
+/**
+ * What hovering shows: a ring around the point at once, and beside it a card with thumbnail and caption. Both lie above
+ * the canvas, so that hovering draws no frame. Captions are a stranger's words: text, never HTML.
+ */
 
 import type { Store } from './store';
 import type { Texts } from './props';
@@ -6,7 +9,15 @@ import type { Texts } from './props';
 const WAIT = 90; // ms the pointer stays before the card is fetched
 const KEPT = 400; // records kept
 
+/** A point on screen: its middle and its diameter, CSS pixels from the host's corner. */
+export interface Disc {
+  readonly x: number;
+  readonly y: number;
+  readonly across: number;
+}
+
 export class HoverCard {
+  private readonly ring = document.createElement('div');
   private readonly card = document.createElement('div');
   private readonly picture = document.createElement('img');
   private readonly caption = document.createElement('p');
@@ -21,24 +32,26 @@ export class HoverCard {
     this.picture.decoding = 'async';
     this.card.append(this.picture, this.caption);
     this.card.style.display = 'none';
-    host.append(this.card);
+    this.ring.className = 'pointcloud-ring';
+    this.ring.style.display = 'none';
+    host.append(this.ring, this.card);
   }
 
   speak(texts: Texts): void {
     this.texts = texts;
   }
 
-  /** Show the card of a picture beside (x, y), CSS pixels from the host's corner; null hides it. */
-  show(id: number | null, x: number, y: number, store: Store | null): void {
-    if (id === null || !store) {
-      this.hide();
-      return;
-    }
+  /** Ring a picture's point and show its card beside it. */
+  show(id: number, disc: Disc, store: Store): void {
+    const side = Math.round(Math.max(16, disc.across + 9));
+    this.ring.style.width = this.ring.style.height = `${side}px`;
+    this.ring.style.transform = `translate(${disc.x - side / 2}px, ${disc.y - side / 2}px)`;
+    this.ring.style.display = '';
     if (id !== this.shown) {
       window.clearTimeout(this.timer);
       this.card.style.display = 'none';
       this.shown = id;
-      this.timer = window.setTimeout(() => void this.fill(id, x, y, store), WAIT);
+      this.timer = window.setTimeout(() => void this.fill(id, disc, store), WAIT);
     }
   }
 
@@ -46,14 +59,16 @@ export class HoverCard {
     window.clearTimeout(this.timer);
     this.shown = null;
     this.card.style.display = 'none';
+    this.ring.style.display = 'none';
   }
 
   dispose(): void {
     window.clearTimeout(this.timer);
     this.card.remove();
+    this.ring.remove();
   }
 
-  private async fill(id: number, x: number, y: number, store: Store): Promise<void> {
+  private async fill(id: number, { x, y }: Disc, store: Store): Promise<void> {
     const picture = new Image();
     const address = store.thumbnail(id);
     if (address) picture.src = address;

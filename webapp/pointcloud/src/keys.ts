@@ -4,19 +4,19 @@ import type { Texts } from './props';
 
 export type Action =
   | 'left' | 'right' | 'up' | 'down' | 'panLeft' | 'panRight' | 'panUp' | 'panDown' | 'nearer' | 'farther'
-  | 'fly' | 'reset' | 'pick' | 'next' | 'previous' | 'search' | 'clear' | 'help';
+  | 'fly' | 'reset' | 'pick' | 'next' | 'previous' | 'search' | 'clear' | 'help' | 'lasso';
 
 const KEYS: Readonly<Record<string, Action>> = {
   ArrowLeft: 'left', ArrowRight: 'right', ArrowUp: 'up', ArrowDown: 'down',
   'Shift+ArrowLeft': 'panLeft', 'Shift+ArrowRight': 'panRight', 'Shift+ArrowUp': 'panUp', 'Shift+ArrowDown': 'panDown',
   a: 'panLeft', d: 'panRight', w: 'panUp', s: 'panDown',
   '+': 'nearer', '=': 'nearer', '-': 'farther', '_': 'farther',
-  f: 'fly', r: 'reset', Enter: 'pick', ']': 'next', '[': 'previous', '/': 'search', Escape: 'clear', '?': 'help',
+  f: 'fly', r: 'reset', l: 'lasso', Enter: 'pick', ']': 'next', '[': 'previous', '/': 'search', Escape: 'clear', '?': 'help',
 };
 
 /** The list: keys as they are printed, and the name of their text. */
 const LIST: readonly (readonly [string, string])[] = [
-  ['← → ↑ ↓', 'keyOrbit'], ['+ −', 'keyZoom'], ['W A S D', 'keyPan'], ['Enter', 'keyPick'], ['F', 'keyFly'],
+  ['← → ↑ ↓', 'keyOrbit'], ['+ −', 'keyZoom'], ['W A S D', 'keyPan'], ['Enter', 'keyPick'], ['L', 'keyLasso'], ['F', 'keyFly'],
   ['R', 'keyReset'], ['[ ]', 'keyNeighbors'], ['/', 'keySearch'], ['Esc', 'keyClear'], ['?', 'keyHelp'],
 ];
 

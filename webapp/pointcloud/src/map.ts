@@ -3,15 +3,17 @@
 import { Rig } from './camera';
 import { compose, save } from './capture';
 import { Cloud } from './cloud';
-import { PRESENCE, THEMES, rgb } from './colors';
+import { THEMES, packed, rgb } from './colors';
+import { Gatherer } from './gather';
 import { HoverCard } from './hover';
 import { type Action, KeyList } from './keys';
 import { Labels } from './labels';
 import { Billboard, Growth } from './landing';
 import { Markers } from './markers';
 import { Notice } from './notice';
-import { Picker } from './picking';
+import { Picker, type Sights } from './picking';
 import { Pointer } from './pointer';
+import { PRESENCE } from './presence';
 import { expose } from './probe';
 import type { CommandName, FlyTo, Inputs, SetProps } from './props';
 import { Scenery } from './scenery';
@@ -25,6 +27,7 @@ export class PointMap {
   private readonly rig: Rig;
   private readonly picker: Picker;
   private readonly pointer: Pointer;
+  private readonly gatherer: Gatherer;
   private readonly labels: Labels;
   private readonly card: HoverCard;
   private readonly keys: KeyList;
@@ -53,17 +56,22 @@ export class PointMap {
     this.keys = new KeyList(host);
     this.markers = new Markers(this.cloud);
     this.growth = new Growth(this.stage, () => this.scenery?.place());
-    this.rig = new Rig(this.stage, () => this.cameraMoved(), (view) => {
-      this.voice.view(view);
-      this.pointer.lookAgain();
-    });
-    this.picker = new Picker(this.stage, this.cloud);
+    this.rig = new Rig(this.stage, () => this.cameraMoved(), (view) => this.voice.view(view));
+    this.picker = new Picker(this.stage, this.cloud, () => this.sights);
     this.pointer = new Pointer(host, this.stage, this.rig, this.picker, {
-      hovered: (row, x, y) => this.hover(row, x, y),
+      hovered: (row) => this.hover(row),
       picked: (row) => this.click(row),
       asked: (what) => this.answer(what),
     });
+    this.gatherer = new Gatherer(host, this.stage, this.cloud, {
+      sights: () => this.sights,
+      filter: () => (this.props.highlighted?.length ? null : this.props.matchesUrl),
+      begun: () => this.pointer.letGo(),
+      selected: (some) => void this.scenery?.select(some).catch((error: unknown) => this.failed(error)),
+      failed: (error) => this.failed(error),
+    });
     this.stage.scene.add(this.cloud.points, this.markers.group);
+    this.stage.onRest(() => this.pointer.lookAgain());
     this.stage.afterFrame(() => {
       this.billboard.follow();
       const picture = this.billboard.visible();
@@ -71,7 +79,8 @@ export class PointMap {
     });
     this.conceal = expose(host, this.stage, this.cloud, () => this.ids);
     this.dress();
-    this.stage.inset(props.insets);
+    this.speak();
+    this.inset();
     if (props.view) this.rig.place(props.view);
     this.voice.heard(this.rig.view());
     void this.load();
@@ -83,8 +92,8 @@ export class PointMap {
     this.props = next;
     const changed = (...names: (keyof Inputs)[]): boolean => names.some((name) => before[name] !== next[name]);
     if (changed('theme')) this.dress();
-    if (changed('texts')) this.card.speak(next.texts);
-    if (changed('insets')) this.stage.inset(next.insets);
+    if (changed('texts')) this.speak();
+    if (changed('insets')) this.inset();
     if (changed('view') && next.view && !this.voice.knows(next.view)) this.rig.fly(next.view);
     if (next.meta?.version !== before.meta?.version || changed('api')) void this.load();
     if (this.scenery) this.restage(this.scenery, changed);
@@ -97,7 +106,7 @@ export class PointMap {
     this.store?.dispose();
     this.pointer.dispose();
     this.rig.dispose();
-    this.picker.dispose();
+    this.gatherer.dispose();
     this.labels.dispose();
     this.billboard.dispose();
     this.card.dispose();
@@ -123,6 +132,7 @@ export class PointMap {
   private async load(): Promise<void> {
     this.store?.dispose();
     this.scenery = null;
+    this.gatherer.clear();
     const { meta, space, api, theme, texts } = this.props;
     const about = meta?.spaces[space];
     if (!meta || !about) return;
@@ -130,7 +140,7 @@ export class PointMap {
     const store = new Store(api, meta);
     this.store = store;
     this.host.dataset['ready'] = 'false';
-    this.cloud.allot(meta.n, rgb(THEMES[theme].rest), PRESENCE.soft);
+    this.cloud.allot(meta.n, packed(rgb(THEMES[theme].rest)), PRESENCE.soft);
     this.notice.progress(texts, 0, meta.n);
     try {
       const unit = about.scale / about.radius;
@@ -201,18 +211,23 @@ export class PointMap {
       this.rig.goHome();
       return;
     }
-    void (to.target === 'cluster' ? store.clusters(scenery.space) : Promise.resolve(null)).then((clusters) => {
-      const sight = scenery.sight(to.target, to.cluster, clusters);
+    scenery.sight(to.target, to.cluster).then((sight) => {
       if (sight) this.rig.fly(this.rig.framing(sight.at, sight.radius));
     }, (error: unknown) => this.failed(error));
   }
 
-  private hover(row: number, x: number, y: number): void {
-    this.scenery?.hover(row);
-    const id = row < 0 ? null : (this.ids?.list[row] ?? null);
-    this.stage.canvas.style.cursor = id === null ? '' : 'pointer';
-    this.card.show(id, x, y, this.store);
-    this.voice.hovered(id);
+  /** Where picking looks; null while there is nothing to pick from. */
+  private get sights(): Sights | null {
+    const { store, scenery } = this;
+    return store && scenery && !scenery.morphing ? { store, space: scenery.space } : null;
+  }
+
+  private hover(row: number): void {
+    const id = row < 0 ? undefined : this.ids?.list[row];
+    this.stage.canvas.style.cursor = id === undefined ? '' : 'pointer';
+    if (id === undefined || !this.store) this.card.hide();
+    else this.card.show(id, this.cloud.disc(row, this.stage), this.store);
+    this.voice.hovered(id ?? null);
   }
 
   private click(row: number): void {
@@ -222,6 +237,8 @@ export class PointMap {
 
   private answer(what: Action): void {
     if (what === 'help') this.keys.toggle(this.props.texts);
+    else if (what === 'lasso') this.gatherer.toggle();
+    else if (what === 'clear' && this.gatherer.clear()) return;
     else if (what === 'reset') this.fly({ target: 'reset', nonce: this.voice.nonce() });
     else if (what === 'fly') {
       this.fly({ target: this.props.selected === null ? 'landing' : 'selection', nonce: this.voice.nonce() });
@@ -236,6 +253,15 @@ export class PointMap {
       attribution, accent: accent[theme], ink: THEMES[theme].ink, ground: THEMES[theme].ground,
     });
     save(sheet, `latent-explorer-${this.scenery?.space ?? 'map'}.png`);
+  }
+
+  private speak(): void {
+    for (const part of [this.card, this.gatherer]) part.speak(this.props.texts);
+  }
+
+  private inset(): void {
+    this.stage.inset(this.props.insets);
+    this.gatherer.inset(this.props.insets);
   }
 
   private dress(): void {

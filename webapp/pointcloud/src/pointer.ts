@@ -10,8 +10,8 @@ const STEP = 0.08; // radians a key press turns
 const REACH = { mouse: 5, touch: 14, key: 90 }; // CSS pixels
 
 export interface Heard {
-  /** The row under the pointer, -1 if none, and where the pointer is, CSS pixels from the host's corner. */
-  readonly hovered: (row: number, x: number, y: number) => void;
+  /** The row under the pointer, -1 if none. */
+  readonly hovered: (row: number) => void;
   readonly picked: (row: number) => void;
   readonly asked: (what: Exclude<Action, 'pick'>) => void;
 }
@@ -43,6 +43,11 @@ export class Pointer {
     if (this.last && !this.pressed) void this.look();
   }
 
+  /** Nothing is under the pointer any more, whatever it does next. */
+  letGo(): void {
+    this.onLeave();
+  }
+
   dispose(): void {
     const { canvas } = this.stage;
     canvas.removeEventListener('pointerdown', this.onDown);
@@ -62,7 +67,7 @@ export class Pointer {
     this.pressed += 1;
     this.down = this.pressed === 1 && event.button === 0 ? this.spot(event) : null;
     this.last = null;
-    this.heard.hovered(-1, 0, 0);
+    this.heard.hovered(-1);
   };
 
   private readonly onMove = (event: PointerEvent): void => {
@@ -85,7 +90,7 @@ export class Pointer {
     this.pressed = 0;
     this.down = null;
     this.last = null;
-    this.heard.hovered(-1, 0, 0);
+    this.heard.hovered(-1);
   };
 
   /** One look at a time; the newest place wins. */
@@ -96,7 +101,7 @@ export class Pointer {
       seen = spot;
       const row = await this.picker.at(spot.x, spot.y, REACH.mouse);
       if (this.last === spot) {
-        this.heard.hovered(row, spot.x, spot.y);
+        this.heard.hovered(row);
         break;
       }
     }

@@ -2,13 +2,15 @@
 
 import { Vector3 } from 'three';
 import type { Cloud } from './cloud';
-import { PRESENCE, type Rgb, THEMES, byCluster, bySimilarity, bySplit, paint, rgb } from './colors';
+import { THEMES, packed, rampOf, rgb } from './colors';
 import type { Billboard, Growth } from './landing';
 import type { Labels } from './labels';
 import type { Marker, Markers } from './markers';
+import { PRESENCE } from './presence';
 import type { Inputs, SpaceMeta, Triple } from './props';
 import { type Mover, type Stage, tween } from './stage';
 import type { Ids, Store } from './store';
+import type { Coloring, Presence } from './worker/messages';
 
 const MORPH = 700; // ms
 const FADE = 220; // ms
@@ -25,6 +27,12 @@ export interface Ground {
   readonly ids: Ids;
 }
 
+/** A place worth seeing and how far around it, scene units. */
+export interface Sight {
+  readonly at: Vector3;
+  readonly radius: number;
+}
+
 export class Scenery {
   /** The map that the cloud leaves and the one it stands in or goes to; the same while nothing morphs. */
   private from = '';
@@ -32,7 +40,7 @@ export class Scenery {
   private morph: Mover | null = null;
   private fader: Mover | null = null;
   private paints = 0;
-  private hoveredRow = -1;
+  private lassoed = false;
 
   constructor(
     private readonly stage: Stage,
@@ -88,16 +96,20 @@ export class Scenery {
   async paint(ms = FADE): Promise<void> {
     this.paints += 1;
     const turn = this.paints;
-    const url = this.props.highlighted?.length ? null : this.props.matchesUrl;
-    const [color, matches] = await Promise.all([this.color(), url ? this.ground.store.matches(url) : null]);
+    const [coloring, presence] = await Promise.all([this.coloring(), this.presence()]);
     if (turn !== this.paints || this.cloud.n === 0) return;
-    const tones = this.cloud.draft();
-    paint(tones, color);
-    this.present(tones, matches);
-    this.labels.hush(Boolean(this.props.highlighted?.length || matches));
-    this.cloud.commit();
+    const tones = await this.ground.store.paint(coloring, presence);
+    if (turn !== this.paints) return;
+    this.labels.hush(Boolean(this.props.highlighted?.length || presence.matches || presence.lassoed));
+    this.cloud.recolor(tones);
     if (this.fader) this.stage.halt(this.fader);
     this.fader = tween(this.stage, ms, (part) => (this.cloud.faded = part));
+  }
+
+  /** Let the rows of the last lasso stand out, or no longer. */
+  async select(lassoed: boolean): Promise<void> {
+    this.lassoed = lassoed;
+    await this.paint();
   }
 
   /** Put cluster names at their places. */
@@ -134,20 +146,12 @@ export class Scenery {
     for (const at of steps.slice(0, Math.floor(this.growth.reached) + 1)) {
       marks.push({ at, kind: 'dot', color: accent, least: 4 });
     }
-    if (this.hoveredRow >= 0) marks.push({ at: cloud.at(this.hoveredRow), kind: 'ring', color: ink, least: 16 });
     if (chosen >= 0) marks.push({ at: cloud.at(chosen), kind: 'ring', color: ink, least: 24 });
     if (head && !landing) marks.push({ at: head, kind: 'star', color: accent, least: 30 });
     if (landing) marks.push({ at: landing, kind: 'star', color: accent, least: 46 });
     this.markers.mark(marks);
     this.billboard.show(landing, props.landing?.imageUrl, accent);
     this.stage.invalidate();
-  }
-
-  /** Ring the point under the pointer. */
-  hover(row: number): void {
-    if (row === this.hoveredRow) return;
-    this.hoveredRow = row;
-    this.place();
   }
 
   /** Places that no name may cover: the selection and the landing. */
@@ -158,9 +162,9 @@ export class Scenery {
   }
 
   /** A place and the radius around it worth seeing, scene units; null if there is no such thing. */
-  sight(target: string, cluster: number | undefined, clusters: Int32Array | null): { at: Vector3; radius: number } | null {
+  async sight(target: string, cluster = -1): Promise<Sight | null> {
     const { props, ground } = this;
-    if (target === 'cluster') return this.clusterSight(cluster, clusters);
+    if (target === 'cluster') return this.clusterSight(cluster);
     const chosen = props.selected === null ? -1 : ground.ids.row(props.selected);
     const at = target === 'landing' ? this.between(props.landing?.points) : chosen >= 0 ? this.cloud.at(chosen) : null;
     if (!at) return null;
@@ -168,16 +172,13 @@ export class Scenery {
     return { at, radius: Math.min(0.55, Math.max(0.08, ...reach.map((far) => far * 1.15))) };
   }
 
-  private clusterSight(cluster = -1, clusters: Int32Array | null): { at: Vector3; radius: number } | null {
-    const middle = new Vector3();
-    const one = new Vector3();
-    const rows: number[] = [];
-    clusters?.forEach((value, row) => value === cluster && rows.push(row));
-    if (!rows.length) return null;
-    for (const row of rows) middle.add(this.cloud.at(row, one));
-    middle.divideScalar(rows.length);
-    const square = rows.reduce((sum, row) => sum + this.cloud.at(row, one).distanceToSquared(middle), 0);
-    return { at: middle, radius: Math.min(0.8, Math.max(0.12, 1.7 * Math.sqrt(square / rows.length))) };
+  private async clusterSight(cluster: number): Promise<Sight | null> {
+    const meta = this.meta(this.to);
+    const found = meta && (await this.ground.store.spot(this.to, cluster));
+    if (!found) return null;
+    const unit = meta.scale / meta.radius;
+    const at = new Vector3(...found.middle).multiplyScalar(unit);
+    return { at, radius: Math.min(0.8, Math.max(0.12, 1.7 * found.spread * unit)) };
   }
 
   private meta(space: string): SpaceMeta | undefined {
@@ -204,32 +205,29 @@ export class Scenery {
     return places;
   }
 
-  /** The color of every row. */
-  private async color(): Promise<(row: number) => Rgb> {
+  /** What every row's color comes from. */
+  private async coloring(): Promise<Coloring> {
     const { props, ground } = this;
-    const rest = rgb(THEMES[props.theme].rest);
-    const palette = props.palette[props.theme].map(rgb);
-    if (props.colorBy === 'split') return bySplit(await ground.store.split(), palette, rest);
+    const rest = packed(rgb(THEMES[props.theme].rest));
+    const palette = props.palette[props.theme].map((color) => packed(rgb(color)));
+    if (props.colorBy === 'split') return { by: 'group', column: await ground.store.split(), palette, rest };
     if (props.colorBy === 'similarity') {
-      if (!props.similarityUrl) return () => rest;
-      return bySimilarity(await ground.store.similarity(props.similarityUrl), props.theme);
+      if (!props.similarityUrl) return { by: 'none', rest };
+      return { by: 'value', column: await ground.store.similarity(props.similarityUrl), ramp: rampOf(props.theme) };
     }
-    return byCluster(await ground.store.clusters(this.to), palette, rest);
+    return { by: 'group', column: await ground.store.clusters(this.to), palette, rest };
   }
 
-  /** Write how present each row is: what was found, matches or was chosen stands out, the rest steps back. */
-  private present(tones: Uint8Array, matches: Uint8Array | null): void {
-    const { props, ground } = this;
-    const found = props.highlighted?.length ? props.highlighted : null;
+  /** How present each row is: what was lassoed, else found, else matches stands out, the rest steps back. */
+  private async presence(): Promise<Presence> {
+    const { props, ground, lassoed } = this;
+    const found = !lassoed && props.highlighted?.length ? props.highlighted : null;
+    const matches = !lassoed && !found && props.matchesUrl ? await ground.store.matches(props.matchesUrl) : null;
     const anchored = props.neighbors.length > 0 && (props.selected !== null || props.landing !== null);
-    const base = found || matches ? PRESENCE.dim : anchored ? PRESENCE.soft : PRESENCE.normal;
-    for (let at = 3; at < tones.length; at += 4) tones[at] = base;
-    const lift = (ids: readonly number[]): void => {
-      for (const row of ground.ids.rows(ids)) tones[4 * row + 3] = PRESENCE.strong;
-    };
-    if (found) lift(found);
-    matches?.forEach((met, row) => met && (tones[4 * row + 3] = PRESENCE.strong));
-    if (anchored) lift(props.neighbors);
-    if (props.selected !== null) lift([props.selected]);
+    const base = lassoed || found || matches ? PRESENCE.dim : anchored ? PRESENCE.soft : PRESENCE.normal;
+    const rows = ground.ids.rows([
+      ...(found ?? []), ...(anchored && !lassoed ? props.neighbors : []),
+      ...(props.selected !== null ? [props.selected] : [])]);
+    return { base, matches, lassoed, rows };
   }
 }

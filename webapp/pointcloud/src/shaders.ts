@@ -1,56 +1,65 @@
 /**
- * GLSL of the cloud, of picking and of the markers.
+ * GLSL of the cloud and of the markers.
  *
- * All share PLACE: where a row stands (between two quantized maps while the cloud morphs) and how large it is on
- * screen. Points are opaque discs whose rim is left to multisampling (alpha to coverage), so the picture does not
- * depend on the order in which they are drawn.
+ * Points are opaque discs whose rim is left to multisampling (alpha to coverage), so the picture does not depend on the
+ * order in which they are drawn.
  */
 
-const PLACE = /* glsl */ `
+/** A cloud that stands still needs two attributes a point; these two more are read only while it morphs or fades. */
+const MOVING = /* glsl */ `
 in vec3 goal;               // int16, the map that is being morphed to; 'position' is the one it leaves
+in vec4 toneBefore;         // what the tone fades from
 uniform float unitFrom;     // scene units per quantized unit
 uniform float unitTo;
 uniform float morph;        // 0-1
+uniform float fade;         // 0-1
+
+vec3 place() { return mix(position * unitFrom, goal * unitTo, morph); }
+vec4 shownTone() { return mix(toneBefore, tone, fade); }
+`;
+
+const STANDING = /* glsl */ `
+uniform float unit;         // scene units per quantized unit
+
+vec3 place() { return position * unit; }
+vec4 shownTone() { return tone; }
+`;
+
+// The figures of size and rank stand in presence.ts as well: picking goes by them.
+const cloudVertex = (motion: string): string => /* glsl */ `
+in vec4 tone;               // color and presence
 uniform float pointSize;    // diameter, scene units
 uniform float pixelsPerUnit; // device pixels that one scene unit covers at distance 1
 uniform vec2 pixels;        // least and greatest diameter, device pixels
-
-vec3 place() { return mix(position * unitFrom, goal * unitTo, morph); }
-
-float diameter(float depth) { return pointSize * pixelsPerUnit / max(depth, 1e-4); }
-
+uniform vec3 ground;
+uniform vec2 fog;           // distances from the camera at which the ground begins and ends to swallow color
+out vec3 color;
+out float rim;              // how much of the ground shows at the rim
+${motion}
 // What was found or chosen stands before all the rest, and keeps its own order in depth.
 vec4 rank(vec4 clip, float presence) {
   float side = presence > 0.95 ? -0.5 : 0.5;
   return vec4(clip.xy, clip.z * 0.5 + side * clip.w, clip.w);
 }
-`;
-
-export const CLOUD_VERTEX = /* glsl */ `
-${PLACE}
-in vec4 tone;               // color and presence
-in vec4 toneBefore;         // what it fades from
-uniform float fade;         // 0-1
-uniform vec3 ground;
-uniform vec2 fog;           // distances from the camera at which the ground begins and ends to swallow color
-out vec3 color;
-out float rim;              // how much of the ground shows at the rim
 
 void main() {
   vec4 seen = modelViewMatrix * vec4(place(), 1.0);
   float depth = -seen.z;
-  vec4 now = mix(toneBefore, tone, fade);
+  vec4 now = shownTone();
   float presence = now.a;
   float veil = smoothstep(fog.x, fog.y, depth) * 0.72;
   float shown = smoothstep(0.0, 0.75, presence) * (1.0 - veil * (1.0 - 0.45 * step(0.95, presence)));
   color = mix(ground, now.rgb, shown);
-  float size = diameter(depth) * mix(0.62, 1.0, smoothstep(0.1, 0.75, presence));
+  float size = pointSize * pixelsPerUnit / max(depth, 1e-4) * mix(0.62, 1.0, smoothstep(0.1, 0.75, presence));
   size *= 1.0 + 0.45 * smoothstep(0.85, 1.0, presence);
   gl_PointSize = clamp(size, pixels.x, pixels.y);
   rim = 0.62 * smoothstep(3.0, 9.0, gl_PointSize);
   gl_Position = rank(projectionMatrix * seen, presence);
 }
 `;
+
+export const MOVING_VERTEX = cloudVertex(MOVING);
+export const STANDING_VERTEX = cloudVertex(STANDING);
 
 export const CLOUD_FRAGMENT = /* glsl */ `
 uniform vec3 ground;
@@ -65,31 +74,6 @@ void main() {
   if (cover < 0.02) discard;
   // The ground at the rim keeps discs apart where they crowd.
   shade = vec4(mix(color, ground, rim * smoothstep(0.66, 0.96, r)), cover);
-}
-`;
-
-/** Every point in the color of its row number plus one; nothing is 0. */
-export const PICK_VERTEX = /* glsl */ `
-${PLACE}
-in vec4 tone;
-flat out vec4 code;
-
-void main() {
-  vec4 seen = modelViewMatrix * vec4(place(), 1.0);
-  gl_PointSize = clamp(diameter(-seen.z), pixels.x, pixels.y) + 2.0;
-  gl_Position = rank(projectionMatrix * seen, tone.a);
-  uint row = uint(gl_VertexID) + 1u;
-  code = vec4(row & 255u, (row >> 8) & 255u, (row >> 16) & 255u, (row >> 24) & 255u) / 255.0;
-}
-`;
-
-export const PICK_FRAGMENT = /* glsl */ `
-flat in vec4 code;
-out vec4 shade;
-
-void main() {
-  if (length(gl_PointCoord * 2.0 - 1.0) > 1.0) discard;
-  shade = code;
 }
 `;
 

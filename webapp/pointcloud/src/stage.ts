@@ -23,6 +23,7 @@ export class Stage {
   lost = false;
   private readonly movers = new Set<Mover>();
   private readonly after: (() => void)[] = [];
+  private readonly resting: (() => void)[] = [];
   private readonly observer: ResizeObserver;
   private request = 0;
   private insets: Insets = { left: 0, right: 0, top: 0, bottom: 0 };
@@ -68,6 +69,11 @@ export class Stage {
   /** Run after every frame: what lies above the canvas follows it. */
   afterFrame(follow: () => void): void {
     this.after.push(follow);
+  }
+
+  /** Run once nothing moves any more. */
+  onRest(rested: () => void): void {
+    this.resting.push(rested);
   }
 
   ground(color: string): void {
@@ -130,7 +136,9 @@ export class Stage {
     for (const mover of [...this.movers]) if (!mover(now)) this.movers.delete(mover);
     this.draw();
     if (this.movers.size) this.invalidate();
-    else if (!this.request) this.host.dataset['moving'] = 'false';
+    if (this.request) return;
+    this.host.dataset['moving'] = 'false';
+    for (const rested of this.resting) rested();
   };
 
   private resize(): void {

@@ -1,32 +1,32 @@
 /** The atlas's arrays, fetched once each. They are immutable, so the browser's cache answers the second visit. */
 
 import type { Meta } from './props';
+import { Rows } from './rows';
+import type { Coloring, Eye, IdTable, Lassoed, Presence, Spot, Values } from './worker/messages';
 
 export class FetchError extends Error {}
 
 /** Where each picture's id stands in the arrays. */
 export class Ids {
-  private readonly table: Int32Array | null;
-  private readonly sparse: Map<number, number> | null;
+  /** `list`: one id a row, in the order of the map. */
+  readonly list: Float64Array;
 
-  /** `list`: one id a row. Ids are counted up, so a plain table is small; a Map serves the odd corpus. */
-  constructor(readonly list: Float64Array) {
-    let greatest = 0;
-    for (const id of list) if (id > greatest) greatest = id;
-    if (greatest <= 8 * list.length + 1_000_000) {
-      this.table = new Int32Array(greatest + 1).fill(-1);
-      list.forEach((id, row) => (this.table as Int32Array)[id] = row);
-      this.sparse = null;
-    } else {
-      this.table = null;
-      this.sparse = new Map();
-      list.forEach((id, row) => this.sparse?.set(id, row));
-    }
+  constructor(private readonly found: IdTable) {
+    this.list = found.list;
   }
 
   /** The row of an id, -1 if this version has none. */
   row(id: number): number {
-    return (this.table ? this.table[id] : this.sparse?.get(id)) ?? -1;
+    const { table, order } = this.found;
+    if (table) return table[id] ?? -1;
+    let [low, high] = [0, order?.length ?? 0];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.list[order?.[middle] ?? 0] ?? 0) < id) low = middle + 1;
+      else high = middle;
+    }
+    const row = order?.[low] ?? -1;
+    return this.list[row] === id ? row : -1;
   }
 
   rows(ids: readonly number[]): number[] {
@@ -34,55 +34,84 @@ export class Ids {
   }
 }
 
+/** What columns of the worker are filled from. */
+const COLUMNS = {
+  cluster: { itemBytes: 4, read: (buffer: ArrayBuffer): Values => new Int32Array(buffer) },
+  split: { itemBytes: 1, read: (buffer: ArrayBuffer): Values => new Uint8Array(buffer) },
+  similarity: { itemBytes: 4, read: (buffer: ArrayBuffer): Values => new Float32Array(buffer) },
+  matches: { itemBytes: 1, read: (buffer: ArrayBuffer): Values => new Uint8Array(buffer) },
+} as const;
+
+type ColumnKind = keyof typeof COLUMNS;
+
 export class Store {
   /** Bytes moved so far. */
   bytes = 0;
-  private readonly kept = new Map<string, Promise<ArrayBuffer>>();
-  private compared: { readonly url: string; readonly values: Promise<Float32Array> } | null = null;
-  private matched: { readonly url: string; readonly rows: Promise<Uint8Array> } | null = null;
+  private readonly rows = new Rows();
+  private readonly maps = new Map<string, Promise<Int16Array>>();
+  private readonly columns = new Map<string, Promise<string>>();
+  /** Every query has its own similarities and every filter its own matches, so only the last one's are kept. */
+  private readonly passing = new Map<ColumnKind, string>();
   private readonly stop = new AbortController();
 
   constructor(private readonly api: string, readonly meta: Meta) {}
 
-  /** int64 (n,), as numbers: ids stay below 2^53. */
+  /** Arrive as int64 (n,); the worker unpacks them. */
   async ids(): Promise<Ids> {
-    const wide = new BigInt64Array(await this.once('ids.bin', 8));
-    return new Ids(Float64Array.from(wide, Number));
+    const buffer = await this.fetch(`${this.base}/ids.bin`, 8 * this.meta.n);
+    return new Ids(await this.rows.ask('ids', { buffer }, [buffer]));
   }
 
-  /** int16 (n, 3), quantized. `progress` hears how many of its points have come. */
-  async points(space: string, progress?: (rows: number, array: Int16Array) => void): Promise<Int16Array> {
+  /** int16 (n, 3), quantized; the worker has a copy. `progress` hears how many of its points have come. */
+  points(space: string, progress?: (rows: number, array: Int16Array) => void): Promise<Int16Array> {
     const heard = progress && ((bytes: number, buffer: ArrayBuffer) =>
       progress(Math.floor(bytes / 6), new Int16Array(buffer)));
-    return new Int16Array(await this.once(`${space}/points.bin`, 6, heard));
+    return once(this.maps, space, async () => {
+      const array = new Int16Array(await this.fetch(`${this.base}/${space}/points.bin`, 6 * this.meta.n, heard));
+      const copy = array.slice();
+      this.rows.ask('map', { space, array: copy }, [copy.buffer]).catch(() => undefined); // who needs it will be told
+      return array;
+    });
   }
 
-  /** int32 (n,), -1 = none. */
-  async clusters(space: string): Promise<Int32Array> {
-    return new Int32Array(await this.once(`${space}/cluster.bin`, 4));
+  /** Let the worker have int32 (n,), -1 = none; returns the column's name. */
+  clusters(space: string): Promise<string> {
+    return this.column('cluster', `${this.base}/${space}/cluster.bin`);
   }
 
   /** uint8 (n,), 0 = train, 1 = heldout. */
-  async split(): Promise<Uint8Array> {
-    return new Uint8Array(await this.once('split.bin', 1));
+  split(): Promise<string> {
+    return this.column('split', `${this.base}/split.bin`);
   }
 
-  /** float32 (n,), cosine. Every query has its own, so only the last one's is kept. */
-  similarity(url: string): Promise<Float32Array> {
-    if (this.compared?.url === url) return this.compared.values;
-    const values = this.fetch(url, 4 * this.meta.n).then((buffer) => new Float32Array(buffer));
-    this.compared = { url, values };
-    values.catch(() => (this.compared = null));
-    return values;
+  /** float32 (n,), cosine. */
+  similarity(url: string): Promise<string> {
+    return this.latest('similarity', url);
   }
 
-  /** uint8 (n,), 1 = meets the filter. Only the last filter's is kept. */
-  matches(url: string): Promise<Uint8Array> {
-    if (this.matched?.url === url) return this.matched.rows;
-    const rows = this.fetch(url, this.meta.n).then((buffer) => new Uint8Array(buffer));
-    this.matched = { url, rows };
-    rows.catch(() => (this.matched = null));
-    return rows;
+  /** uint8 (n,), 1 = meets the filter. */
+  matches(url: string): Promise<string> {
+    return this.latest('matches', url);
+  }
+
+  /** Tones: uint8 (n, 4). */
+  paint(coloring: Coloring, presence: Presence): Promise<Uint8Array> {
+    return this.rows.ask('paint', { coloring, presence });
+  }
+
+  /** The row seen at (x, y), CSS pixels from the canvas's corner; -1 if none within `reach`. */
+  pick(space: string, eye: Eye, x: number, y: number, reach: number): Promise<number> {
+    return this.rows.ask('pick', { space, eye, x, y, reach });
+  }
+
+  /** The rows seen within a polygon (x0, y0, x1, y1, ...), CSS pixels; the worker keeps the last answer for `paint`. */
+  lasso(space: string, eye: Eye, polygon: readonly number[], within: string | null): Promise<Lassoed> {
+    return this.rows.ask('lasso', { space, eye, polygon, within });
+  }
+
+  /** Where a cluster is, quantized; null if it has no points. */
+  async spot(space: string, cluster: number): Promise<Spot | null> {
+    return this.rows.ask('spot', { space, column: await this.clusters(space), group: cluster });
   }
 
   /** Where a picture's thumbnail is; null in an atlas without any. */
@@ -96,24 +125,47 @@ export class Store {
     return (await answer.json()) as Record<string, unknown>;
   }
 
+  /** The rows of a bit mask in the map's order, as a file. */
+  async file(mask: Uint8Array<ArrayBuffer>, space: string, format: string, signal: AbortSignal): Promise<Blob> {
+    const url = `${this.base}/selection.${format}?${new URLSearchParams({ space })}`;
+    const answer = await fetch(url, {
+      method: 'POST', body: mask, headers: { 'Content-Type': 'application/octet-stream' },
+      signal: AbortSignal.any([signal, this.stop.signal]),
+    });
+    if (!answer.ok) throw new FetchError(`${url}: HTTP ${answer.status}`);
+    return answer.blob();
+  }
+
   dispose(): void {
     this.stop.abort();
-    this.kept.clear();
+    this.rows.dispose();
   }
 
   private get base(): string {
     return `${this.api}/v/${encodeURIComponent(this.meta.version)}`;
   }
 
-  private once(
-    path: string, itemBytes: number, progress?: (bytes: number, buffer: ArrayBuffer) => void,
-  ): Promise<ArrayBuffer> {
-    const known = this.kept.get(path);
-    if (known) return known;
-    const coming = this.fetch(`${this.base}/${path}`, itemBytes * this.meta.n, progress);
-    this.kept.set(path, coming);
-    coming.catch(() => this.kept.delete(path));
-    return coming;
+  private column(kind: ColumnKind, url: string): Promise<string> {
+    const { itemBytes, read } = COLUMNS[kind];
+    return once(this.columns, url, async () => {
+      const values = read(await this.fetch(url, itemBytes * this.meta.n));
+      await this.rows.ask('column', { name: url, values }, [values.buffer as ArrayBuffer]);
+      return url;
+    });
+  }
+
+  private async latest(kind: ColumnKind, url: string): Promise<string> {
+    const before = this.passing.get(kind);
+    this.passing.set(kind, url);
+    if (before !== undefined && before !== url) this.forget(before);
+    const name = await this.column(kind, url);
+    if (this.passing.get(kind) !== url) this.forget(url); // another one was asked for while this one came
+    return name;
+  }
+
+  private forget(name: string): void {
+    this.columns.delete(name);
+    this.rows.ask('forget', { name }).catch(() => undefined); // fails only where the map is taken away
   }
 
   /** Fetch exactly `size` bytes, handing on what has come so far. */
@@ -138,4 +190,14 @@ export class Store {
     if (have !== size) throw new FetchError(`${url}: ${have} bytes, expected ${size}`);
     return buffer;
   }
+}
+
+/** What was promised under a name, made where it was not; a broken promise is not kept. */
+function once<T>(kept: Map<string, Promise<T>>, name: string, make: () => Promise<T>): Promise<T> {
+  const known = kept.get(name);
+  if (known) return known;
+  const coming = make();
+  kept.set(name, coming);
+  coming.catch(() => kept.delete(name));
+  return coming;
 }
