@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explorer.errors import ManifestError
-from indexer.sources.parquet import ParquetTable, as_bytes, as_numbers, cells
+from indexer.sources.parquet import BATCH_BYTES, ParquetTable, as_bytes, as_numbers, cells
 
 _TRAP = """
 import pathlib, pickle, sys
@@ -145,6 +145,17 @@ def test_long_rows_come_in_small_batches(tmp_path: Path) -> None:
     sizes = [batch.num_rows for batch in table.batches(["c"])]
     assert sum(sizes) == 200
     assert max(sizes) <= 70  # of a megabyte each
+
+
+def test_vectors_that_the_file_packs_well_come_in_batches_that_fit_when_they_are_unpacked(tmp_path: Path) -> None:
+    """A hundred megabytes of equal numbers are a small column on the disk; their batches are bounded all the same."""
+    dim, count = 1024, 25_000
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.full(dim * count, 0.5, np.float32)), dim)
+    found = write(tmp_path / "packed.parquet", pa.table({"vector": vectors}))
+    assert found.path.stat().st_size < 1024 * 1024
+    sizes = [batch.num_rows for batch in found.batches(["vector"])]
+    assert sum(sizes) == count
+    assert max(sizes) * dim * 4 <= BATCH_BYTES
 
 
 def test_texts_that_are_no_utf8_and_very_long_ones_are_tamed(tmp_path: Path) -> None:

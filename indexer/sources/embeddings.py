@@ -6,6 +6,7 @@ A key is the column that the manifest names, else `image_path`, else the link, e
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -130,11 +131,11 @@ class EmbeddingsSource:
             yield from part.table.column(care.shared_column(self._manifest, part.columns, str(part.table.path)))
 
     def _part(self, number: int) -> VectorPart:
-        return self._parts[int(np.searchsorted(self._firsts, number, side="right")) - 1]
+        return self._parts[bisect_right(self._firsts, number) - 1]
 
     @cached_property
-    def _firsts(self) -> npt.NDArray[np.int64]:
-        return np.array([part.first for part in self._parts], dtype=np.int64)
+    def _firsts(self) -> tuple[int, ...]:
+        return tuple(part.first for part in self._parts)
 
     @cached_property
     def _parts(self) -> tuple[VectorPart, ...]:

@@ -29,6 +29,10 @@ BATCH_ROWS = 65_536
 BATCH_BYTES = 64 * 1024 * 1024
 """Of the columns that are read, before they are decoded; rows that are longer come in smaller batches."""
 
+_BUFFER = 1024 * 1024
+"""Bytes of a column that are read at a time: a row group may hold a million vectors, and whole columns of it."""
+_NUMBER_BYTES = 4
+"""What a number takes once it is decoded, at least, however well the file packs it."""
 _MAGIC = b"PAR1"
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}")
 _EXTENSION = b"ARROW:extension:name"
@@ -97,7 +101,7 @@ class ParquetTable:
     def _file(self) -> pq.ParquetFile:
         try:
             _refuse_extensions(self.path)
-            file = pq.ParquetFile(self.path, pre_buffer=False)
+            file = pq.ParquetFile(self.path, pre_buffer=False, buffer_size=_BUFFER)
             expect_once(self.path, file.schema_arrow.names)
             return file
         except (pa.ArrowException, OSError) as error:
@@ -109,7 +113,11 @@ class ParquetTable:
         least = BATCH_ROWS
         for group in map(self._file.metadata.row_group, range(self._file.metadata.num_row_groups)):
             columns = map(group.column, range(group.num_columns))
-            size = sum(each.total_uncompressed_size for each in columns if each.path_in_schema.split(".")[0] in wanted)
+            size = sum(
+                max(each.total_uncompressed_size, _NUMBER_BYTES * each.num_values)
+                for each in columns
+                if each.path_in_schema.split(".")[0] in wanted
+            )
             least = min(least, group.num_rows * BATCH_BYTES // max(size, 1))
         return max(least, 1)
 
