@@ -5,6 +5,7 @@ Reading needs numpy, pyarrow and DuckDB; no model and no search index is loaded 
 
 from __future__ import annotations
 
+import json
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -27,8 +28,7 @@ from explorer.rows import record_of
 from explorer.safety import flags
 from explorer.spaces import SpaceData, load_space
 from explorer.table import RecordsTable
-
-_PLACE = np.dtype([("pack", np.int32), ("offset", np.int64), ("length", np.int32)])
+from explorer.thumbnails import Thumbnails
 
 
 class Atlas:
@@ -57,7 +57,7 @@ class Atlas:
         self.path, self.version, self.meta = paths.root, version.root.name, meta
         self.workspace_dir, self.cache_dir = workspace, cache_dir
         self.manifest: Manifest = from_dict(meta["manifest"], base=paths.root, file="atlas.json")
-        self._paths, self._files = paths, version
+        self._paths = paths
         self.contributions = contributions(meta)
         self.training = training(self.contributions)
         light = _light_columns(version.records)
@@ -73,8 +73,7 @@ class Atlas:
         self._records = RecordsTable(version.records)
         clusters: list[dict[str, Any]] = pq.read_table(version.clusters).to_pylist()
         self._clusters = sorted(clusters, key=lambda row: (row["level"], row["cluster"]))
-        self._thumbnails = _thumbnail_places(version.thumbnails)
-        self._sound_packs: set[int] = set()
+        self._thumbnails = Thumbnails(version, meta["files"])
         self._lock = threading.Lock()
         self._denied_stamp: tuple[int, ...] | None = None
         self._denied = np.zeros(len(self), dtype=np.bool_)
@@ -174,6 +173,11 @@ class Atlas:
         rows = self.rows(ids)
         return tuple(record_of(row) for row in self._records.rows(rows))
 
+    def extras(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+        """What the source's other columns say of some pictures, in the order asked; QueryError as `records`."""
+        texts = (row["extra"] for row in self._records.rows(self.rows(ids), ["extra"]))
+        return [json.loads(text) if text else {} for text in texts]
+
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Ask DuckDB about the view `records` (the columns of `records.parquet`, without what was taken down).
 
@@ -190,13 +194,11 @@ class Atlas:
     @property
     def has_thumbnails(self) -> bool:
         """Whether any thumbnail was kept; an atlas may hold links alone."""
-        return len(self._thumbnails[0]) > 0
+        return len(self._thumbnails) > 0
 
     def has_thumbnail(self, identity: int) -> bool:
         """Whether a thumbnail of this picture was kept."""
-        ids = self._thumbnails[0]
-        entry = int(np.searchsorted(ids, identity))
-        return entry < len(ids) and bool(ids[entry] == identity)
+        return identity in self._thumbnails
 
     def thumbnail(self, identity: int) -> bytes:
         """A picture's thumbnail, WebP.
@@ -207,25 +209,7 @@ class Atlas:
         self.row(identity)
         if not self.has_thumbnail(identity):
             raise QueryError(f"picture {identity} has no thumbnail in this atlas")
-        ids, places = self._thumbnails
-        pack, offset, length = places[np.searchsorted(ids, identity)].tolist()
-        try:
-            self._hold_pack(pack)
-            with self._files.pack(pack).open("rb") as handle:
-                handle.seek(offset)
-                return handle.read(length)
-        except OSError as error:
-            raise AtlasError(f"version {self.version} is gone ({error.strerror}); open the atlas again") from error
-
-    def _hold_pack(self, number: int) -> None:
-        """Hold a pack against its checksum before anything is shown of it; opening does not, packs being so large."""
-        if number in self._sound_packs:
-            return
-        path = self._files.pack(number)
-        name = path.relative_to(self._files.root).as_posix()
-        if verify.checksum(path) != self.meta["files"].get(name, {}).get("sha256"):
-            raise AtlasError(f"{name} is not the file that version {self.version} was published with; index again")
-        self._sound_packs.add(number)
+        return self._thumbnails.read(identity)
 
     def clusters(self, space: str = Space.CLIP) -> tuple[Cluster, ...]:
         """The clusters of a space, coarse levels first; exemplars that were taken down are left out."""
@@ -264,19 +248,6 @@ def family_codes(families: pa.ChunkedArray) -> npt.NDArray[np.int32]:
     alone = np.flatnonzero(codes < 0)
     codes[alone] = len(encoded.dictionary) + np.arange(len(alone), dtype=np.int32)
     return codes
-
-
-def _thumbnail_places(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
-    """Ids int64 (m,), ascending, and the pack, offset and length of each (m,)."""
-    table = pq.read_table(path, memory_map=True)
-    ids: npt.NDArray[np.int64] = table["id"].to_numpy()
-    places = np.empty(len(ids), dtype=_PLACE)
-    for name in _PLACE.names or ():
-        places[name] = table[name].to_numpy()
-    if (ids[1:] > ids[:-1]).all():
-        return ids, places
-    order = np.argsort(ids, kind="stable")
-    return ids[order], places[order]
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -36,6 +38,9 @@ _TEXTS = ("group", "split", "family", "image_url", "page_url", "author", "licenc
 _LINKS = ("image_url", "page_url", "licence_url")
 
 Row = dict[str, Any]
+Ids = npt.NDArray[np.int64]
+Writer = Callable[[BinaryIO, pa.Schema, Iterator[list[Row]]], Iterator[None]]
+"""Writes a head, then batch after batch, and stops after each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class _Source:
     labels: Mapping[int, str]
     extra: tuple[str, ...]
 
-    def batches(self, ids: Sequence[int]) -> Iterator[list[Row]]:
+    def batches(self, ids: Ids) -> Iterator[list[Row]]:
         for start in range(0, len(ids), _BATCH):
             some = ids[start : start + _BATCH]
             rows = self.atlas.rows(some).tolist()
@@ -83,21 +88,82 @@ def export(
     Raises:
         QueryError: the format, the space or an id is unknown, or the file cannot be written.
     """
+    prepared = _prepare(atlas, ids, format, space)
+    try:
+        with _target(out) as handle:
+            for _ in prepared.written(handle):
+                pass
+    except OSError as error:
+        raise QueryError(f"{out}: cannot be written ({error.strerror}); name another file") from error
+    return len(prepared.ids)
+
+
+def stream(atlas: Atlas, ids: Sequence[int] | Ids, format: str, *, space: str = Space.CLIP) -> Iterator[bytes]:
+    """What `export` writes, piece by piece as the rows are read; however many they are, some thousands are held.
+
+    Raises:
+        QueryError: before the first piece, as `export` does.
+        AtlasError: at any piece, where the version is gone meanwhile.
+    """
+    prepared = _prepare(atlas, ids, format, space)
+    return _pieces(prepared)
+
+
+def _pieces(prepared: _Prepared) -> Iterator[bytes]:
+    gathered = _Gathered()
+    for _ in prepared.written(cast(BinaryIO, gathered)):
+        yield gathered.taken()
+    yield gathered.taken()
+
+
+class _Gathered(io.RawIOBase):
+    """A file that is only written to; what was written is taken out as it comes."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._length = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:  # noqa: ANN401 - whatever has bytes
+        part = bytes(data)
+        self._parts.append(part)
+        self._length += len(part)
+        return len(part)
+
+    def tell(self) -> int:
+        return self._length
+
+    def taken(self) -> bytes:
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """An export of which all is known but the rows themselves."""
+
+    source: _Source
+    ids: Ids
+    schema: pa.Schema
+    write: Writer
+
+    def written(self, handle: BinaryIO) -> Iterator[None]:
+        """Write, and stop after every batch."""
+        return self.write(handle, self.schema, self.source.batches(self.ids))
+
+
+def _prepare(atlas: Atlas, ids: Sequence[int] | Ids, format: str, space: str) -> _Prepared:
     write = _WRITERS.get(format)
     if write is None:
         raise QueryError(f"found format {format[:40]!r}; expected one of {', '.join(FORMATS)}")
     data = atlas.space(space)
     wanted = as_ids(ids)
-    ids = wanted[~atlas.flagged[atlas.rows(wanted)]].tolist()
+    shown = wanted[~atlas.flagged[atlas.rows(wanted)]]
     labels = {cluster.cluster: cluster.label for cluster in atlas.clusters(space) if cluster.level == 0}
-    extra = _extra_types(atlas, ids)
-    source = _Source(atlas, data, labels, tuple(extra))
-    try:
-        with _target(out) as handle:
-            write(handle, _schema(space, extra), source.batches(ids))
-    except OSError as error:
-        raise QueryError(f"{out}: cannot be written ({error.strerror}); name another file") from error
-    return len(ids)
+    extra = _extra_types(atlas, shown)
+    return _Prepared(_Source(atlas, data, labels, tuple(extra)), shown, _schema(space, extra), write)
 
 
 def csv_cell(text: str) -> str:
@@ -127,12 +193,12 @@ def _schema(space: str, extra: Mapping[str, pa.DataType]) -> pa.Schema:
     return pa.schema(fixed + [pa.field(f"extra.{name}", column) for name, column in extra.items()])
 
 
-def _extra_types(atlas: Atlas, ids: Sequence[int]) -> dict[str, pa.DataType]:
+def _extra_types(atlas: Atlas, ids: Ids) -> dict[str, pa.DataType]:
     """The further columns of these very pictures: name -> a type that holds all its values exactly."""
     seen: dict[str, set[str]] = {}
     for start in range(0, len(ids), _BATCH):
-        for record in atlas.records(ids[start : start + _BATCH]):
-            for name, value in record.extra.items():
+        for extra in atlas.extras(ids[start : start + _BATCH]):
+            for name, value in extra.items():
                 seen.setdefault(name, set()).add(_kind(value))
     return {name: _column_type(kinds - {"nothing"}) for name, kinds in sorted(seen.items())}
 
@@ -157,12 +223,13 @@ def _column_type(kinds: set[str]) -> pa.DataType:
     return pa.bool_() if kinds == {"bool"} else pa.string()
 
 
-def _write_csv(handle: BinaryIO, schema: pa.Schema, batches: Iterator[list[Row]]) -> None:
+def _write_csv(handle: BinaryIO, schema: pa.Schema, batches: Iterator[list[Row]]) -> Iterator[None]:
     text = io.TextIOWrapper(handle, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text)
     writer.writerow(csv_cell(name) for name in schema.names)
     for batch in batches:
         writer.writerows([_cell(row[name]) for name in schema.names] for row in batch)
+        yield
     text.detach()
 
 
@@ -175,17 +242,19 @@ def _cell(value: Any) -> Any:  # noqa: ANN401 - whatever a row holds
     return csv_cell(value) if isinstance(value, str) else value
 
 
-def _write_jsonl(handle: BinaryIO, schema: pa.Schema, batches: Iterator[list[Row]]) -> None:
+def _write_jsonl(handle: BinaryIO, schema: pa.Schema, batches: Iterator[list[Row]]) -> Iterator[None]:
     for batch in batches:
         for row in batch:
             handle.write(_json({name: row[name] for name in schema.names}).encode() + b"\n")
+        yield
 
 
-def _write_parquet(handle: BinaryIO, schema: pa.Schema, batches: Iterator[list[Row]]) -> None:
+def _write_parquet(handle: BinaryIO, schema: pa.Schema, batches: Iterator[list[Row]]) -> Iterator[None]:
     with pq.ParquetWriter(handle, schema, compression="zstd") as writer:
         for batch in batches:
             rows = [{field.name: _stored(row[field.name], field.type) for field in schema} for row in batch]
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+            yield
 
 
 def _stored(value: Any, column: pa.DataType) -> Any:  # noqa: ANN401 - whatever a row holds
@@ -199,7 +268,7 @@ def _json(value: Any) -> str:  # noqa: ANN401 - whatever a row holds
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-_WRITERS: Mapping[str, Callable[[BinaryIO, pa.Schema, Iterator[list[Row]]], None]] = {
+_WRITERS: Mapping[str, Writer] = {
     "csv": _write_csv,
     "jsonl": _write_jsonl,
     "parquet": _write_parquet,

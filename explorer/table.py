@@ -59,24 +59,26 @@ class RecordsTable:
         except duckdb.Error as error:
             raise AtlasError(f"{path} cannot be read ({_line(error)}); index the corpus again") from error
 
-    def rows(self, rows: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
-        """Whole rows, in the order given, hidden ones too; AtlasError where the file is gone."""
+    def rows(self, rows: npt.NDArray[np.int64], columns: list[str] | None = None) -> list[dict[str, Any]]:
+        """Rows (of some columns alone), in the order given, hidden ones too; AtlasError where the file is gone."""
         if self._small is not None:
-            taken: list[dict[str, Any]] = self._small.take(rows).to_pylist()
+            small = self._small.select(columns) if columns else self._small
+            taken: list[dict[str, Any]] = small.take(rows).to_pylist()
             return taken
         groups = np.searchsorted(self._ends, rows, side="right")
         found: dict[int, dict[str, Any]] = {}
         for group in np.unique(groups).tolist():
             wanted = np.unique(rows[groups == group])
             start = int(self._ends[group]) - self._foot.row_group(group).num_rows
-            found.update(zip(wanted.tolist(), self._group(group).take(wanted - start).to_pylist(), strict=True))
+            part = self._group(group, columns).take(wanted - start)
+            found.update(zip(wanted.tolist(), part.to_pylist(), strict=True))
         return [found[row] for row in rows.tolist()]
 
-    def _group(self, number: int) -> pa.Table:
+    def _group(self, number: int, columns: list[str] | None) -> pa.Table:
         """One row group; the file is opened anew, since a reader of Arrow's serves one thread."""
         try:
             with pq.ParquetFile(self._path, metadata=self._foot, memory_map=True) as file:
-                return file.read_row_group(number, use_threads=False)
+                return file.read_row_group(number, columns=columns, use_threads=False)
         except OSError as error:
             raise AtlasError(f"version {self._path.parent.name} is gone; open the atlas again") from error
 

@@ -11,7 +11,7 @@ from explorer.atlas import Atlas
 from explorer.errors import QueryError
 from explorer.nearest import MAX_K
 from explorer.records import Hit
-from explorer.search import search_id
+from explorer.search import hits, rows_near
 
 _DEEPER = 4
 """How many times as many pictures are looked at where too few families were among them."""
@@ -47,9 +47,11 @@ def nearest_families(atlas: Atlas, identity: int, space: str, k: int) -> tuple[K
     depth = k
     while True:
         depth = min(depth * _DEEPER, MAX_K, len(atlas))
-        found = folded(atlas, search_id(atlas, identity, space, depth))
-        if len(found) >= k or depth >= min(MAX_K, len(atlas)):
-            return found[:k]
+        similarities, rows = rows_near(atlas, identity, space, depth)
+        first = np.sort(np.unique(atlas.families[rows], return_index=True)[1])  # places of each family's nearest
+        if len(first) >= k or depth >= min(MAX_K, len(atlas)):
+            shown = first[:k]
+            return folded(atlas, hits(atlas, space, similarities[shown], rows[shown]))
 
 
 def _others(atlas: Atlas, hit: Hit) -> int:

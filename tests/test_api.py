@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +24,9 @@ from small_atlas import VERSION, SmallAtlas
 
 from explorer.denylist import DenyKind, hashed
 from explorer.filters import matching, parse_all
-from explorer.records import Record, Split
+from explorer.records import Record, Split, to_json
 from explorer.safety import blurred
-from explorer.search import search_text
+from explorer.search import search_id, search_text
 from webapp.api.exports import plain_name
 from webapp.arrays import INT16_MAX, pack, quantize
 
@@ -52,6 +53,7 @@ def test_the_arrays_are_the_atlas_in_one_random_order(served: Live) -> None:
     assert (meta["version"], meta["n"]) == (atlas.version, len(atlas))
     for space in atlas.spaces:
         assert np.array_equal(array(served, f"{space}/cluster.bin", "<i4"), atlas.space(space).cluster[rows])
+        assert np.array_equal(array(served, f"{space}/subcluster.bin", "<i4"), atlas.space(space).subcluster[rows])
         quantized = array(served, f"{space}/points.bin", "<i2").reshape(-1, 3)
         frame = meta["spaces"][space]
         points = np.array(frame["center"]) + frame["scale"] * quantized
@@ -123,6 +125,52 @@ def test_a_record_says_what_a_card_shows(served: Live) -> None:
     assert "immutable" not in picture.headers["cache-control"]
 
 
+def frames(body: bytes) -> list[tuple[int, bytes]]:
+    """Ids and pictures out of an answer of thumbnails.bin."""
+    found = []
+    while body:
+        identity, length = struct.unpack_from("<qI", body)
+        found.append((identity, body[12 : 12 + length]))
+        body = body[12 + length :]
+    return found
+
+
+def test_several_thumbnails_come_in_one_answer(served: Live) -> None:
+    """Each id asked for has its frame, in the order asked; one that is not here has an empty one."""
+    atlas, asked = served.site.atlas, [ONE, 5, 1000, ONE]
+    answer = served.client.get(f"{served.version}/thumbnails.bin", params={"ids": ",".join(map(str, asked))})
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert "immutable" not in answer.headers["cache-control"]
+    expected = [(identity, b"" if identity == 5 else atlas.thumbnail(identity)) for identity in asked]
+    assert frames(answer.content) == expected
+    many = served.client.get(f"{served.version}/thumbnails.bin", params={"ids": ",".join(["1000"] * 65)})
+    assert (many.status_code, many.json()["error"]) == (422, "found 65 ids; expected at most 64")
+
+
+@pytest.mark.parametrize("split", ["train", "heldout", "all"])
+@pytest.mark.parametrize("space", ["clip", "vae"])
+def test_a_search_finds_what_the_library_finds(served: Live, space: str, split: str) -> None:
+    """By a picture and by words, of each split, the answer is the library's, most similar first."""
+    atlas, chosen = served.site.atlas, None if split == "all" else Split(split)
+    query = {"space": space, "split": split, "k": "9"}
+    answer = served.client.get(f"{served.version}/search.json", params={"id": str(ONE), **query})
+    assert answer.headers["cache-control"] == "no-store"
+    hits = [to_json(hit) for hit in search_id(atlas, ONE, space, 9, chosen)]
+    assert answer.json()["hits"] == json.loads(json.dumps(hits))
+    if space == "clip":
+        answer = served.client.get(f"{served.version}/search.json", params={"text": "a red shape", **query})
+        hits = search_text(atlas, served.site.models, "a red shape", 9, chosen)
+        assert [(hit["id"], hit["percentile"]) for hit in answer.json()["hits"]] == [(hit.id, None) for hit in hits]
+
+
+def test_a_search_keeps_to_its_conditions(served: Live) -> None:
+    """Among the pictures that meet the conditions, and no others."""
+    query = {"id": str(ONE), "where": "group = teal", "split": "all", "k": "60"}
+    found = served.client.get(f"{served.version}/search.json", params=query).json()["hits"]
+    assert {hit["caption"].split()[0] for hit in found} == {"teal"}
+    assert len(found) == 10
+
+
 UNKNOWN = (
     "/nothing", "/index.html", "/docs", "/redoc", "/openapi.json", "/api", "/api/", "/api/v/", "/_dash-nothing",
     "/assets/nothing.js", "/assets/", "/assets/../app.py", "/assets/%2e%2e/app.py", "/assets/..%2fapp.py",
@@ -137,6 +185,9 @@ UNKNOWN = (
     *(f"/api/v/{VERSION}/{kind}" for kind in ("thumbnail/1.webp", "record/1.json", "thumbnail/x.webp")),
     *(f"/api/v/{VERSION}/record/{id}.json" for id in ("-1", "1.5", "1e3", "0x3e8", "", "9" * 30, "1021%00")),
     *(f"/api/v/{VERSION}/record/{id}.json" for id in ("..%2f1021", "%2e%2e", "..%5c1021")),
+    f"/api/v/{VERSION}/search.json?id=1", f"/api/v/{VERSION}/search.json?job=x", f"/api/v/other/search.json?id={ONE}",
+    f"/api/v/{VERSION}/search.json?upload=x", f"/api/v/{VERSION}/search.json?id={ONE}&space=sscd",
+    "/api/v/other/thumbnails.bin?ids=1000",
     "/api/jobs/nothing", "/api/jobs/nothing/events", "/api/jobs/nothing/image.png", "/api/jobs/nothing/steps/1.webp",
     "/api/jobs/..%2f..%2fserver.json",
 )  # fmt: skip
@@ -167,7 +218,9 @@ MALFORMED = (
     "clip/similarity.bin?text=", "clip/similarity.bin?text=%20", f"clip/similarity.bin?text={'a' * 2001}",
     "vae/similarity.bin?text=red", "export", "export?ids=1;2", "export?ids=", "export?cluster=0&text=red",
     "export?cluster=-1", "export?cluster=0&format=xls", "export?text=red&k=0", "export?text=red&k=99999",
-    "export?text=red&split=both",
+    "export?text=red&split=both", "search.json", f"search.json?id={ONE}&text=red", "search.json?text=%20",
+    f"search.json?id={ONE}&k=0", f"search.json?id={ONE}&split=both", "search.json?text=red&space=vae",
+    f"search.json?id={ONE}&where=punsafe > 0.4", "thumbnails.bin", "thumbnails.bin?ids=", "thumbnails.bin?ids=1;2",
 )  # fmt: skip
 
 
@@ -222,12 +275,14 @@ def test_what_was_taken_down_is_gone_from_every_answer(tiny_atlas: Path, tmp_pat
     own = Path(shutil.copytree(tiny_atlas, tmp_path / "own"))
     with live(own) as running:
         addresses = [f"record/{ONE}.json", f"thumbnail/{ONE}.webp", f"clip/similarity.bin?id={ONE}"]
+        addresses.append(f"search.json?id={ONE}")
         before = [running.client.get(f"{running.version}/{address}").status_code for address in addresses]
-        assert before == [200, 200, 200]
+        assert before == [200] * 4
         entry = {"kind": "key", "sha256": hashed(DenyKind.KEY, "red-3"), "at": "2025-01-01T00:00:00Z"}
         (own / "denylist.jsonl").write_text(json.dumps(entry) + "\n")
         after = [running.client.get(f"{running.version}/{address}").status_code for address in addresses]
-        assert after == [404, 404, 404]
+        assert after == [404] * 4
+        assert frames(running.client.get(f"{running.version}/thumbnails.bin?ids={ONE}").content) == [(ONE, b"")]
         for query in ("cluster=0&space=clip", f"ids={ONE},1000", "text=red&k=60&split=all"):
             answer = running.client.get(f"{running.version}/export?format=jsonl&{query}")
             found = [row["id"] for row in rows_of(answer, "jsonl")]
@@ -277,6 +332,8 @@ def test_no_flagged_picture_leaves_unblurred_unless_somebody_asks(unsafe: Live) 
         assert sent == (blurred(kept) if is_flagged else kept)
         assert (sent == kept) is not is_flagged
         assert unsafe.client.get(f"{address}?reveal=1").content == kept
+        several = unsafe.client.get(f"{unsafe.version}/thumbnails.bin?ids={identity}&reveal=1").content
+        assert frames(several) == [(identity, sent)]
         assert unsafe.client.get(f"{unsafe.version}/record/{identity}.json").json()["flagged"] is is_flagged
     assert atlas.flagged.sum() == 10
 

@@ -20,9 +20,9 @@ from fastapi.responses import Response
 from starlette.types import ASGIApp
 
 from webapp import callbacks, layout
-from webapp.api import exports, jobs, map, uploads
+from webapp.api import exports, jobs, map, search, uploads
 from webapp.api.responses import install_error_answers
-from webapp.security import MAX_UPLOAD, UPLOADS, Guard, security_headers
+from webapp.security import MAX_BODY, MAX_UPLOAD, UPLOADS, Guard, security_headers
 from webapp.site import Site
 from webapp.strings import Words
 
@@ -32,9 +32,11 @@ class GuardedServer(FastAPI):
 
     Attributes:
         headers: what every answer carries.
+        larger: address -> bytes, where a request may be longer than others.
     """
 
     headers: Mapping[str, str] = security_headers()
+    larger: Mapping[str, int] = {UPLOADS: MAX_UPLOAD}
 
     def __init__(self) -> None:
         super().__init__(docs_url=None, redoc_url=None, openapi_url=None)
@@ -42,7 +44,7 @@ class GuardedServer(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put the guard around all else; called at the first request."""
-        return Guard(super().build_middleware_stack(), self.headers, larger={UPLOADS: MAX_UPLOAD})
+        return Guard(super().build_middleware_stack(), self.headers, larger=self.larger)
 
 
 class Backend(FastAPIDashServer):
@@ -119,11 +121,13 @@ def create_app(site: Site) -> dash.Dash:
         suppress_callback_exceptions=True,
     )
     app.server.state.site = site
-    for part in (map, jobs, exports, uploads):
+    for part in (search, map, jobs, exports, uploads):
         app.server.include_router(part.router)
     app.layout = Once(functools.partial(layout.layout, site))
     # Dash would make the page now, to check callbacks against it; the browser does that with the page that it gets.
     app.config.suppress_callback_exceptions = False
     callbacks.register(app, site)
     app.server.headers = security_headers(app.csp_hashes())
+    masks = dict.fromkeys(exports.addresses(site.atlas.version), exports.mask_bytes(len(site.atlas)))
+    app.server.larger = {UPLOADS: MAX_UPLOAD, **{name: max(MAX_BODY, most) for name, most in masks.items()}}
     return app

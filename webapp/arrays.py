@@ -132,8 +132,12 @@ class MapArrays:
         return self._once(f"points {space}", lambda: quantize(self._atlas.space(space).points).q)
 
     def clusters(self, space: str) -> Packed:
-        """int32 (n,), -1 = in no cluster."""
+        """int32 (n,), the coarse clusters; -1 = in none."""
         return self._once(f"cluster {space}", lambda: self._atlas.space(space).cluster.astype("<i4"))
+
+    def subclusters(self, space: str) -> Packed:
+        """int32 (n,), the fine clusters; -1 = in none."""
+        return self._once(f"subcluster {space}", lambda: self._atlas.space(space).subcluster.astype("<i4"))
 
     def ids(self) -> Packed:
         """int64 (n,)."""
@@ -146,6 +150,12 @@ class MapArrays:
     def mask(self, rows: npt.NDArray[np.bool_]) -> Packed:
         """uint8 (n,), 1 where a row of `rows`, bool (n,), is true."""
         return pack(rows.astype(np.uint8)[self.order])
+
+    def rows(self, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Which rows of the atlas are chosen where some of the map's are; both bool (n,)."""
+        found = np.zeros(len(chosen), dtype=np.bool_)
+        found[self.order[chosen]] = True
+        return found
 
     def similarity(self, space: str, query: npt.NDArray[np.floating[Any]]) -> Packed:
         """float32 (n,): cosine of every picture to `query` (d,), of any length but zero."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -14,6 +15,8 @@ from explorer.filters import Filter
 from explorer.pictures import open_picture
 from explorer.records import Space
 from webapp.site import Site
+
+_IDS = re.compile(r"[0-9]{1,18}(,[0-9]{1,18})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,20 @@ def vector(site: Site, space: str, question: Question) -> npt.NDArray[np.floatin
         upload = site.uploads and site.uploads.get(question.upload)
         return upload.vectors[space] if upload else None
     return _of_words(site, space, question.text or "")
+
+
+def listed(ids: str, most: int | None = None) -> npt.NDArray[np.int64]:
+    """Ids as an address lists them, ``1,2,3``; int64 (n,).
+
+    Raises:
+        QueryError: it is no such list, or has more than `most`.
+    """
+    if not _IDS.fullmatch(ids):
+        raise QueryError(f"found ids {ids[:40]!r}; expected whole numbers with commas between them")
+    found = np.array(ids.split(","), dtype=np.int64)
+    if most is not None and len(found) > most:
+        raise QueryError(f"found {len(found):,} ids; expected at most {most}")
+    return found
 
 
 def matching(site: Site, where: str) -> npt.NDArray[np.bool_]:

@@ -1,33 +1,32 @@
-"""Exports: the rows of a cluster, of a search, of a list of ids or of conditions, as a file to save."""
+"""Exports: the rows of a cluster, of a search, of ids, of conditions or of a selection, as a file to save."""
 
 from __future__ import annotations
 
 import re
-import tempfile
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, BinaryIO, Literal, cast
+from http import HTTPStatus
+from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query
+import numpy.typing as npt
+from anyio import to_thread
+from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from explorer import export as exporter
-from explorer import nearest, search
+from explorer import search
 from explorer.errors import QueryError
 from explorer.records import Split
 from webapp import queries
 from webapp.api.access import KnownSpace, Served
 from webapp.api.responses import not_found
+from webapp.api.search import HowMany, SplitOrAll, splits
 from webapp.site import Site
 
-IN_MEMORY = 8 * 1024 * 1024
-PIECE = 256 * 1024
-
-SplitOrAll = Literal[Split.TRAIN, Split.HELDOUT, "all"]
-
+MASK_TYPE = "application/octet-stream"
+"""What a selection calls itself; no form of another site can send it."""
 
 router = APIRouter(prefix="/api/v/{version}")
 
@@ -52,11 +51,11 @@ _MEDIA_TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Selection:
-    """Rows to export: their ids, and what to call them."""
+    """Rows to export: their ids, int64 (n,), and what to call them."""
 
-    ids: list[int]
+    ids: npt.NDArray[np.int64]
     name: str
 
 
@@ -67,7 +66,7 @@ def export(
     format: Format = Format.CSV,  # noqa: A002 - the address's word
     cluster: Annotated[int | None, Query(ge=0)] = None,
     text: str | None = None,
-    k: Annotated[int, Query(ge=1, le=nearest.MAX_K)] = 12,
+    k: HowMany = 12,
     split: SplitOrAll = Split.TRAIN,
     ids: str | None = None,
     where: str | None = None,
@@ -79,12 +78,12 @@ def export(
         found = " and ".join(named) or "nothing"
         raise QueryError(f"found {found} to export; expected exactly one of cluster, text, ids and where")
     if where is not None:
-        chosen = Selection(site.atlas.ids[queries.matching(site, where)].tolist(), "filtered")
+        chosen = Selection(site.atlas.ids[queries.matching(site, where)], "filtered")
     elif cluster is not None:
         chosen = _cluster(site, space, cluster)
     elif text is not None:
-        hits = search.search_text(site.atlas, site.models, text, k, None if split == "all" else Split(split))
-        chosen = Selection([hit.id for hit in hits], f"search-{text}")
+        hits = search.search_text(site.atlas, site.models, text, k, splits(split))
+        chosen = Selection(np.array([hit.id for hit in hits], dtype=np.int64), f"search-{text}")
     else:
         chosen = _listed(site, ids or "")
     return _file(site, chosen, format, space)
@@ -96,36 +95,60 @@ def _cluster(site: Site, space: str, cluster: int) -> Selection:
         raise not_found(f"cluster {cluster}")
     labels = {found.cluster: found.label for found in site.atlas.clusters(space) if found.level == 0}
     label = labels.get(cluster, "")
-    return Selection(site.atlas.ids[members].tolist(), f"cluster-{cluster}-{label}")
+    return Selection(site.atlas.ids[members], f"cluster-{cluster}-{label}")
 
 
 def _listed(site: Site, ids: str) -> Selection:
     """Ids out of ``1,2,3``; those that were taken down, or never were, are left out."""
-    if not re.fullmatch(r"[0-9]{1,18}(,[0-9]{1,18})*", ids):
-        raise QueryError(f"found ids {ids[:40]!r}; expected whole numbers with commas between them")
-    wanted = np.array(ids.split(","), dtype=np.int64)
+    wanted = queries.listed(ids)
     present = site.atlas.ids[site.atlas.allowed(None)]
-    return Selection(list(dict.fromkeys(wanted[np.isin(wanted, present)].tolist())), "selection")
+    found = list(dict.fromkeys(wanted[np.isin(wanted, present)].tolist()))
+    return Selection(np.array(found, dtype=np.int64), "selection")
+
+
+def mask_bytes(count: int) -> int:
+    """How long a mask over `count` pictures is."""
+    return -(-count // 8)
+
+
+def addresses(version: str) -> list[str]:
+    """Where a version's selections are posted."""
+    return [f"/api/v/{version}/selection.{format.value}" for format in Format]
+
+
+@router.post("/selection.{format}")
+async def selection(request: Request, site: Served, space: KnownSpace, format: Format) -> Response:  # noqa: A002
+    """The pictures of a mask as a file to save.
+
+    The body is a bit a picture in the map's order, that of `ids.bin`: bit i % 8, the lowest first, of byte i // 8.
+    """
+    if request.headers.get("content-type", "").strip().lower() != MASK_TYPE:
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"expected Content-Type: {MASK_TYPE}")
+    mask = await request.body()
+    chosen = await to_thread.run_sync(_masked, site, mask)
+    return await to_thread.run_sync(_file, site, chosen, format, space)
+
+
+def _masked(site: Site, mask: bytes) -> Selection:
+    count = len(site.atlas)
+    expected = mask_bytes(count)
+    if len(mask) != expected:
+        raise QueryError(f"found a mask of {len(mask):,} bytes; expected {expected:,}, a bit for each of {count:,}")
+    bits = np.unpackbits(np.frombuffer(mask, np.uint8), bitorder="little").astype(np.bool_)
+    if bits[count:].any():
+        raise QueryError(f"found bits beyond the last of {count:,} pictures; expected zeros there")
+    chosen = site.arrays.rows(bits[:count]) & site.atlas.allowed(None)
+    if not chosen.any():
+        raise QueryError("found no picture in the selection; select some, then export them")
+    return Selection(site.atlas.ids[chosen], "selection")
 
 
 def _file(site: Site, chosen: Selection, format: Format, space: str) -> Response:  # noqa: A002
-    """Write the rows, to memory or to disk where they are many, and send them."""
-    handle = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))  # closed by `_pieces`
-    try:
-        exporter.export(site.atlas, chosen.ids, format.value, handle, space=space)
-    except BaseException:
-        handle.close()
-        raise
-    handle.seek(0)
+    """Send the rows while they are read."""
+    pieces = exporter.stream(site.atlas, chosen.ids, format.value, space=space)
     file = f"{plain_name(site.atlas.manifest.name)}-{plain_name(chosen.name)}.{format.value}"
     headers = {"Content-Disposition": f'attachment; filename="{file}"', "Cache-Control": "no-store"}
-    return StreamingResponse(_pieces(handle), headers=headers, media_type=format.media_type)
-
-
-def _pieces(handle: BinaryIO) -> Iterator[bytes]:
-    with handle:
-        while piece := handle.read(PIECE):
-            yield piece
+    return StreamingResponse(pieces, headers=headers, media_type=format.media_type)
 
 
 def plain_name(text: str) -> str:

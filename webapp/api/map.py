@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,10 +23,16 @@ from webapp.site import Site
 
 router = APIRouter(prefix="/api/v/{version}")
 
+MOST_THUMBNAILS = 64
+"""In one answer: what comes into view at once arrives at once, and no answer keeps the others waiting for long."""
+
+_FRAME = struct.Struct("<qI")
+
 ATLAS_ARRAYS: Mapping[str, Callable[[MapArrays], Packed]] = {"ids": MapArrays.ids, "split": MapArrays.splits}
 SPACE_ARRAYS: Mapping[str, Callable[[MapArrays, str], Packed]] = {
     "points": MapArrays.points,
     "cluster": MapArrays.clusters,
+    "subcluster": MapArrays.subclusters,
 }
 
 
@@ -33,6 +40,14 @@ SPACE_ARRAYS: Mapping[str, Callable[[MapArrays, str], Packed]] = {
 def matches(request: Request, site: Served, where: str) -> Response:
     """Which pictures meet conditions, one a line: uint8, 1 = all of them."""
     return packed(request, site.arrays.mask(queries.matching(site, where)), A_DAY)
+
+
+@router.get("/thumbnails.bin")
+def thumbnails(request: Request, site: Served, ids: str) -> Response:
+    """Several pictures at once: of each its int64 id, a uint32 length and that many bytes of WebP; 0 = none here."""
+    asked = queries.listed(ids, MOST_THUMBNAILS).tolist()
+    frames = (_FRAME.pack(identity, len(found)) + found for identity in asked for found in (_shown(site, identity),))
+    return kept(request, b"".join(frames), "application/octet-stream", A_DAY)
 
 
 @router.get("/{array}.bin")
@@ -62,7 +77,7 @@ def similarity(
 
 @router.get("/{space}/{array}.bin")
 def space_array(request: Request, site: Served, space: KnownSpace, array: str) -> Response:
-    """An array of one space: int16 points, or int32 clusters."""
+    """An array of one space: int16 points, or int32 clusters, coarse or fine."""
     if array not in SPACE_ARRAYS:
         raise not_found("this array")
     return packed(request, SPACE_ARRAYS[array](site.arrays, space))
@@ -77,12 +92,24 @@ def thumbnail(
 ) -> Response:
     """A picture, at most 256 pixels; blurred if it is flagged as unsafe, until somebody asks to see it."""
     try:
-        found = site.atlas.thumbnail(id)
+        found = _thumbnail(site, id, reveal)
     except QueryError as error:
         raise not_found(f"picture {id}") from error
-    if site.atlas.flagged[site.atlas.row(id)] and not reveal:
-        found = blurred(found)
     return kept(request, found, "image/webp", A_DAY)
+
+
+def _thumbnail(site: Site, identity: int, reveal: bool = False) -> bytes:
+    """A picture as it may be sent; raises as `Atlas.thumbnail` does."""
+    found = site.atlas.thumbnail(identity)
+    return blurred(found) if site.atlas.flagged[site.atlas.row(identity)] and not reveal else found
+
+
+def _shown(site: Site, identity: int) -> bytes:
+    """A picture as it may be sent; empty where it is not here, not any more, or was never kept."""
+    try:
+        return _thumbnail(site, identity)
+    except QueryError:
+        return b""
 
 
 @router.get("/record/{id}.json")
