@@ -216,6 +216,17 @@ def test_a_new_picture_changes_few_shards() -> None:
     assert len(set(map(str, before)) & set(map(str, after))) >= len(before) - 5
 
 
+def test_vectors_go_in_larger_shards_that_move_as_little() -> None:
+    """Ready-made vectors go by thousands, cut by their keys all the same: a new row moves two cuts at most."""
+    rows = [SourceRow(f"{number:05d}") for number in range(40_000)]
+    more = [SourceRow("00000a"), *rows]
+    before, after = (list(encode.cut(each, EncodeOptions(), are_vectors=True)) for each in (rows, more))
+    sizes = [part.stop - part.start for part in before]
+    assert sum(sizes) == 40_000
+    assert 2048 <= min(sizes[:-1]) < max(sizes) <= 8192
+    assert len({part.stop for part in before} - {part.stop - 1 for part in after}) <= 2
+
+
 @pytest.mark.parametrize("batch", [1, 5])
 def test_a_batch_ends_with_its_shard(tmp_path: Path, batch: int) -> None:
     """Pictures of two shards never go through a model together, so a shard's vectors do not depend on its neighbors."""

@@ -127,6 +127,8 @@ def text(cell: Cell) -> str | None:
 def tag_list(cell: Cell) -> tuple[str, ...]:
     """Tags out of a cell: a JSON list, or words between commas, semicolons or bars."""
     words = str(cell or "")
+    if not words:
+        return ()
     try:
         listed = json.loads(words) if words.startswith("[") else re.split(r"[,;|]", words)
     except ValueError:
