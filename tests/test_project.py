@@ -8,7 +8,8 @@ import pytest
 
 from explorer.placement import Placer
 from indexer.mapping import neighbors
-from indexer.mapping.project import Layout, MapOptions, principal_components, project
+from indexer.mapping.project import Layout, MapOptions, project
+from indexer.mapping.start import principal_components
 
 
 def blobs(count: int, groups: int = 6, dim: int = 20, seed: int = 0) -> npt.NDArray[np.float16]:
@@ -63,7 +64,7 @@ def test_equal_pictures_have_a_map() -> None:
 def test_components_do_not_depend_on_the_sign_of_the_day() -> None:
     """Each component's largest entry is positive, so that a map is not mirrored by another linear algebra."""
     vectors = blobs(12).astype(np.float32)
-    scores = principal_components(vectors)
+    scores = principal_components(vectors, np.arange(12))
     largest = np.take_along_axis(scores, np.abs(scores).argmax(axis=0)[None, :], axis=0)
     assert (largest > 0).all()
-    assert np.allclose(scores, principal_components(vectors[::-1])[::-1], atol=1e-5)
+    assert np.allclose(scores, principal_components(vectors, np.arange(12)[::-1])[::-1], atol=1e-5)

@@ -1,23 +1,33 @@
-"""A 3D map of one space: UMAP on the training rows, given their neighbors; held-out rows join as any new picture does.
+"""A 3D map of one space: UMAP on the training rows, given their neighbors; other rows join as any new picture does.
 
-Source: McInnes, Healy, Melville 2018 (arXiv 1802.03426), through umap-learn. Too few rows for UMAP are laid out by
-their principal components.
+The graph is umap-learn's, its start and its layout are ours (`start`, `descent`), for the time that they save. Where
+there are more training rows than one fit should hold, it holds a sample of them, whose neighbors are looked for among
+themselves, and the rest is placed. Too few rows for UMAP are laid out by their principal components.
+
+Source: McInnes, Healy, Melville 2018 (arXiv 1802.03426), through umap-learn.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_matrix
 
+from explorer.exact import share
 from explorer.placement import Placer
-from indexer.mapping.neighbors import Neighbors
+from indexer.mapping import neighbors
+from indexer.mapping.descent import Curve, descend
+from indexer.mapping.neighbors import NO_ROW, Neighbors
+from indexer.mapping.start import Start, principal_components, start
 
-REVISION = 1
+REVISION = 2
 """Raised when the same neighbors would give another map; part of the stage's key."""
+_BLOCK = 8192
+_FARTHEST = 2.0
+"""The largest cosine distance."""
 
 
 class Layout(StrEnum):
@@ -34,14 +44,23 @@ class MapOptions:
     Attributes:
         neighbors: UMAP's n_neighbors, the picture itself counted.
         min_dist: UMAP's, map units.
-        seed: of UMAP's chance.
+        epochs: UMAP's n_epochs; None = its own rule, 500 up to 10,000 rows and 200 above.
+        start: UMAP's init.
+        seed: of all chance.
         fewest: below this many training rows the principal components are the map.
+        fit_most: above this many training rows a sample of so many is fitted and the others are placed.
+        threads_from: from this many rows on, all threads share the fit, and no two builds give the same bytes;
+            None = never.
     """
 
     neighbors: int = 15
     min_dist: float = 0.5
+    epochs: int | None = None
+    start: Start = Start.SPECTRAL
     seed: int = 0
     fewest: int = 32
+    fit_most: int = 2_000_000
+    threads_from: int | None = 50_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,87 +72,93 @@ class Map:
         layout: what made it.
         a: of UMAP's curve 1 / (1 + a x^2b).
         b: the same.
+        fitted: rows that were laid out together; the others were placed.
     """
 
     points: npt.NDArray[np.float32]
     layout: Layout
     a: float
     b: float
+    fitted: int
 
 
 def project(
-    vectors: npt.NDArray[np.float16], train: npt.NDArray[np.bool_], neighbors: Neighbors, options: MapOptions
+    vectors: npt.NDArray[np.float16], train: npt.NDArray[np.bool_], near: Neighbors, options: MapOptions
 ) -> Map:
     """Lay out every row of a space.
 
     Args:
-        vectors: float16 (n, d), unit length.
-        train: bool (n,); the rows that make the map.
-        neighbors: the nearest training rows of every row.
+        vectors: float16 (n, d), unit length; may be memory-mapped.
+        train: bool (n,); the rows that may make the map.
+        near: the nearest training rows of every row.
         options: how.
     """
-    points = np.zeros((len(vectors), 3), dtype=np.float32)
     makers = np.flatnonzero(train)
+    if len(makers) > options.fit_most:
+        chosen = np.random.default_rng(options.seed).permutation(makers)[: options.fit_most]
+        makers, train = np.sort(chosen), np.zeros_like(train)
+        train[makers] = True
+        near = neighbors.find(vectors, train, near.rows.shape[1])
+    points = np.zeros((len(vectors), 3), dtype=np.float32)
     if len(makers) < options.fewest:
-        layout, a, b = Layout.PCA, 1.0, 1.0
-        points[makers] = principal_components(vectors[makers].astype(np.float32))
+        layout, curve = Layout.PCA, Curve(1.0, 1.0)
+        points[makers] = principal_components(vectors, makers)
     else:
-        layout, (a, b) = Layout.UMAP, _curve(options)
-        points[makers] = _fit(vectors, makers, neighbors, options, a, b)
-    placer = Placer(points, train, a, b, settle=layout is Layout.UMAP)
-    points[~train] = placer.place(neighbors.rows[~train], neighbors.similarities[~train])
-    return Map(points, layout, a, b)
+        layout, curve = Layout.UMAP, _curve(options)
+        points[makers] = _fit(vectors, makers, near, options, curve)
+    placer = Placer(points, train, curve.a, curve.b, settle=layout is Layout.UMAP)
+    _place(points, placer, np.flatnonzero(~train), near)
+    return Map(points, layout, curve.a, curve.b, len(makers))
 
 
-def principal_components(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The first three principal components of (m, d), float32 (m, 3); each one's largest entry is positive."""
-    centered = vectors - vectors.mean(axis=0)
-    left, strengths, _ = np.linalg.svd(centered, full_matrices=False)
-    scores = np.zeros((len(vectors), 3), dtype=np.float32)
-    kept = min(3, len(strengths))
-    scores[:, :kept] = left[:, :kept] * strengths[:kept]
-    largest = np.take_along_axis(scores, np.abs(scores).argmax(axis=0)[None, :], axis=0)
-    return scores * np.where(largest < 0, np.float32(-1), np.float32(1))
-
-
-def _curve(options: MapOptions) -> tuple[float, float]:
+def _curve(options: MapOptions) -> Curve:
     from umap.umap_ import find_ab_params
 
     a, b = find_ab_params(1.0, options.min_dist)
-    return float(a), float(b)
+    return Curve(float(a), float(b))
 
 
 def _fit(
-    vectors: npt.NDArray[np.float16],
-    makers: npt.NDArray[np.int64],
-    neighbors: Neighbors,
-    options: MapOptions,
-    a: float,
-    b: float,
+    vectors: npt.NDArray[np.float16], makers: npt.NDArray[np.int64], near: Neighbors, options: MapOptions, curve: Curve
 ) -> npt.NDArray[np.float32]:
     """UMAP of the training rows, float32 (m, 3)."""
-    from umap import UMAP
+    count = len(makers)
+    epochs = options.epochs or (500 if count <= 10_000 else 200)
+    graph = _graph(makers, near, options.neighbors - 1, epochs)
+    places = start(vectors, makers, graph, options.start, options.seed)
+    parallel = options.threads_from is not None and count >= options.threads_from
+    return descend(places, graph, curve, epochs, options.seed, parallel=parallel)
 
-    others = options.neighbors - 1
-    place = np.full(len(vectors), -1, dtype=np.int64)
+
+def _graph(makers: npt.NDArray[np.int64], near: Neighbors, others: int, epochs: int) -> csr_matrix:
+    """UMAP's membership strengths of the training rows, without those too weak to be drawn in so many epochs."""
+    from umap.umap_ import fuzzy_simplicial_set
+
+    place = np.full(len(near.rows) + 1, NO_ROW)  # the last stands for no row
     place[makers] = np.arange(len(makers))
-    rows = np.column_stack([np.arange(len(makers)), place[neighbors.rows[makers, :others]]])
-    distances = np.column_stack([np.zeros(len(makers), np.float32), neighbors.distances[makers, :others]])
-    model = UMAP(
-        n_components=3,
-        n_neighbors=options.neighbors,
+    rows = np.column_stack([np.arange(len(makers)), place[near.rows[makers, :others]]])
+    distances = np.zeros(rows.shape, dtype=np.float32)
+    distances[:, 1:] = np.clip(1 - near.similarities[makers, :others], 0, _FARTHEST)
+    graph, _, _ = fuzzy_simplicial_set(
+        rows,  # asked for its length alone, where the neighbors are given
+        others + 1,
+        random_state=None,
         metric="cosine",
-        a=a,
-        b=b,
-        random_state=options.seed,
-        n_jobs=1,
-        precomputed_knn=(rows, distances),
-        force_approximation_algorithm=True,  # the given neighbors count even below UMAP's 4,096 rows
+        knn_indices=rows,
+        knn_dists=distances,
     )
-    with warnings.catch_warnings():
-        # umap-learn says that a model without a search index cannot transform, and where its spectral start fails
-        # it says so and starts from noise; neither is a fault here.
-        warnings.simplefilter("ignore", UserWarning)
-        points = model.fit_transform(vectors[makers].astype(np.float32))
-    # A row whose neighbors are all beyond reach gets no place from UMAP.
-    return np.nan_to_num(np.asarray(points, dtype=np.float32))
+    graph = graph.tocsr().astype(np.float32)
+    graph.data[graph.data < graph.data.max(initial=0) / epochs] = 0
+    graph.eliminate_zeros()
+    graph.sort_indices()
+    return graph
+
+
+def _place(points: npt.NDArray[np.float32], placer: Placer, rows: npt.NDArray[np.int64], near: Neighbors) -> None:
+    """Give rows their places on a map that stands, on all processors."""
+
+    def one(first: int) -> None:
+        block = rows[first : first + _BLOCK]
+        points[block] = placer.place(near.rows[block], near.similarities[block])
+
+    share(one, range(0, len(rows), _BLOCK), products=len(rows) * _BLOCK)
