@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import islice
 from typing import Any
@@ -23,9 +23,9 @@ def records_table(records: Iterable[Record]) -> pa.Table:
 
 def record_batches(records: Iterable[Record]) -> Iterator[pa.RecordBatch]:
     """Records in batches of `RECORDS_SCHEMA`, a row group each."""
-    rows = map(_row_of, records)
-    while some := list(islice(rows, ROW_GROUP)):
-        yield pa.RecordBatch.from_pylist(some, schema=RECORDS_SCHEMA)
+    records = iter(records)
+    while some := list(islice(records, ROW_GROUP)):
+        yield pa.RecordBatch.from_arrays([_column(field, some) for field in RECORDS_SCHEMA], schema=RECORDS_SCHEMA)
 
 
 def record_of(row: Mapping[str, Any]) -> Record:
@@ -38,10 +38,19 @@ def record_of(row: Mapping[str, Any]) -> Record:
     return Record(**values)
 
 
-def _row_of(record: Record) -> dict[str, Any]:
-    row = {name: getattr(record, name) for name in _RECORD_FIELDS}
-    row["split"] = record.split.value
-    row["captions"] = list(record.captions.items())
-    row["tags"] = list(record.tags)
-    row["extra"] = json.dumps(record.extra, ensure_ascii=False, allow_nan=False) if record.extra else None
-    return row
+def _column(field: pa.Field, records: Sequence[Record]) -> pa.Array:
+    values = [getattr(record, field.name) for record in records]
+    written = _WRITTEN.get(field.name)
+    return pa.array(values if written is None else list(map(written, values)), field.type)
+
+
+def _extra(extra: Mapping[str, Any]) -> str | None:
+    return json.dumps(extra, ensure_ascii=False, allow_nan=False) if extra else None
+
+
+_WRITTEN: Mapping[str, Callable[[Any], Any]] = {
+    "split": lambda split: split.value,
+    "captions": lambda captions: list(captions.items()),
+    "extra": _extra,
+}
+"""Fields that are written otherwise than as they are."""
