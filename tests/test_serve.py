@@ -198,6 +198,19 @@ def test_every_script_of_the_page_is_one_that_its_policy_names(served: Live) -> 
         assert served.client.get(file).status_code == 200
 
 
+def test_scripts_are_compressed_for_who_takes_it(served: Live) -> None:
+    """The page's scripts move as gzip, are the same as without, and may be kept for ever."""
+    files = re.findall(r'<script[^>]*src="(/_dash-component-suites[^"]+)"', served.client.get("/").text)
+    squeezed = [served.client.get(file) for file in files]
+    assert all(answer.headers["content-encoding"] == "gzip" for answer in squeezed)
+    assert all("max-age=31536000" in answer.headers["cache-control"] for answer in squeezed)
+    plain = [served.client.get(file, headers={"Accept-Encoding": "identity"}) for file in files]
+    assert [answer.content for answer in plain] == [answer.content for answer in squeezed]
+    assert all("content-encoding" not in answer.headers for answer in plain)
+    moved = sum(int(answer.headers["content-length"]) for answer in squeezed)
+    assert moved < 0.4 * sum(len(answer.content) for answer in plain)
+
+
 CALLBACKS = (
     None, [], {}, {"output": None}, {"output": 5}, {"output": "nothing.here"}, {"output": ["a"]},
     {"output": "..a.b...c.d..", "inputs": []},

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 
 from webapp import callbacks, layout
 from webapp.api import exports, jobs, map, search, uploads
-from webapp.api.responses import install_error_answers
+from webapp.api.responses import install_error_answers, squeezed
 from webapp.security import MAX_BODY, MAX_UPLOAD, UPLOADS, Guard, security_headers
 from webapp.site import Site
 from webapp.strings import Words
@@ -50,8 +50,9 @@ class GuardedServer(FastAPI):
 class Backend(FastAPIDashServer):
     """Dash's FastAPI backend, closed down to what this app uses.
 
-    Four things differ: no documentation pages; no route that answers every unknown path with the page; no websocket;
-    a callback runs in a thread, so that one that searches does not hold up the streams of the others.
+    Five things differ: no documentation pages; no route that answers every unknown path with the page; no websocket;
+    a callback runs in a thread, so that one that searches does not hold up the streams of the others; so do the
+    components' scripts, which are compressed.
     """
 
     websocket_capability = False
@@ -64,6 +65,15 @@ class Backend(FastAPIDashServer):
 
     def _setup_catchall(self) -> None:
         """Leave unknown paths to FastAPI, which answers 404."""
+
+    def setup_component_suites(self, dash_app: dash.Dash) -> None:
+        """Add the route of the components' scripts; as no coroutine, FastAPI answers it in a thread."""
+
+        def serve(request: Request, package_name: str, fingerprinted_path: str) -> Response:
+            answer = self.serve_component_suites(dash_app, package_name, fingerprinted_path, request)
+            return squeezed(request, answer)
+
+        self.add_url_rule("/_dash-component-suites/{package_name}/{fingerprinted_path:path}", serve)
 
     def serve_component_suites(self, *args: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - as Dash calls it
         """Serve a component's script; what is not registered is not there."""

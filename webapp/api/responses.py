@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import sqlite3
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -43,11 +45,26 @@ def packed(request: Request, array: Packed, cache: str = IMMUTABLE) -> Response:
     """An array, gzipped where it pays and the browser takes it."""
     headers = {"Cache-Control": cache, "Vary": "Accept-Encoding"}
     body, suffix = array.plain, ""
-    if array.gzipped is not None and _takes_gzip(request.headers.get("accept-encoding", "")):
+    if array.gzipped is not None and takes_gzip(request.headers.get("accept-encoding", "")):
         body, suffix = array.gzipped, "-gzip"
         headers["Content-Encoding"] = "gzip"
     headers["ETag"] = f'"{array.etag}{suffix}"'
     return _unless_known(request, Response(body, headers=headers, media_type="application/octet-stream"))
+
+
+def squeezed(request: Request, response: Response) -> Response:
+    """A script or a style sheet, gzipped where the browser takes it; compressed once a process."""
+    response.headers["Vary"] = "Accept-Encoding"
+    if takes_gzip(request.headers.get("accept-encoding", "")) and response.body:
+        response.body = _gzipped(bytes(response.body))
+        response.headers["Content-Encoding"] = "gzip"
+        response.headers["Content-Length"] = str(len(response.body))
+    return response
+
+
+@lru_cache(maxsize=64)
+def _gzipped(plain: bytes) -> bytes:
+    return gzip.compress(plain, compresslevel=6, mtime=0)
 
 
 def not_found(what: str) -> HTTPException:
@@ -101,7 +118,7 @@ def _unless_known(request: Request, response: Response) -> Response:
     return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
 
 
-def _takes_gzip(accepted: str) -> bool:
+def takes_gzip(accepted: str) -> bool:
     """Whether an Accept-Encoding header names gzip and does not give it the weight 0 (RFC 9110, section 12.5.3)."""
     for part in accepted.split(","):
         name, *parameters = (word.strip().lower() for word in part.split(";"))
