@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explorer import layout
@@ -29,6 +29,7 @@ def pieces(array: npt.NDArray[Any], cuts: list[int]) -> Iterator[npt.NDArray[Any
     return (array[start:end] for start, end in zip(cuts, cuts[1:], strict=False))
 
 
+@settings(max_examples=25, deadline=None)
 @given(CUTS)
 def test_pieces_make_the_file_of_the_whole(tmp_path_factory: pytest.TempPathFactory, cuts: list[int]) -> None:
     """However rows are cut, the file is byte for byte the one that NumPy writes of them all."""
@@ -57,6 +58,7 @@ def test_records_in_batches_are_the_table(tmp_path: Path) -> None:
     assert read.read().equals(records_table(records))
 
 
+@settings(max_examples=25, deadline=None)
 @given(CUTS, st.floats(-3, 3))
 def test_mean_and_vectors_do_not_depend_on_the_pieces(cuts: list[int], away: float) -> None:
     """The training rows' mean is float64's over all of them, and vectors are unit length around it."""
