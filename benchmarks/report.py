@@ -18,6 +18,7 @@ The command beside a row measures it alone; `python -m benchmarks --list` says h
 interrupted goes on where it was.
 
 Data: *demo's CLIP* is the demo's CLIP over augmented pictures of the demo, 512 dimensions, a real distribution;
+*sentences* is a sentence model over those of docstrings, 512 dimensions, another real one, and ends at 200,000;
 *synthetic* is drawn, 512 dimensions: groups of low intrinsic dimension with noise; *drawn points* are an atlas whose
 map was drawn and not fitted, for what depends on the number of points alone.
 """

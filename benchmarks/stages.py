@@ -77,4 +77,6 @@ def _of(runs: Sequence[Watched]) -> str:
     return f"median of {len(runs)} builds" if len(runs) > 1 else "one build"
 
 
-PARTS = tuple(Part(f"stages/{data}-{n}", partial(measure, data, n), MINUTES[n]) for data in Data for n in RUNS)
+PARTS = tuple(
+    Part(f"stages/{data}-{n}", partial(measure, data, n), MINUTES[n]) for data in Data for n in RUNS if n <= data.most
+)

@@ -21,8 +21,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import tomli_w
 
+from benchmarks import texts
 from benchmarks.parts import RUNS
 from explorer.layout import replacing, write_array, write_atomic, write_table
+from explorer.models.clip import ClipModel
 from indexer.demo.corpus import DemoCorpus, caption
 
 Vectors = npt.NDArray[np.float16]
@@ -42,12 +44,18 @@ class Data(StrEnum):
     """Where vectors come from."""
 
     CLIP = "clip"
+    TEXT = "text"
     SYNTHETIC = "synthetic"
 
     @property
     def says(self) -> str:
         """How a table names it."""
-        return {Data.CLIP: "demo's CLIP", Data.SYNTHETIC: "synthetic"}[self]
+        return {Data.CLIP: "demo's CLIP", Data.TEXT: "sentences", Data.SYNTHETIC: "synthetic"}[self]
+
+    @property
+    def most(self) -> int:
+        """How many there can be: sentences are few, pictures are changed by chance as often as is needed."""
+        return 200_000 if self is Data.TEXT else 100_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +64,7 @@ class Chunk:
 
     Attributes:
         vectors: float16 (20,000, 512), unit length.
-        rows: int64 (20,000,), the number of what is shown: a picture of the demo, or a finer group.
+        rows: int64 (20,000,), the number of what is shown: a picture of the demo, a sentence, or a finer group.
     """
 
     vectors: Vectors
@@ -68,7 +76,7 @@ def chunk(data: Data, number: int) -> Chunk:
     path = _file(data, number)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        made = {Data.CLIP: _augmented, Data.SYNTHETIC: _drawn}[data](number)
+        made = {Data.CLIP: _augmented, Data.TEXT: _read, Data.SYNTHETIC: _drawn}[data](number)
         with replacing(path.with_suffix(".rows")) as handle:
             np.save(handle, made.rows)
         write_array(path, made.vectors)
@@ -130,8 +138,10 @@ def _told(data: Data, number: int, rows: npt.NDArray[np.int64]) -> pa.Table:
 def _captions(data: Data) -> Callable[[int], str]:
     if data is Data.SYNTHETIC:
         return lambda row: f"kind {row // FINE}, shade {row % FINE}"
-    texts = [f"{caption(row, 'en')}, {row.group}" for row in _corpus().rows]
-    return texts.__getitem__
+    if data is Data.TEXT:
+        return texts.sentences().__getitem__
+    shown = [f"{caption(row, 'en')}, {row.group}" for row in _corpus().rows]
+    return shown.__getitem__
 
 
 @cache
@@ -139,14 +149,18 @@ def _corpus() -> DemoCorpus:
     return DemoCorpus.load()
 
 
+@cache
+def _clip() -> ClipModel:
+    return ClipModel.load("demo", "cpu")
+
+
 def _augmented(number: int) -> Chunk:
     """The demo's CLIP over pictures of the demo, each shifted, blurred, colored, noisy or compressed by chance."""
     import torch
 
-    from explorer.models.clip import ClipModel
     from indexer.demo.augment import augment
 
-    model, rng = ClipModel.load("demo", "cpu"), np.random.default_rng(number)
+    model, rng = _clip(), np.random.default_rng(number)
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (model.mean, model.std))
     pictures, vectors, rows = _corpus().pictures, [], []
     for _ in range(CHUNK // BATCH):
@@ -155,6 +169,15 @@ def _augmented(number: int) -> Chunk:
         with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
             vectors.append(model.model.encode_image(squares, normalize=True).float().numpy())
     return Chunk(_unit(np.concatenate(vectors)), np.concatenate(rows))
+
+
+def _read(number: int) -> Chunk:
+    """The sentence model over real sentences, each once."""
+    rows = np.arange(number * CHUNK, (number + 1) * CHUNK)
+    found = texts.sentences()
+    if len(found) < rows[-1] + 1:
+        raise ValueError(f"found {len(found):,} sentences; expected {rows[-1] + 1:,}: ask for fewer vectors")
+    return Chunk(_unit(texts.embedded([found[row] for row in rows])), rows)
 
 
 def _drawn(number: int) -> Chunk:
