@@ -14,18 +14,20 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from explorer.atlas import Atlas
 from explorer.errors import QueryError
 from explorer.layout import NEIGHBORS
 from explorer.nearest import VectorIndex
 from explorer.records import Split
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.integer[Any]]
@@ -124,6 +126,8 @@ def _tree(points: Floats) -> cKDTree:
 
     A million points take a quarter of a second, and the first placement in a process waits for them.
     """
+    from scipy.spatial import cKDTree  # a quarter of a second, for which no search waits
+
     return cKDTree(points, balanced_tree=False, compact_nodes=False)
 
 
