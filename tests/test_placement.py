@@ -21,6 +21,7 @@ from explorer.errors import QueryError
 from explorer.placement import Placer, fuzzy_weights, place_vectors, placer
 from indexer.mapping import neighbors
 from indexer.mapping.neighbors import Neighbors
+from indexer.mapping.project import MapOptions, project
 
 A, B = 1.577, 0.895
 
@@ -178,6 +179,12 @@ class Digits:
         """Their nearest training rows."""
         return neighbors.find(self.vectors, self.train, 15)
 
+    @cached_property
+    def umap(self) -> UMAP:
+        """Fitted on the first 900."""
+        model = UMAP(n_components=3, n_neighbors=15, metric="cosine", random_state=0, n_jobs=1, n_epochs=200)
+        return model.fit(self.vectors[:900].astype(np.float32))
+
 
 @pytest.fixture(scope="module")
 def digits() -> Digits:
@@ -193,10 +200,8 @@ def overlap(points: npt.NDArray[np.float32], made: npt.NDArray[np.float32], rows
 
 def test_placement_is_as_good_as_umap_s_own_transform(digits: Digits) -> None:
     """On one map: held-out pictures keep as many neighbors, and a training picture comes back to its own point."""
-    exact = digits.vectors.astype(np.float32)
-    model = UMAP(n_components=3, n_neighbors=15, metric="cosine", random_state=0, n_jobs=1, n_epochs=200)
-    made = model.fit_transform(exact[:900])
-    theirs = overlap(model.transform(exact[900:]), made, digits.found.rows[900:])
+    model, made = digits.umap, digits.umap.embedding_
+    theirs = overlap(model.transform(digits.vectors[900:].astype(np.float32)), made, digits.found.rows[900:])
     points = np.concatenate([made, np.zeros((150, 3), np.float32)])
     ours = Placer(points, digits.train, float(model._a), float(model._b))
     placed = ours.place(digits.found.rows, digits.found.similarities)
@@ -205,3 +210,16 @@ def test_placement_is_as_good_as_umap_s_own_transform(digits: Digits) -> None:
     radius = np.percentile(np.linalg.norm(made - made.mean(axis=0), axis=1), 99)
     error = np.linalg.norm(placed[:900] - made, axis=1) / radius
     assert np.median(error) <= 0.05
+
+
+def test_a_map_is_as_good_as_umap_s_own(digits: Digits) -> None:
+    """Of the same pictures with the same settings: as many of a picture's nearest are its nearest on the map."""
+    made = project(digits.vectors, digits.train, digits.found, MapOptions(min_dist=0.1, epochs=200)).points[:900]
+
+    def kept(points: npt.NDArray[np.float32]) -> float:
+        apart = cdist(points, points)
+        np.fill_diagonal(apart, np.inf)
+        near = np.argsort(apart, axis=1)[:, :15]
+        return float(np.mean([len(np.intersect1d(a, b)) / 15 for a, b in zip(near, digits.found.rows, strict=False)]))
+
+    assert kept(made) >= kept(digits.umap.embedding_) - 0.01

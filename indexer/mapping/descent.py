@@ -36,7 +36,7 @@ EXTENT = 10.0
 
 _FINE = 8
 _SLOTS = 1 << _FINE
-"""Of the table, between a squared distance and its double: a force is off by 0.2 % at most."""
+"""Of the table, between a squared distance and its double: a force is off by less than half a percent."""
 _LEAST, _MOST = -16, 16
 """The table covers squared distances from 2**-16 to 2**16; beyond, the force is that of the border."""
 _TABLE = (_MOST - _LEAST) * _SLOTS

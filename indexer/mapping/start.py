@@ -68,7 +68,7 @@ def start(vectors: Vectors, rows: Rows, graph: csr_matrix, kind: Start, seed: in
     held = np.flatnonzero(component == sizes.argmax())
     places = None
     if kind is Start.SPECTRAL and len(held) >= max(MOST * len(rows), _LANCZOS + 1):
-        places = _spectral(graph[held][:, held])
+        places = _spectral(graph[held][:, held], seed)
     if places is None:
         points = _smoothed(principal_components(vectors, rows), graph)
     else:
@@ -79,13 +79,19 @@ def start(vectors: Vectors, rows: Rows, graph: csr_matrix, kind: Start, seed: in
     return np.asarray(points + noise, dtype=np.float32)
 
 
-def _spectral(graph: csr_matrix) -> Points | None:
+def _spectral(graph: csr_matrix, seed: int) -> Points | None:
     """Three eigenvectors of a connected graph (m, m), float32 (m, 3); None where they cannot be told apart."""
-    root = np.sqrt(_degrees(graph))
-    scale = diags(1 / root)
+    scale, rng = diags(1 / np.sqrt(_degrees(graph))), np.random.default_rng(seed)
     try:
         _, found = eigsh(
-            (scale @ graph @ scale).tocsr(), 4, which="LA", ncv=_LANCZOS, tol=_TOLERANCE, v0=root, maxiter=_RESTARTS
+            (scale @ graph @ scale).tocsr(),
+            4,
+            which="LA",
+            ncv=_LANCZOS,
+            tol=_TOLERANCE,
+            maxiter=_RESTARTS,
+            v0=rng.normal(size=graph.shape[0]),
+            rng=rng,  # draws again where the first vectors span all that there is
         )
     except ArpackNoConvergence:
         return None
