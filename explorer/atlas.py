@@ -211,14 +211,14 @@ class Atlas:
             raise QueryError(f"picture {identity} has no thumbnail in this atlas")
         return self._thumbnails.read(identity)
 
-    def clusters(self, space: str = Space.CLIP) -> tuple[Cluster, ...]:
-        """The clusters of a space, coarse levels first; exemplars that were taken down are left out."""
+    def clusters(self, space: str = Space.CLIP, level: int = 0) -> tuple[Cluster, ...]:
+        """The clusters of a space, 0 = the coarse level, 1 = the fine one; exemplars taken down are left out."""
         self.space(space)
         hidden = set(self.ids[self.denied].tolist())
         return tuple(
             Cluster(**{**row, "exemplars": tuple(i for i in row["exemplars"] if i not in hidden)})
             for row in self._clusters
-            if row["space"] == space
+            if row["space"] == space and row["level"] == level
         )
 
 

@@ -33,11 +33,18 @@ SPACE_ARRAYS: Mapping[str, tuple[str, int]] = {
     "mean": ("float32", 1),
     "points": ("float32", 2),
     "cluster": ("int32", 1),
+    "subcluster": ("int32", 1),
     "neighbors": ("int32", 2),
     "distances": ("float32", 2),
     "baseline": ("float32", 1),
 }
 """Name of each array of a space -> dtype and number of axes."""
+
+ADDED_ARRAYS = frozenset({"subcluster"})
+"""Those that an atlas of an earlier program lacks; every row of it is -1 there."""
+
+LEVELS = ("cluster", "subcluster")
+"""The array of each level of clusters: 0 = coarse, 1 = fine, every cluster of which lies inside a coarse one."""
 
 RECORDS_SCHEMA = pa.schema(
     [
@@ -66,6 +73,7 @@ CLUSTERS_SCHEMA = pa.schema(
         ("label", pa.string()),
         ("size", pa.int64()),
         ("exemplars", pa.list_(pa.int64())),
+        ("parent", pa.int32()),
     ]
 )
 

@@ -153,7 +153,12 @@ class Landing:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A group of pictures close to each other on one map; `exemplars` are ids, the most central first."""
+    """A group of pictures close to each other on one map; `exemplars` are ids, the most central first.
+
+    Attributes:
+        level: 0 = coarse, 1 = fine.
+        parent: the coarse cluster that a fine one is a part of; None of a coarse one.
+    """
 
     space: str
     level: int
@@ -161,6 +166,7 @@ class Cluster:
     label: str
     size: int
     exemplars: tuple[int, ...]
+    parent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

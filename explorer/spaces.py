@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explorer.errors import AtlasError
-from explorer.layout import SPACE_ARRAYS, VersionPaths
+from explorer.layout import ADDED_ARRAYS, SPACE_ARRAYS, VersionPaths
 
 _RADIUS_PERCENTILE = 99
 _MAPPED = frozenset({"vectors", "points", "neighbors", "distances"})
@@ -27,7 +27,8 @@ class SpaceData:
         vectors: float16 (n, d), unit length, memory-mapped.
         mean: float32 (d,), what was subtracted before normalizing; zeros in `clip`.
         points: float32 (n, 3), map units, memory-mapped.
-        cluster: int32 (n,), -1 = in no cluster.
+        cluster: int32 (n,), the coarse level, -1 = in no cluster.
+        subcluster: int32 (n,), the fine level, -1 = in none; each inside one coarse cluster.
         neighbors: int32 (n, 15), rows, nearest first, memory-mapped.
         distances: float32 (n, 15), cosine distance to them, memory-mapped.
         baseline: float32 (m,), ascending: each training picture's similarity to its nearest outside its family.
@@ -40,6 +41,7 @@ class SpaceData:
     mean: npt.NDArray[np.float32]
     points: npt.NDArray[np.float32]
     cluster: npt.NDArray[np.int32]
+    subcluster: npt.NDArray[np.int32]
     neighbors: npt.NDArray[np.int32]
     distances: npt.NDArray[np.float32]
     baseline: npt.NDArray[np.float32]
@@ -56,6 +58,10 @@ class SpaceData:
     def radius(self) -> float:
         """99th percentile of the points' distance to `center`, map units."""
         return float(np.percentile(np.linalg.norm(self.points - self.center, axis=1), _RADIUS_PERCENTILE))
+
+    def clusters(self, level: int) -> npt.NDArray[np.int32]:
+        """int32 (n,), the cluster of each picture on a level, 0 or 1; -1 = in none."""
+        return (self.cluster, self.subcluster)[level]
 
     def percentiles(self, similarities: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """0-100: the share of training pictures whose own nearest, its family left out, is less similar than this.
@@ -75,6 +81,9 @@ def load_space(version: VersionPaths, name: str, meta: Mapping[str, Any]) -> Spa
     """
     arrays: dict[str, Any] = {}
     for array, (dtype, _) in SPACE_ARRAYS.items():
+        if array in ADDED_ARRAYS and not version.array(name, array).exists():
+            arrays[array] = np.full(len(arrays["points"]), -1, dtype)
+            continue
         try:
             mode: Literal["r"] | None = "r" if array in _MAPPED else None
             # A view of the base class: every slice of a memmap would cost ten times as much.

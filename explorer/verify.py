@@ -20,8 +20,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from explorer import nesting
 from explorer.errors import AtlasError
-from explorer.layout import SCHEMA, SPACE_ARRAYS, AtlasPaths, VersionPaths, write_atomic
+from explorer.layout import ADDED_ARRAYS, SCHEMA, SPACE_ARRAYS, AtlasPaths, VersionPaths, write_atomic
 
 _FILE_NAME = re.compile(r"([A-Za-z0-9_-]+/)?[A-Za-z0-9_-]+\.[a-z]+")
 _PER_SPACE = frozenset({"mean", "baseline"})
@@ -161,7 +162,8 @@ def verify(path: Path | str) -> list[str]:
         version = current(paths)
         meta = read_meta(version)
         files = entries(meta)
-        return [*_file_problems(version, files), *_count_problems(meta, files)]
+        found = [*_file_problems(version, files), *_count_problems(meta, files)]
+        return found or list(nesting.problems(version, meta["spaces"]))
     except AtlasError as error:
         return [str(error)]
 
@@ -218,7 +220,8 @@ def _space_problems(space: str, rows: int, files: Mapping[str, FileEntry]) -> It
     for array, (_, axes) in SPACE_ARRAYS.items():
         name = f"{space}/{array}.npy"
         if name not in files:
-            yield f"{name}: it is not in atlas.json"
+            if array not in ADDED_ARRAYS:
+                yield f"{name}: it is not in atlas.json"
         elif len(files[name].shape) != axes:
             yield f"{name}: expected {axes} axes, found shape {files[name].shape}"
         elif array not in _PER_SPACE and files[name].shape[0] != rows:

@@ -164,7 +164,7 @@ class _Build:
         return encoded.with_rows(corpus.by_share(families.joined(encoded.rows, first), plan.manifest))
 
     def _spaces(self, encoded: Encoded) -> list[SpaceStages]:
-        pictures = encoded.pictures(encoded.key(self._plan.pictures_key))
+        pictures = encoded.pictures(encoded.key(self._plan.pictures_key), self._run.models.words())
         options = self._plan.options.spaces
         return [SpaceStages(Space(name), pictures, encoded.blocks, options, self._store) for name in self._plan.models]
 

@@ -24,7 +24,8 @@ from indexer.stages import digest, digest_each, libraries
 REVISION = 1
 """Raised when the same results of the stages would be published otherwise; part of a version's key."""
 _MODEL_LIBRARIES = ("torch", "diffusers", "open-clip-torch", "pillow", "numpy")
-LIBRARIES = (*_MODEL_LIBRARIES, "faiss-cpu", "faiss-gpu", "umap-learn", "numba", "scikit-learn", "scipy", "pyarrow")
+_MAP_LIBRARIES = ("faiss-cpu", "faiss-gpu", "umap-learn", "numba", "fast-plscan", "scikit-learn", "scipy")
+LIBRARIES = (*_MODEL_LIBRARIES, *_MAP_LIBRARIES, "pyarrow")
 _DECISIVE = ("fingerprint", "dim", "side")
 
 

@@ -88,9 +88,10 @@ def _cluster_rows(space: SpaceStages, ids: npt.NDArray[np.int64]) -> Iterator[di
     for each in space.row_clusters():
         yield {
             "space": space.space.value,
-            "level": 0,
+            "level": each.level,
             "cluster": each.cluster,
             "label": each.label,
             "size": each.size,
             "exemplars": ids[list(each.exemplars)].tolist(),
+            "parent": each.parent,
         }

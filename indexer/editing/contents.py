@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from explorer.layout import (
+    ADDED_ARRAYS,
+    CLUSTERS_SCHEMA,
     SPACE_ARRAYS,
     THUMBNAILS_SCHEMA,
     VersionPaths,
@@ -63,7 +65,7 @@ class Contents:
         return cls(
             records=pq.read_table(version.records),
             spaces={space: _arrays(version, space) for space in meta["spaces"]},
-            clusters=pq.read_table(version.clusters),
+            clusters=pa.Table.from_pylist(pq.read_table(version.clusters).to_pylist(), schema=CLUSTERS_SCHEMA),
             thumbnails=thumbnails,
             packs={number: version.pack(number) for number in pc.unique(thumbnails["pack"]).to_pylist()},
             rejected=_table(version, REJECTED, _NO_REJECTED),
@@ -127,4 +129,10 @@ def _table(version: VersionPaths, name: str, otherwise: pa.Table) -> pa.Table:
 
 
 def _arrays(version: VersionPaths, space: str) -> Arrays:
-    return {name: np.load(version.array(space, name), mmap_mode="r", allow_pickle=False) for name in SPACE_ARRAYS}
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for name, (dtype, _) in SPACE_ARRAYS.items():
+        if name in ADDED_ARRAYS and not version.array(space, name).exists():
+            arrays[name] = np.full(len(arrays["points"]), -1, dtype)
+        else:
+            arrays[name] = np.load(version.array(space, name), mmap_mode="r", allow_pickle=False)
+    return arrays

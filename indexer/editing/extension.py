@@ -21,10 +21,11 @@ from explorer.placement import Placer
 from indexer.editing.contents import Arrays
 from indexer.editing.subset import cosines
 from indexer.mapping import cluster, neighbors
+from indexer.mapping.density import NONE, Levels
 from indexer.mapping.neighbors import NO_ROW, Neighbors
 from indexer.mapping.project import Layout
 
-REVISION = 1
+REVISION = 2
 """Raised when the same new pictures would stand elsewhere; part of the stage's key."""
 
 Mask = npt.NDArray[np.bool_]
@@ -66,13 +67,16 @@ def extended(
     placer = Placer(arrays["points"], rows.makers, meta["a"], meta["b"], settle=meta.get("layout") != Layout.PCA)
     around = np.full((len(vectors), guides.rows.shape[1]), NO_ROW, dtype=np.int32)
     around[count:] = guides.rows
-    outside = np.full(len(added), cluster.NONE, dtype=np.int32)
+    outside = np.full(len(added), NONE, dtype=np.int32)
+    before = Levels(*(np.concatenate([arrays[name], outside]) for name in ("cluster", "subcluster")))
+    joined = cluster.joined(before, around, joining)
     near = _near(arrays, vectors, rows)
     return {
         "vectors": vectors,
         "mean": arrays["mean"],
         "points": np.concatenate([arrays["points"], placer.place(guides.rows, guides.similarities)]),
-        "cluster": cluster.joined(np.concatenate([arrays["cluster"], outside]), around, joining),
+        "cluster": joined.coarse,
+        "subcluster": joined.fine,
         "neighbors": near.rows,
         "distances": near.distances,
         "baseline": neighbors.baseline(

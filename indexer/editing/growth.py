@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from explorer.atlas import family_codes
-from explorer.layout import SPACE_ARRAYS, write_array
+from explorer.layout import LEVELS, SPACE_ARRAYS, write_array
 from explorer.records import Space, Split
 from indexer.editing import extension
 from indexer.editing.contents import Arrays, Contents
@@ -127,8 +127,9 @@ def _rows(records: pa.Table, contents: Contents) -> Rows:
 
 def _sized(clusters: pa.Table, spaces: Mapping[str, Arrays]) -> pa.Table:
     """Clusters with the sizes that they have now; label and exemplars stay."""
-    counts = {space: np.bincount(arrays["cluster"][arrays["cluster"] >= 0]) for space, arrays in spaces.items()}
-    rows = [row | {"size": int(counts[row["space"]][row["cluster"]])} for row in clusters.to_pylist()]
+    levels = {(space, level): arrays[LEVELS[level]] for space, arrays in spaces.items() for level in range(len(LEVELS))}
+    counts = {level: np.bincount(codes[codes >= 0]) for level, codes in levels.items()}
+    rows = [row | {"size": int(counts[row["space"], row["level"]][row["cluster"]])} for row in clusters.to_pylist()]
     return pa.Table.from_pylist(rows, schema=clusters.schema)
 
 

@@ -7,8 +7,9 @@ none of its other pictures says. The mean of `vae` stays: it is the frame that t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from explorer.exact import normalized
-from explorer.layout import NEIGHBORS
-from explorer.rows import record_of
+from explorer.layout import LEVELS, NEIGHBORS
+from explorer.records import caption_of
 from indexer.editing.contents import Arrays, Contents
 from indexer.mapping import neighbors
-from indexer.mapping.cluster import central_first
-from indexer.mapping.labels import Member, PictureText, is_borne, labels
+from indexer.mapping.cluster import groups
+from indexer.mapping.density import NONE, Levels
+from indexer.mapping.labels import Groups, Key, Named, is_borne, named
 from indexer.mapping.neighbors import NO_ROW, Neighbors
+from indexer.mapping.phrases import PictureText
 
 Mask = npt.NDArray[np.bool_]
 
@@ -54,7 +57,7 @@ def without(contents: Contents, kept: Kept) -> Contents:
     clusters = [
         row
         for space, arrays in contents.spaces.items()
-        for row in _Clusters(contents, kept, records, spaces[space], arrays["cluster"][~kept.mask]).rows(space)
+        for row in _Clusters(contents, kept, records, spaces[space], arrays).rows(space)
     ]
     return replace(
         contents,
@@ -91,7 +94,8 @@ def _space(arrays: Arrays, kept: Kept) -> Arrays:
         "vectors": vectors,
         "mean": arrays["mean"],
         "points": arrays["points"][kept.mask],
-        "cluster": arrays["cluster"][kept.mask],
+        "cluster": np.asarray(arrays["cluster"][kept.mask]),
+        "subcluster": np.asarray(arrays["subcluster"][kept.mask]),
         "neighbors": near,
         "distances": distances,
         "baseline": neighbors.baseline(vectors, kept.train, kept.families, found),
@@ -115,9 +119,7 @@ def _neighbors(
 class _Clusters:
     """The clusters of one space when some of their pictures go."""
 
-    def __init__(
-        self, contents: Contents, kept: Kept, records: pa.Table, arrays: Arrays, left: npt.NDArray[np.int32]
-    ) -> None:
+    def __init__(self, contents: Contents, kept: Kept, records: pa.Table, arrays: Arrays, before: Arrays) -> None:
         """Say what there is.
 
         Args:
@@ -125,49 +127,51 @@ class _Clusters:
             kept: the rows that stay.
             records: theirs, m rows.
             arrays: of the space, of the same rows.
-            left: int32 (n - m,), the clusters of the rows that go.
+            before: of the space, of the n rows of the old version.
         """
         self._old, self._kept, self._records, self._arrays = contents, kept, records, arrays
-        self._bereft = set(left[left >= 0].tolist())
+        gone = ~kept.mask
+        self._bereft = {
+            Key(level, cluster)
+            for level, name in enumerate(LEVELS)
+            for cluster in np.unique(before[name][gone]).tolist()
+            if cluster != NONE
+        }
 
     def rows(self, space: str) -> Iterator[dict[str, Any]]:
         """The rows of `clusters.parquet`; a cluster keeps its number, and goes with its last picture."""
         listed = [row for row in self._old.clusters.to_pylist() if row["space"] == space]
         used = {row["label"] for row in listed}
         for row in listed:
-            if row["cluster"] not in self._bereft:
+            key = Key(row["level"], row["cluster"])
+            if key not in self._bereft:
                 yield row
-            elif len(members := self._members(row["cluster"])):
-                label = self._label(row, members, listed, used)
+            elif key in self._groups.central:
+                label = self._label(key, row["label"], used)
                 used.add(label)
+                members = self._groups.central[key]
                 ids = self._records["id"].to_numpy()[members[: self._kept.exemplars]]
                 yield row | {"size": len(members), "exemplars": ids.tolist(), "label": label}
 
-    def _members(self, cluster: int) -> npt.NDArray[np.int64]:
-        rows = np.flatnonzero(self._arrays["cluster"] == cluster)
-        return central_first(rows, self._arrays["points"], self._kept.families) if len(rows) else rows
+    @cached_property
+    def _groups(self) -> Groups:
+        levels = Levels(self._arrays["cluster"], self._arrays["subcluster"])
+        return groups(levels, self._arrays["points"], self._kept.families, self._texts)
 
-    def _label(
-        self,
-        row: Mapping[str, Any],
-        members: npt.NDArray[np.int64],
-        listed: Sequence[Mapping[str, Any]],
-        used: set[str],
-    ) -> str:
+    @cached_property
+    def _texts(self) -> list[PictureText]:
+        columns = ("captions", "key", "tags")
+        rows = zip(*(self._records[name].to_pylist() for name in columns), strict=True)
+        return [PictureText(caption_of(dict(captions or ()), key), tuple(tags or ())) for captions, key, tags in rows]
+
+    @cached_property
+    def _names(self) -> Named:
+        """The names that the clusters would be given now."""
+        return named(self._groups)
+
+    def _label(self, key: Key, label: str, used: Collection[str]) -> str:
         """The old label where the others bear it, else one of their own."""
-        if is_borne(row["label"], [self._text(each) for each in members.tolist()]):
-            return str(row["label"])
-        everyone = {each["cluster"]: self._members(each["cluster"]) for each in listed}
-        families = self._kept.families
-        named = labels(
-            {
-                number: [Member(int(families[each]), self._text(each)) for each in rows.tolist()]
-                for number, rows in everyone.items()
-            }
-        )
-        label = named[row["cluster"]]
-        return label if label not in used else f"group {row['cluster'] + 1}"
-
-    def _text(self, row: int) -> PictureText:
-        record = record_of(self._records.slice(row, 1).to_pylist()[0])
-        return PictureText(record.caption, record.tags)
+        if is_borne(label, [self._texts[row] for row in self._groups.central[key].tolist()]):
+            return label
+        found = self._names.labels[key]
+        return found if found not in used else f"group {key.cluster + 1}"

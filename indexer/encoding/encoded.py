@@ -14,9 +14,10 @@ from explorer.errors import BuildError, RejectReason
 from explorer.records import Space, Split, caption_of
 from indexer.encoding.encode import Outcome, Shard
 from indexer.encoding.timings import Timings
-from indexer.mapping.labels import PictureText
+from indexer.mapping.phrases import PictureText
 from indexer.mapping.spaces import Pictures
 from indexer.mapping.vectors import in_frame
+from indexer.mapping.wording import Words
 from indexer.sources.base import SourceRow
 from indexer.stages import digest, digest_each
 
@@ -121,8 +122,8 @@ class Encoded:
         """Stands for all that the vectors depend on; `planned` for what their shards do."""
         return digest([planned, digest_each(row.key for row in self.rows)])
 
-    def pictures(self, key: str) -> Pictures:
-        """What the stages of a space need to know; for `key` see there."""
+    def pictures(self, key: str, words: Words | None = None) -> Pictures:
+        """What the stages of a space need to know; for `key` and `words` see there."""
         firsts: dict[str, int] = {}
         families = (
             place if row.family is None else firsts.setdefault(row.family, place) for place, row in enumerate(self.rows)
@@ -132,6 +133,7 @@ class Encoded:
             train=np.fromiter((row.split is Split.TRAIN for row in self.rows), np.bool_, len(self.rows)),
             families=np.fromiter(families, np.int32, len(self.rows)),
             texts=[_text(row) for row in self.rows],
+            words=words,
         )
 
 

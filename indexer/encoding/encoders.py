@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -20,6 +21,7 @@ from explorer.models.clip import ClipModel
 from explorer.models.references import Kind, ModelReference, Role, parse
 from explorer.models.vae import VaeModel
 from explorer.records import Space
+from indexer.mapping.wording import Words
 
 
 class Encoder(Protocol):
@@ -161,6 +163,14 @@ class ModelSet:
             write_atomic(self._memory, json.dumps({"stamps": self._stamps(), "models": described}).encode())
         return self._encoders
 
+    def words(self) -> Words | None:
+        """What gives texts vectors in the space `clip`, loaded when it is first asked; None where nothing does."""
+        if self._encoders is None:
+            weights = str(self.describe()[Space.CLIP.value]["fingerprint"])
+            return Words(weights, partial(_embedded, self._references()[Space.CLIP], self._device))
+        given = next((each for each in self._encoders if isinstance(each, ClipEncoder)), None)
+        return None if given is None else Words(given.model.fingerprint, given.model.embed_texts)
+
     def _remembered(self) -> dict[str, dict[str, Any]] | None:
         stamps = self._stamps()
         try:
@@ -179,6 +189,23 @@ class ModelSet:
         if any(reference.kind in (Kind.HUB, Kind.TAG) for reference in named.values()):
             return None
         return {space.value: f"{reference.text} {_stamp(reference.path)}" for space, reference in named.items()}
+
+
+def local_words(reference: ModelReference, device: str, dim: int) -> Words | None:
+    """What a model on this machine makes of texts, for vectors that came without it; None where it is elsewhere."""
+    if reference.kind in (Kind.HUB, Kind.TAG) or not reference.path.exists():
+        return None
+    return Words(f"{reference.text} {_stamp(reference.path)}", partial(_embedded, reference, device, dim=dim))
+
+
+def _embedded(
+    reference: ModelReference, device: str, texts: Sequence[str], dim: int | None = None
+) -> npt.NDArray[np.float32]:
+    """What a model makes of texts, float32 (t, d); ModelError where it cannot be loaded, or has other dimensions."""
+    model = ClipModel.load(reference, device)
+    if dim not in (None, model.dim):
+        raise ModelError(f"model {model.reference}: found vectors of {model.dim:,} numbers; expected {dim:,}")
+    return model.embed_texts(texts)
 
 
 def _stamp(root: Path) -> str:

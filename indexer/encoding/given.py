@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -15,14 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from explorer.decoding import Workers
-from explorer.errors import PictureError, RejectReason
+from explorer.errors import ModelError, PictureError, RejectReason
 from explorer.manifest import Manifest
+from explorer.models.references import Role, parse
 from explorer.records import Space
 from indexer.encoding.encode import Outcome
-from indexer.encoding.encoders import Encoder, ModelSet
+from indexer.encoding.encoders import Encoder, ModelSet, local_words
 from indexer.encoding.prepared import Prepared, prepare
 from indexer.encoding.timings import Timings
 from indexer.guard import Guard
+from indexer.mapping.wording import Words
 from indexer.sources.base import Source, SourceRow, VectorSource, plain
 
 CHUNK = 512
@@ -30,7 +33,7 @@ CHUNK = 512
 
 
 class GivenModels(ModelSet):
-    """The models of a source of vectors: they are named, and never loaded."""
+    """The models of a source of vectors: they are named, and make none of them."""
 
     def __init__(self, manifest: Manifest, source: VectorSource) -> None:
         super().__init__(manifest, "cpu", Path())
@@ -39,6 +42,13 @@ class GivenModels(ModelSet):
     def describe(self) -> dict[str, dict[str, Any]]:
         """See `ModelSet`."""
         return self._source.describe()
+
+    def words(self) -> Words | None:
+        """See `ModelSet`; a model that would have to be downloaded is left alone."""
+        told = self.describe().get(Space.CLIP.value) or {}
+        with suppress(ModelError):
+            return local_words(parse(str(told["reference"]), Role.CLIP), "cpu", int(told["dim"]))
+        return None
 
     def load(self) -> tuple[Encoder, ...]:
         """Nothing: the vectors are there."""

@@ -1,86 +1,126 @@
-"""Names for clusters, out of captions and tags: the phrases that are common in one cluster and rare in the others.
+"""Names for clusters, out of captions and tags: the phrases that are common in one cluster and rare beside it.
 
-Source: class-based TF-IDF, Grootendorst 2022, "BERTopic: Neural topic modeling with a class-based TF-IDF procedure"
-(arXiv 2203.05794), section 3.3, over phrases of up to three words. Here a family counts as one picture, so that no
-motif with many variants outvotes the others, and a phrase of a caption counts for more than one of a tag.
+A coarse cluster is told from the rest of the corpus, a fine one from the rest of its coarse one, so that names refine
+while one comes nearer. Source: class-based TF-IDF, Grootendorst 2022, "BERTopic: Neural topic modeling with a
+class-based TF-IDF procedure" (arXiv 2203.05794), section 3.3, over phrases of up to three words. Here a family counts
+as one picture, so that no motif with many variants outvotes the others.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
 
-REVISION = 2
+from explorer.errors import ModelError
+from indexer.mapping.density import NONE
+from indexer.mapping.phrases import Matrix, Phrases, PictureText, is_silent
+
+REVISION = 3
 """Raised when the same captions would give other labels; part of the stage's key."""
-LONGEST = 3
-"""Words in a phrase."""
 SHARES = (0.25, 0.12)
 """A phrase must be borne by this share of a cluster's families; the second where none reaches the first."""
 LIFT = 1.5
-"""A phrase must be this much commoner in the cluster than in the corpus."""
+"""A phrase must be this much commoner in the cluster than beside it."""
 SAME = 0.8
 """A phrase borne by this share of those who bear a part of it stands for the part."""
-TAG_WEIGHT = 0.5
-
-_BREAK = re.compile(r"[^\w\s'’-]+")
-_WORD = re.compile(r"[^\W\d_]{2,}(?:['’-][^\W\d_]+)*")
-_SILENT = ENGLISH_STOP_WORDS | {"jpg", "jpeg", "png", "webp", "gif", "img", "image", "photo", "picture", "dsc"}
+CANDIDATES = 12
+"""Phrases of a cluster that come into question."""
+_TITLES = 40
+"""Pictures of a cluster whose captions may stand behind its name."""
 _LONGEST_TITLE = 40
 
+Codes = npt.NDArray[np.int32]
+Numbers = npt.NDArray[np.int64]
 
-@dataclass(frozen=True, slots=True)
-class PictureText:
-    """What a picture says of its cluster.
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """A cluster of a level: 0 = coarse, 1 = fine."""
+
+    level: int
+    cluster: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Groups:
+    """The pictures that are to be named together, n of them.
 
     Attributes:
-        caption: as it is shown.
-        tags: words for it.
+        texts: what each says.
+        families: int32 (n,), equal where two are variants of one.
+        coarse: int32 (n,), numbered from 0; -1 = in no cluster.
+        fine: int32 (n,), the same; each inside one coarse cluster.
+        central: every cluster, in order -> its rows, the most central first.
     """
 
-    caption: str
-    tags: tuple[str, ...] = ()
+    texts: Sequence[PictureText]
+    families: Codes
+    coarse: Codes
+    fine: Codes
+    central: Mapping[Key, Numbers]
 
-    @property
-    def phrases(self) -> dict[str, float]:
-        """Phrase in lower case -> weight, 1 for one of the caption; none of numbers or of words that say nothing.
-
-        Made when asked for: those of all pictures would take more memory than everything else that is known of them.
-        """
-        of_tags = dict.fromkeys((phrase for tag in self.tags for phrase in _phrases(tag)), TAG_WEIGHT)
-        return of_tags | dict.fromkeys(_phrases(self.caption), 1.0)
+    def parent(self, key: Key) -> int | None:
+        """The coarse cluster that a fine one is a part of; None of a coarse one."""
+        return int(self.coarse[self.central[key][0]]) if key.level else None
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """A picture of a cluster."""
+class Candidate:
+    """A phrase that may name a cluster.
 
-    family: int
-    text: PictureText
+    Attributes:
+        share: of the cluster's families, weighted; 0 to 1.
+        weight: by class-based TF-IDF.
+    """
+
+    phrase: str
+    share: float
+    weight: float
 
 
-def labels(clusters: Mapping[int, Sequence[Member]]) -> dict[int, str]:
-    """Name clusters; no two bear the same name.
+Candidates = Mapping[Key, Sequence[Candidate]]
+Check = Callable[[Groups, Candidates], Candidates]
+"""Puts the candidates of each cluster in another order; raises ModelError where it cannot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The names of clusters, and whether a `Check` had its say."""
+
+    labels: Mapping[Key, str]
+    is_checked: bool
+
+
+def named(groups: Groups, check: Check | None = None) -> Named:
+    """Name every cluster; no two coarse ones bear the same name, nor two fine ones of one coarse one.
 
     Args:
-        clusters: cluster -> its pictures, the most central first.
+        groups: the clusters.
+        check: asked what it thinks of the candidates before names are chosen from them.
     """
-    shares = {cluster: _shares(members) for cluster, members in clusters.items()}
-    families = {cluster: len({member.family for member in members}) for cluster, members in clusters.items()}
-    total: dict[str, float] = {}
-    for cluster, of_phrases in shares.items():
-        for phrase, share in of_phrases.items():
-            total[phrase] = total.get(phrase, 0.0) + share * families[cluster]
-    scale = _Scale(total, max(sum(families.values()), 1), max(len(clusters), 1))
-    named: dict[int, str] = {}
-    for cluster, of_phrases in shares.items():
-        found = _distinct(scale.ranked(of_phrases))
-        named[cluster] = _unused(found, clusters[cluster], set(named.values()))
-    return named
+    candidates: Candidates = dict(_candidates(groups))
+    is_checked = False
+    if check is not None and candidates:
+        with suppress(ModelError):  # the names are there without it, and `is_checked` tells
+            candidates, is_checked = check(groups, candidates), True
+    labels: dict[Key, str] = {}
+    used: dict[int | None, list[str]] = {}
+    for key in sorted(groups.central):
+        parent = groups.parent(key)
+        above = [] if parent is None else [labels[Key(0, parent)]]
+        taken = used.setdefault(parent, list(above))
+        found = _distinct([each.phrase for each in candidates[key]], above)
+        captions = [groups.texts[row].caption for row in groups.central[key][:_TITLES].tolist()]
+        labels[key] = _unused(found, captions, taken)
+        taken.append(labels[key])
+    return Named(labels, is_checked)
 
 
 def is_borne(label: str, texts: Sequence[PictureText]) -> bool:
@@ -88,7 +128,8 @@ def is_borne(label: str, texts: Sequence[PictureText]) -> bool:
     if re.fullmatch(r"group \d+", label):
         return True
     phrases, _, title = label.removesuffix(")").partition(" (") if label.endswith(")") else (label, "", "")
-    said = frozenset(phrase for text in texts for phrase in text.phrases)
+    read = Phrases.of(texts)
+    said = {read.text(phrase) for phrase in range(len(read.codes))}
     by_phrases = all(phrase in said for phrase in phrases.split(", "))
     return (by_phrases and _is_said(title, texts)) or (label.startswith("like ") and _is_said(label[5:], texts))
 
@@ -98,69 +139,103 @@ def _is_said(title: str, texts: Sequence[PictureText]) -> bool:
     return not title or any(title.removesuffix("…") in text.caption for text in texts)
 
 
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """What the corpus says of its phrases.
+def _candidates(groups: Groups) -> Iterator[tuple[Key, tuple[Candidate, ...]]]:
+    """The phrases that may name each cluster, best first."""
+    read = Phrases.of(groups.texts)
+    coarse, fine = (int(codes.max(initial=NONE)) + 1 for codes in (groups.coarse, groups.fine))
+    everyone = np.where(groups.coarse == NONE, coarse, groups.coarse)
+    whole = _Scope.of(read, everyone, groups.families, coarse + 1)
+    # the rest of each coarse cluster stands behind the fine ones; what is in none at all counts for nothing there
+    parts = np.where(groups.fine == NONE, fine + everyone, groups.fine)
+    divided = _Scope.of(read, parts, groups.families, fine + coarse + 1) if fine else whole
+    siblings: dict[int | None, list[int]] = {}
+    for key in groups.central:
+        siblings.setdefault(groups.parent(key), []).append(key.cluster)
+    for parent, clusters in siblings.items():
+        scope = whole.part([*clusters, coarse]) if parent is None else divided.part([*clusters, fine + parent])
+        level = 0 if parent is None else 1
+        yield from ((Key(level, cluster), scope.candidates(place)) for place, cluster in enumerate(clusters))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scope:
+    """Classes of pictures that are told from each other; the last one is what is in no cluster, and gets no name.
 
     Attributes:
-        total: phrase -> families that bear it.
-        families: in all clusters.
-        clusters: how many.
+        read: the phrases.
+        borne: float64 (c, p), sparse: families of a class that bear a phrase, weighted.
+        families: int64 (c,), of each class.
+        total: float64 (p,), of all classes together.
     """
 
-    total: Mapping[str, float]
-    families: int
-    clusters: int
+    read: Phrases
+    borne: Matrix
+    families: Numbers
+    total: npt.NDArray[np.float64]
 
-    def ranked(self, shares: Mapping[str, float]) -> list[str]:
-        """A cluster's phrases that say something of it, by class-based TF-IDF."""
-        average = sum(self.total.values()) / self.clusters
-        telling = {
-            phrase: share * math.log(1 + average / self.total[phrase])
-            for phrase, share in shares.items()
-            if share * self.families >= LIFT * self.total[phrase] or self.clusters == 1
-        }
-        ordered = sorted(telling, key=lambda phrase: (-telling[phrase], -len(phrase), phrase))
-        common = next((kept for least in SHARES if (kept := [each for each in ordered if shares[each] >= least])), [])
-        return [_longest(phrase, common, shares) for phrase in common]
+    @classmethod
+    def of(cls, read: Phrases, classes: Codes, families: Codes, count: int) -> _Scope:
+        """Count what the pictures of `count` classes say; `classes` and `families` are (n,)."""
+        pairs = classes.astype(np.int64) * (int(families.max(initial=0)) + 1) + families
+        known, inverse, sizes = np.unique(pairs, return_inverse=True, return_counts=True)
+        rows = np.arange(len(classes))
+        weigh = sparse.csr_array((1 / sizes[inverse], (classes, rows)), (count, len(classes)))
+        borne = sparse.csr_array(weigh @ read.said)
+        found = np.bincount(known // (int(families.max(initial=0)) + 1), minlength=count)
+        return cls(read, borne, found, np.asarray(borne.sum(axis=0)).ravel())
 
+    def part(self, classes: Sequence[int]) -> _Scope:
+        """Some of the classes, told from each other alone."""
+        borne = self.borne[classes]
+        total = np.bincount(borne.indices, borne.data, minlength=1).astype(np.float64)
+        return _Scope(self.read, borne, self.families[classes], total)
 
-def _longest(phrase: str, others: Sequence[str], shares: Mapping[str, float]) -> str:
-    """The longest phrase around `phrase` that is nearly as common: "dark" is said as "dark skin tone"."""
-    around = (other for other in others if f" {phrase} " in f" {other} " and shares[other] >= SAME * shares[phrase])
-    return max(around, key=len)
-
-
-def _phrases(text: str) -> Iterator[str]:
-    """Words side by side, up to three, none of the outer ones silent: "slice of pizza", "holding hands"."""
-    for part in _BREAK.split(text.lower()):
-        words = _WORD.findall(part)
-        for start, word in enumerate(words):
-            for end in range(start + 1, min(start + LONGEST, len(words)) + 1):
-                if word not in _SILENT and words[end - 1] not in _SILENT:
-                    yield " ".join(words[start:end])
-
-
-def _shares(members: Sequence[Member]) -> dict[str, float]:
-    """Phrase -> the weighted share of families that bear it, 0 to 1."""
-    sizes = Counter(member.family for member in members)
-    shares: dict[str, float] = {}
-    for member in members:
-        for phrase, weight in member.text.phrases.items():
-            shares[phrase] = shares.get(phrase, 0.0) + weight / sizes[member.family] / len(sizes)
-    return shares
+    def candidates(self, place: int) -> tuple[Candidate, ...]:
+        """The phrases of a class that say something of it, by class-based TF-IDF."""
+        own = slice(*self.borne.indptr[place : place + 2].tolist())
+        phrases, count = self.borne.indices[own], self.borne.data[own]
+        share = count / self.families[place]
+        beside = (self.total[phrases] - count) * LIFT
+        is_telling = share * (self.families.sum() - self.families[place]) >= beside - 1e-9
+        least = next((each for each in SHARES if (is_telling & (share >= each)).any()), None)
+        if least is None:
+            return ()
+        kept = np.flatnonzero(is_telling & (share >= least))
+        average = self.total.sum() / max(len(self.families) - 1, 1)
+        weight = share * np.log1p(average / self.total[phrases])
+        texts = [self.read.text(phrase) for phrase in phrases[kept].tolist()]
+        found = map(Candidate, texts, share[kept].tolist(), weight[kept].tolist())
+        ranked = sorted(found, key=lambda each: (-round(each.weight, 9), -len(each.phrase), each.phrase))
+        return tuple(dict.fromkeys(_longest(each, ranked) for each in ranked[:CANDIDATES]))
 
 
-def _distinct(ranked: Iterable[str]) -> list[str]:
-    """Phrases in their order, without those that repeat a word of an earlier one or vary it ("cats" after "cat")."""
+def _longest(candidate: Candidate, others: Sequence[Candidate]) -> Candidate:
+    """The longest phrase around one that is nearly as common: "dark" is said as "dark skin tone"."""
+    least = SAME * candidate.share
+    around = (each for each in others if f" {candidate.phrase} " in f" {each.phrase} " and each.share >= least)
+    return max(around, key=lambda each: len(each.phrase))
+
+
+def _distinct(ranked: Iterable[str], above: Iterable[str]) -> list[str]:
+    """Phrases in their order, without those that repeat a word of an earlier one or vary it ("cats" after "cat").
+
+    What says no more than a name that stands `above` is left out as well.
+    """
     chosen: list[str] = []
     said: list[str] = []
+    higher = [word for name in above for word in _words(name)]
     for phrase in ranked:
-        words = [word for word in re.split(r"[\s-]", phrase) if word not in _SILENT]
-        if not any(_is_variant(word, other) for word in words for other in said):
+        words = _words(phrase)
+        is_new = not all(any(_is_variant(word, other) for other in higher) for word in words)
+        if is_new and not any(_is_variant(word, other) for word in words for other in said):
             chosen.append(phrase)
             said += words
     return chosen
+
+
+def _words(phrase: str) -> list[str]:
+    """The words of a phrase that say something."""
+    return [word for word in re.split(r"[\s,()-]+", phrase) if word and not is_silent(word)]
 
 
 def _is_variant(first: str, second: str) -> bool:
@@ -169,15 +244,15 @@ def _is_variant(first: str, second: str) -> bool:
     return first[:stem] == second[:stem]
 
 
-def _unused(phrases: Sequence[str], members: Sequence[Member], used: set[str]) -> str:
+def _unused(phrases: Sequence[str], captions: Sequence[str], used: Sequence[str]) -> str:
     """The first phrase and another; where all such are taken, or there is none, with the caption of the middle."""
     pairs = [f"{phrases[0]}, {other}" for other in phrases[1:]] or list(phrases)
     for label in pairs:
         if label not in used:
             return label
     label = pairs[0] if pairs else ""
-    for member in members:
-        title = member.text.caption
+    for caption in captions:
+        title = caption
         for phrase in phrases[:1]:
             title = re.sub(rf"^{re.escape(phrase)}\W+", "", title, flags=re.IGNORECASE)
         title = title if len(title) <= _LONGEST_TITLE else f"{title[:_LONGEST_TITLE]}…"

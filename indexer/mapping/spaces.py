@@ -15,11 +15,12 @@ import numpy.typing as npt
 from explorer import placement
 from explorer.layout import NEIGHBORS, write_array, write_atomic, write_blocks
 from explorer.records import Space
-from indexer.mapping import cluster, labels, neighbors, project, vectors
+from indexer.mapping import cluster, labels, neighbors, project, vectors, wording
 from indexer.mapping.cluster import ClusterOptions, RowCluster
-from indexer.mapping.labels import PictureText
 from indexer.mapping.neighbors import Neighbors
+from indexer.mapping.phrases import PictureText
 from indexer.mapping.project import MapOptions
+from indexer.mapping.wording import Wording, Words
 from indexer.stages import StageStore, digest, digest_each, libraries
 
 
@@ -40,12 +41,14 @@ class Pictures:
         train: bool (n,).
         families: int32 (n,), equal where two rows are of one family.
         texts: what each row says of its cluster.
+        words: what gives texts vectors in the space `clip`; None where nothing does.
     """
 
     key: str
     train: npt.NDArray[np.bool_]
     families: npt.NDArray[np.int32]
     texts: Sequence[PictureText]
+    words: Words | None = None
 
 
 class SpaceStages:
@@ -76,19 +79,25 @@ class SpaceStages:
         folders: dict[str, Path] = {
             **dict.fromkeys(("vectors", "mean"), self.vectors),
             **dict.fromkeys(("neighbors", "distances"), self.neighbors),
-            **{"baseline": self.baseline, "points": self.map, "cluster": self.clusters},
+            **{"baseline": self.baseline, "points": self.map},
+            **dict.fromkeys(("cluster", "subcluster"), self.clusters),
         }
         return folders[name] / f"{name}.npy"
 
     def meta(self) -> dict[str, Any]:
         """What `atlas.json` says of the space; the search is exact, so its recall is 1."""
         made = json.loads((self.map / "map.json").read_bytes())
-        return {"dim": int(_load(self.vectors, "mean").shape[0]), **made, "recall": 1.0}
+        labeled = {"labels": {"checked": self._told_clusters["labels_checked"]}}
+        return {"dim": int(_load(self.vectors, "mean").shape[0]), **made, "recall": 1.0, **labeled}
 
     def row_clusters(self) -> list[RowCluster]:
         """The clusters, by rows."""
-        listed = json.loads((self.clusters / "clusters.json").read_bytes())
-        return [RowCluster(**row | {"exemplars": tuple(row["exemplars"])}) for row in listed]
+        return [RowCluster(**row | {"exemplars": tuple(row["exemplars"])}) for row in self._told_clusters["clusters"]]
+
+    @property
+    def _told_clusters(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads((self.clusters / "clusters.json").read_bytes())
+        return told
 
     @cached_property
     def vectors(self) -> Path:
@@ -146,24 +155,30 @@ class SpaceStages:
 
     @cached_property
     def clusters(self) -> Path:
-        """cluster.npy and clusters.json."""
+        """cluster.npy, subcluster.npy and clusters.json."""
+        words = self._pictures.words if self.space is Space.CLIP else None
 
         def make(folder: Path) -> None:
             pictures = self._pictures
-            points = _load(self.map, "points")
-            near = self._found_neighbors().rows
-            made = cluster.find(points, pictures.train, pictures.families, near, pictures.texts, self._options.cluster)
-            write_array(folder / "cluster.npy", made.cluster)
-            listed = json.dumps([asdict(each) for each in made.clusters], ensure_ascii=False)
-            write_atomic(folder / "clusters.json", listed.encode())
+            near = _load(self.neighbors, "neighbors")
+            found = cluster.find(_load(self.map, "points"), pictures.train, near, self._options.cluster)
+            groups = cluster.groups(found, _load(self.map, "points"), pictures.families, pictures.texts)
+            seen = np.load(self.vectors / "vectors.npy", mmap_mode="r", allow_pickle=False)
+            named = labels.named(groups, Wording(words.embed, seen) if words else None)
+            write_array(folder / "cluster.npy", found.coarse)
+            write_array(folder / "subcluster.npy", found.fine)
+            listed = [asdict(each) for each in cluster.listed(groups, named.labels, self._options.cluster.exemplars)]
+            told = {"labels_checked": named.is_checked, "clusters": listed}
+            write_atomic(folder / "clusters.json", json.dumps(told, ensure_ascii=False).encode())
 
         inputs = {
             "map": digest(self._map_inputs),
             "families": digest(self._pictures.families),
             "texts": digest_each([text.caption, text.tags] for text in self._pictures.texts),
             "options": self._options.cluster,
-            "revisions": [cluster.REVISION, labels.REVISION],
-            "libraries": libraries("scikit-learn", "scipy", "numpy"),
+            "words": words.key if words else None,
+            "revisions": [cluster.REVISION, labels.REVISION, wording.REVISION],
+            "libraries": libraries("fast-plscan", "scikit-learn", "scipy", "numpy"),
         }
         return self._store.result("cluster", inputs, make)
 
