@@ -20,8 +20,8 @@ MINUTES = {10_000: 2.0, 100_000: 12.0, 1_000_000: 60.0}
 MOST_SECONDS, MOST_BYTES = 3600.0, 16e9
 """What a million is promised."""
 GIGA = 1e9
-NOTE = """`latent-explorer index` in a process of its own, from nothing, watched from outside: its memory is the most that
-the process and its workers held, pages that they share counted for each."""
+NOTE = """`latent-explorer index` in a process of its own, from nothing, watched from outside: its memory is the most
+that the process and its workers held, pages that they share counted for each."""
 
 
 def measure(data: Data, n: int) -> Iterator[Row]:
