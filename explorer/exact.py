@@ -53,6 +53,7 @@ def knn(base: Vectors, queries: Vectors, k: int, among: Rows | None = None) -> t
     Returns:
         cosines float32 (q, k'), most similar first, and their rows int64 (q, k').
     """
+    queries = queries[None] if queries.ndim == 1 else queries
     count = len(base) if among is None else len(among)
     k = min(k, count)
     best = np.full((len(queries), k), -np.inf, dtype=np.float32)

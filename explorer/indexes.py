@@ -9,19 +9,19 @@ nothing is lost on the way in.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any, BinaryIO, ClassVar, Protocol
 
 import faiss
 import numpy as np
 import numpy.typing as npt
 
-from explorer.errors import AtlasError
 from explorer.exact import Rows, Vectors, largest, normalized
+from explorer.index_choice import IndexChoice, IndexKind
 from explorer.partition import Partition, lists_for
 
 Floats = npt.NDArray[np.float32]
@@ -32,6 +32,7 @@ VERSION: str = faiss.__version__
 MEASURED_K = 10
 """Recall was measured for so many neighbors; who asks for more has more looked at."""
 _BLOCK = 65_536
+_GRAPH_BLOCK = 16_384
 _FP16 = faiss.ScalarQuantizer.QT_fp16
 _ENOUGH = 0.9
 """A mask that takes fewer rows than a tenth away is no reason to look at more lists."""
@@ -40,56 +41,6 @@ _EMPTIED = 4
 the rows that are left are far from it, recall was not measured for such, and all of them are looked at."""
 _MOST_OF = 0.5
 """Beyond this share of the lists, or with less than this share of the rows allowed in a graph, all are looked at."""
-
-
-class IndexKind(StrEnum):
-    """How an index finds."""
-
-    FLAT = "flat"
-    IVF = "ivf"
-    HNSW = "hnsw"
-
-
-@dataclass(frozen=True, slots=True)
-class IndexChoice:
-    """A kind of index and its parameters, as `atlas.json` has them.
-
-    Attributes:
-        kind: how it finds.
-        parameters: `lists` and `probes` of `ivf`; `links`, `building` and `effort` of `hnsw`.
-    """
-
-    kind: IndexKind = IndexKind.FLAT
-    parameters: Mapping[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, told: Mapping[str, Any]) -> IndexChoice:
-        """What `atlas.json` says of a space; an atlas from before the choice is searched flat.
-
-        Raises:
-            AtlasError: it names no kind and parameters of ours.
-        """
-        search = told.get("search", {"kind": IndexKind.FLAT, "parameters": {}})
-        try:
-            kind = IndexKind(search["kind"])
-            return cls(kind, {name: max(int(search["parameters"][name]), 1) for name in _PARAMETERS[kind]})
-        except (KeyError, TypeError, ValueError) as error:
-            raise AtlasError(
-                f"atlas.json names a search index that is none ({error}); index the corpus again"
-            ) from error
-
-    @property
-    def settings(self) -> str:
-        """All of it that the index's file depends on; how thoroughly it is searched is not in the file."""
-        built = [f"{name} {self.parameters[name]}" for name in _PARAMETERS[self.kind][:-1]]
-        return ", ".join([self.kind, "float16", "inner product", *built, f"faiss {VERSION}"])
-
-
-_PARAMETERS: Mapping[IndexKind, tuple[str, ...]] = {
-    IndexKind.FLAT: (),
-    IndexKind.IVF: ("lists", "probes"),
-    IndexKind.HNSW: ("links", "building", "effort"),
-}
 
 
 class Index(Protocol):
@@ -196,15 +147,36 @@ def built(vectors: Vectors, choice: IndexChoice, partition: Partition | None = N
     """An index of (n, d) unit vectors; `partition` are their lists, where they are known already."""
     count, dim = vectors.shape
     if choice.kind is IndexKind.IVF:
-        raw = _inverted(vectors, partition or Partition.of(vectors, min(choice.parameters["lists"], lists_for(count))))
-    elif choice.kind is IndexKind.HNSW:
-        raw = faiss.IndexHNSWSQ(dim, _FP16, choice.parameters["links"], faiss.METRIC_INNER_PRODUCT)
-        raw.hnsw.efConstruction = choice.parameters["building"]
-        _fill(raw, vectors)
-    else:
-        raw = faiss.IndexScalarQuantizer(dim, _FP16, faiss.METRIC_INNER_PRODUCT)
-        _fill(raw, vectors)
-    return _as(raw, choice)
+        lists = min(choice.parameters["lists"], lists_for(count))
+        return tuned(_inverted(vectors, partition or Partition.of(vectors, lists)), choice)
+    if choice.kind is IndexKind.HNSW and (made := graph(vectors, choice)):
+        return made
+    raw = faiss.IndexScalarQuantizer(dim, _FP16, faiss.METRIC_INNER_PRODUCT)
+    for start in range(0, count, _BLOCK):
+        raw.add(np.ascontiguousarray(vectors[start : start + _BLOCK], dtype=np.float32))
+    return Flat(raw)
+
+
+def graph(vectors: Vectors, choice: IndexChoice, most_seconds: float = math.inf) -> Index | None:
+    """A graph of (n, d) unit vectors, or None as soon as its building shows that it would take longer than this."""
+    count, dim = vectors.shape
+    raw = faiss.IndexHNSWSQ(dim, _FP16, choice.parameters["links"], faiss.METRIC_INNER_PRODUCT)
+    raw.hnsw.efConstruction = choice.parameters["building"]
+    started = perf_counter()
+    for start in range(0, count, _GRAPH_BLOCK):
+        raw.add(np.ascontiguousarray(vectors[start : start + _GRAPH_BLOCK], dtype=np.float32))
+        if (perf_counter() - started) * count > most_seconds * raw.ntotal:
+            return None
+    return tuned(raw, choice)
+
+
+def tuned(index: Any, choice: IndexChoice) -> Index:  # noqa: ANN401 - faiss has no types
+    """An index, or faiss's own, searched as thoroughly as a choice says."""
+    raw = getattr(index, "raw", index)
+    if choice.kind is IndexKind.IVF:
+        centers = raw.quantizer.reconstruct_n(0, raw.nlist)
+        return Inverted(raw, min(choice.parameters["probes"], raw.nlist), centers)
+    return Graph(raw, choice.parameters["effort"]) if choice.kind is IndexKind.HNSW else Flat(raw)
 
 
 def write(index: Index, handle: BinaryIO) -> None:
@@ -217,7 +189,7 @@ def mapped(path: Path, choice: IndexChoice, shape: tuple[int, ...]) -> Index | N
     try:
         raw = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         fits = isinstance(raw, _RAW[choice.kind]) and (raw.ntotal, raw.d) == shape
-        return _as(raw, choice) if fits else None
+        return tuned(raw, choice) if fits else None
     except RuntimeError:  # faiss's own, of every kind
         return None
 
@@ -246,15 +218,6 @@ _RAW = {
 }
 
 
-def _as(raw: Any, choice: IndexChoice) -> Index:  # noqa: ANN401 - faiss has no types
-    if choice.kind is IndexKind.IVF:
-        centers = raw.quantizer.reconstruct_n(0, raw.nlist)
-        return Inverted(raw, min(choice.parameters["probes"], raw.nlist), centers)
-    if choice.kind is IndexKind.HNSW:
-        return Graph(raw, choice.parameters["effort"])
-    return Flat(raw)
-
-
 def _inverted(vectors: Vectors, partition: Partition) -> Any:  # noqa: ANN401 - faiss has no types
     """Lists of the float16 vectors as they are; each is added whole, so that none is larger than it must be."""
     lists, dim = partition.centers.shape
@@ -269,11 +232,6 @@ def _inverted(vectors: Vectors, partition: Partition) -> Any:  # noqa: ANN401 - 
             raw.invlists.add_entries(number, len(rows), faiss.swig_ptr(rows), faiss.swig_ptr(codes))
     raw.ntotal = len(vectors)
     return raw
-
-
-def _fill(raw: Any, vectors: Vectors) -> None:  # noqa: ANN401 - faiss has no types
-    for start in range(0, len(vectors), _BLOCK):
-        raw.add(np.ascontiguousarray(vectors[start : start + _BLOCK], dtype=np.float32))
 
 
 def _selector(allowed: Mask) -> Any:  # noqa: ANN401 - faiss has no types

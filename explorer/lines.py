@@ -71,6 +71,7 @@ def _state(document: Document) -> list[str]:
     ]
     for name, space in document["spaces"].items():
         told.append(f"{name:<9} {space['dim']} dimensions, {document['clusters'][name]} clusters")
+        told += _search(space["search"]) if "search" in space else ()
     for role, model in document["models"].items():
         told.append(f"{role + ' is':<9} {plain((model or {}).get('reference') or 'none')}")
     told += [f"{plain(name):<9} {count:,}" for name, count in document["outcomes"].items()]
@@ -81,6 +82,14 @@ def _state(document: Document) -> list[str]:
     if document["timings"]:
         told.append(f"encoding took {timings(document['timings'])}")
     return told
+
+
+def _search(chosen: Document) -> Iterator[str]:
+    """How a space is searched, and what that was measured to be worth."""
+    parameters = ", ".join(f"{name} {value}" for name, value in chosen["parameters"].items())
+    times = f", p50 {chosen['p50_ms']:g} ms, p99 {chosen['p99_ms']:g} ms" if "p50_ms" in chosen else ""
+    how = f"{chosen['kind']} ({parameters})" if parameters else chosen["kind"]
+    yield f"          searched {how}: recall@10 {chosen['recall']:.3f} on {chosen['queries']:,} queries{times}"
 
 
 def _manifest(part: Document) -> Iterator[str]:

@@ -8,6 +8,7 @@ the atlas's own files are.
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import weakref
 from contextlib import suppress
@@ -21,7 +22,8 @@ from explorer.atlas import Atlas
 from explorer.cache import index_file
 from explorer.errors import QueryError
 from explorer.exact import Vectors, normalized
-from explorer.indexes import Found, Index, IndexChoice
+from explorer.index_choice import IndexChoice
+from explorer.indexes import Found, Index
 from explorer.layout import replacing, write_atomic
 from explorer.verify import checksum, stamp
 
@@ -93,7 +95,7 @@ class VectorIndex:
 
 def index_path(folder: Path, space: str, vectors: str, choice: IndexChoice) -> Path:
     """Where in a cache the index of a space lies; `vectors` is the sha256 of its vectors' file."""
-    return index_file(folder, space, vectors, choice.settings)
+    return index_file(folder, space, vectors, f"{choice.settings}, faiss {indexes.VERSION}")
 
 
 def keep(index: Index, path: Path) -> None:
@@ -101,6 +103,14 @@ def keep(index: Index, path: Path) -> None:
     with replacing(path) as handle:
         indexes.write(index, handle)
     _remember(path, checksum(path))
+
+
+def adopt(index: Path, path: Path) -> None:
+    """Move an index that was written elsewhere into a cache; nothing is done where there is one already, or none."""
+    if index.exists() and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(index, path)
+        _remember(path, checksum(path))
 
 
 def _remember(path: Path, digest: str) -> None:

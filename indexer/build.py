@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from explorer import denylist
+from explorer import denylist, nearest
+from explorer.index_choice import IndexChoice
 from explorer.layout import AtlasPaths, VersionPaths, write_array
 from explorer.manifest import Manifest
 from explorer.progress import SILENT, Progress
@@ -28,7 +29,7 @@ from indexer.run import Run
 from indexer.stages import libraries
 from indexer.version import write_version
 
-_STAGES = ("vectors", "neighbors", "baseline", "map", "clusters")
+_STAGES = ("vectors", "neighbors", "search", "baseline", "map", "clusters")
 """The properties of `SpaceStages`, in the order of their making."""
 
 
@@ -136,8 +137,18 @@ class _Build:
             self._progress.note(f"Publishing {len(encoded.rows):,} pictures")
             created = reproducible.now(self._plan.manifest, self._plan.options)
             publish(self._paths, self._plan.key, lambda version: self._write(version, encoded, spaces), created)
+            self._keep_indexes(spaces)
         self._store.sweep()
         return read_meta(current(self._paths))
+
+    def _keep_indexes(self, spaces: Sequence[SpaceStages]) -> None:
+        """Move the chosen indexes into the cache, so that the first search need not build them again."""
+        meta = read_meta(current(self._paths))
+        for space in spaces:
+            name = space.space.value
+            choice = IndexChoice.of(meta["spaces"][name])
+            vectors = meta["files"][f"{name}/vectors.npy"]["sha256"]
+            nearest.adopt(space.search / "index.faiss", nearest.index_path(self._paths.cache, name, vectors, choice))
 
     def _live(self) -> dict[str, Any]:
         version = live(self._paths)

@@ -27,7 +27,9 @@ def settled(options: BuildOptions) -> BuildOptions:
     """The options without what a machine would choose by itself."""
     if not options.reproducible:
         return options
-    return replace(options, encode=replace(options.encode, batch=options.encode.batch or BATCH))
+    encode = replace(options.encode, batch=options.encode.batch or BATCH)
+    search = replace(options.spaces.search, by_recall=True)
+    return replace(options, encode=encode, spaces=replace(options.spaces, search=search))
 
 
 def now(manifest: Manifest, options: BuildOptions) -> datetime:

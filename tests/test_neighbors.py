@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from indexer.mapping import neighbors
+from explorer import indexes
+from indexer.mapping import neighbors, partitioned
 
 
 def unit(rng: np.random.Generator, count: int, dim: int = 12) -> npt.NDArray[np.float16]:
@@ -80,3 +81,85 @@ def test_one_family_alone_has_no_baseline() -> None:
     vectors = unit(np.random.default_rng(4), 20)
     train, families = np.ones(20, bool), np.zeros(20, np.int32)
     assert neighbors.baseline(vectors, train, families, neighbors.find(vectors, train, 15)).shape == (0,)
+
+
+def grouped(count: int, seed: int = 5) -> npt.NDArray[np.float16]:
+    """Unit vectors of 24 dimensions in groups that run into each other, float16."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(count // 60, 24))[rng.integers(count // 60, size=count)]
+    vectors = vectors + 0.6 * rng.normal(size=(count, 24))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+
+
+def test_neighbors_in_lists_are_nearly_all_and_their_recall_is_told() -> None:
+    """What `way` says of recall is what brute force says, at least 0.98 here; what is found is right and in order."""
+    vectors = grouped(3000)
+    train = np.arange(3000) % 7 > 0
+    found, exact = neighbors.find(vectors, train, 15, exact_pairs=0), neighbors.find(vectors, train, 15)
+    assert (found.way.method, exact.way.method) == (neighbors.Method.PARTITIONED, neighbors.Method.EXACT)
+    shared = [len(np.intersect1d(a, b)) / 15 for a, b in zip(found.rows, exact.rows, strict=True)]
+    assert np.mean(shared) == pytest.approx(found.way.recall, abs=0.01)
+    assert found.way.recall >= 0.98
+    assert found.way.sample == 1000
+    assert 1 <= found.way.probes < found.way.lists
+    assert train[found.rows].all()
+    assert (found.rows != np.arange(3000)[:, None]).all()
+    assert (np.diff(found.similarities, axis=1) <= 0).all()
+    similar = np.take_along_axis(cosines(vectors), found.rows.astype(int), axis=1)
+    assert np.allclose(similar, found.similarities, atol=1e-5)
+
+
+def test_some_rows_alone_are_looked_for_in_lists_too() -> None:
+    """Rows that are asked for, in any order, get what all would get."""
+    vectors, asked = grouped(2000), np.array([1900, 3, 700])
+    train = np.ones(2000, dtype=np.bool_)
+    found = neighbors.find(vectors, train, 15, asked, exact_pairs=0)
+    assert found.rows.shape == (3, 15)
+    exact = neighbors.find(vectors, train, 15, asked)
+    assert np.mean([len(np.intersect1d(a, b)) / 15 for a, b in zip(found.rows, exact.rows, strict=True)]) >= 0.95
+
+
+def test_a_bound_on_the_work_is_told_as_recall(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where too many rows would have to be compared fewer are, and the recall that this costs is written down."""
+    monkeypatch.setattr(partitioned, "MOST_COMPARED", 30)
+    vectors, train = unit(np.random.default_rng(6), 2000, 24), np.ones(2000, bool)
+    found, exact = neighbors.find(vectors, train, 15, exact_pairs=0), neighbors.find(vectors, train, 15)
+    shared = [len(np.intersect1d(a, b)) / 15 for a, b in zip(found.rows, exact.rows, strict=True)]
+    assert found.way.probes == 1
+    assert found.way.recall < 0.9
+    assert np.mean(shared) == pytest.approx(found.way.recall, abs=0.03)
+
+
+def test_equal_vectors_in_lists_never_give_a_row_itself() -> None:
+    """Twins fill lists of their own; rows with fewer others in reach than asked for are filled up with -1."""
+    vectors = np.repeat(unit(np.random.default_rng(7), 40), 50, axis=0)
+    found = neighbors.find(vectors, np.ones(2000, bool), 15, exact_pairs=0)
+    assert (found.rows != np.arange(2000)[:, None]).all()
+    assert ((found.rows >= 0) == np.isfinite(found.similarities)).all()
+    assert np.allclose(found.similarities[found.rows >= 0], 1, atol=2e-3)
+
+
+def test_the_baseline_of_large_families_is_found_in_lists() -> None:
+    """Rows whose neighbors are all of their family look in near lists, and everywhere where those hold no stranger."""
+    vectors = grouped(3000)
+    families = np.where(np.arange(3000) < 600, 0, np.arange(3000)).astype(np.int32)
+    vectors[:600] = np.repeat(vectors[:30], 20, axis=0)
+    train = np.ones(3000, bool)
+    near = neighbors.find(vectors, train, 15)
+    exact = neighbors.baseline(vectors, train, families, near)
+    found = neighbors.baseline(vectors, train, families, near, exact_pairs=0)
+    assert len(found) == len(exact) == 3000
+    assert (found <= exact + 1e-6).all()
+    assert np.mean(exact - found) < 0.01
+    alone = np.zeros(3000, np.int32)
+    assert len(neighbors.baseline(vectors, train, alone, near, exact_pairs=0)) == 0
+
+
+@pytest.mark.skipif(not indexes.has_gpu(), reason="needs a faiss with a CUDA device")
+def test_a_gpu_finds_what_brute_force_finds() -> None:
+    """On CUDA neighbors are exact, whatever their number."""
+    vectors, train = grouped(3000), np.arange(3000) % 5 > 0
+    found = neighbors.find(vectors, train, 15, exact_pairs=0)
+    expected = np.where(train[None, :], cosines(vectors), -np.inf)
+    assert found.way.method is neighbors.Method.EXACT
+    assert np.allclose(np.sort(expected, axis=1)[:, ::-1][:, :15], found.similarities, atol=1e-5)

@@ -5,6 +5,7 @@ Exact while that is the faster way, and always on CUDA; beyond, in lists, see `i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from explorer import indexes
 from explorer.exact import knn, normalized
+from explorer.partition import Partition
 from indexer.mapping import partitioned
 from indexer.mapping.partitioned import Floats, Lists, Rows
 
@@ -52,6 +54,11 @@ class Way:
     lists: int = 0
     probes: int = 0
 
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Way:
+        """What `told` gave."""
+        return cls(**{**told, "method": Method(told["method"])})
+
     def told(self) -> dict[str, Any]:
         """As JSON; without what says nothing of an exact way."""
         return {name: value for name, value in asdict(self).items() if value}
@@ -65,11 +72,13 @@ class Neighbors:
         rows: int32 (n, k), nearest first; -1 where the training set has fewer.
         similarities: float32 (n, k), the cosines to them; -inf where there is none.
         way: how they were found.
+        partition: the lists of all rows, where they were looked for in lists.
     """
 
     rows: npt.NDArray[np.int32]
     similarities: npt.NDArray[np.float32]
     way: Way = field(default_factory=Way)
+    partition: Partition | None = None
 
     @property
     def distances(self) -> npt.NDArray[np.float32]:
@@ -114,7 +123,7 @@ def _in_lists(vectors: npt.NDArray[np.float16], makers: Rows, asked: Rows, k: in
     found = _others(asked, k, lists.nearest(asked, probes, k + 1))
     recall = partitioned.recall(found.similarities[sample], truth.similarities)
     way = Way(Method.PARTITIONED, round(recall, 4), len(sample), len(lists.members), probes)
-    return Neighbors(found.rows, found.similarities, way)
+    return Neighbors(found.rows, found.similarities, way, lists.partition)
 
 
 def _others(asked: Rows, k: int, found: tuple[Floats, Rows]) -> Neighbors:

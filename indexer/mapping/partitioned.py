@@ -19,10 +19,11 @@ from explorer.partition import Partition, lists_for
 
 SAMPLE = 1000
 LEAST_RECALL = 0.98
-"""A map does not show less: UMAP samples its edges by weight, and what is missed are the farthest of the fifteen. The
-one that counts most, the nearest, lies in the row's own list or in the next."""
-_MOST_SHARE = 1 / 8
-"""Of the lists, however low the recall is then: a bound on the work."""
+"""What is missed then are the farthest of the fifteen, whose edges weigh least in UMAP's graph. The one that counts
+most, the nearest, lies in the row's own list or in the next."""
+MOST_COMPARED = 50_000
+"""Rows that one is compared with at most, however low the recall is then: a bound on the work. For a million rows of
+512 dimensions that is ten minutes of a core."""
 _CELLS = 1 << 24
 
 Floats = npt.NDArray[np.float32]
@@ -46,15 +47,16 @@ class Lists:
     near: Rows
 
     @classmethod
-    def of(cls, vectors: npt.NDArray[np.float16], makers: Rows, lists: int | None = None) -> Lists:
-        """Cut the rows of a space; `makers` are the training rows, `lists` how many lists, by default what suits."""
-        partition = Partition.of(vectors, lists or lists_for(len(makers)))
+    def of(cls, vectors: npt.NDArray[np.float16], makers: Rows) -> Lists:
+        """Cut the rows of a space; `makers` are the training rows."""
+        partition = Partition.of(vectors, lists_for(len(makers)))
         is_maker = np.zeros(len(vectors), dtype=np.bool_)
         is_maker[makers] = True
         members = [rows[is_maker[rows]] for rows in partition.members()]
+        most = min(max(len(members) * MOST_COMPARED // len(makers), 1), len(members))
         between = partition.centers @ partition.centers.T
         np.fill_diagonal(between, np.inf)  # a list is the nearest to itself, whatever the rounding
-        return cls(vectors, partition, members, largest(between, max(round(_MOST_SHARE * len(members)), 1))[1])
+        return cls(vectors, partition, members, largest(between, most)[1])
 
     def probes(self, rows: Rows, truth: npt.NDArray[np.integer[Any]]) -> int:
         """How many lists hold `LEAST_RECALL` of the neighbors of some rows; all that are allowed, where none do.
@@ -113,6 +115,8 @@ def drawn(asked: Rows, seed: int = 0) -> Rows:
 def recall(found: Floats, truth: Floats) -> float:
     """The share of the exact neighbors that were found, ties allowed; cosines float32 (s, k), most similar first."""
     there = np.isfinite(truth)
+    if not there.any():
+        return 1.0
     last = np.where(there, truth, np.inf).min(axis=1, keepdims=True)
     hits = ((found >= last - 1e-6) & np.isfinite(found)).sum(axis=1)
-    return float(np.minimum(hits, there.sum(axis=1)).sum() / max(there.sum(), 1))
+    return float(np.minimum(hits, there.sum(axis=1)).sum() / there.sum())

@@ -14,10 +14,12 @@ import numpy.typing as npt
 
 from explorer import placement
 from explorer.layout import NEIGHBORS, write_array, write_atomic, write_blocks
+from explorer.partition import Partition
 from explorer.records import Space
-from indexer.mapping import cluster, labels, neighbors, project, vectors, wording
+from indexer.mapping import choice, cluster, labels, neighbors, project, vectors, wording
+from indexer.mapping.choice import SearchOptions
 from indexer.mapping.cluster import ClusterOptions, RowCluster
-from indexer.mapping.neighbors import Neighbors
+from indexer.mapping.neighbors import Neighbors, Way
 from indexer.mapping.phrases import PictureText
 from indexer.mapping.project import MapOptions
 from indexer.mapping.wording import Wording, Words
@@ -26,8 +28,9 @@ from indexer.stages import StageStore, digest, digest_each, libraries
 
 @dataclass(frozen=True, slots=True)
 class SpaceOptions:
-    """How maps and clusters are made."""
+    """How search indexes are chosen, and maps and clusters made."""
 
+    search: SearchOptions = field(default_factory=SearchOptions)
     map: MapOptions = field(default_factory=MapOptions)
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
 
@@ -85,10 +88,13 @@ class SpaceStages:
         return folders[name] / f"{name}.npy"
 
     def meta(self) -> dict[str, Any]:
-        """What `atlas.json` says of the space; the search is exact, so its recall is 1."""
+        """What `atlas.json` says of the space."""
         made = json.loads((self.map / "map.json").read_bytes())
+        near = json.loads((self.neighbors / "neighbors.json").read_bytes())
+        search = json.loads((self.search / "search.json").read_bytes())
+        found = {"neighbors": near, "search": search, "recall": search["recall"]}
         labeled = {"labels": {"checked": self._told_clusters["labels_checked"]}}
-        return {"dim": int(_load(self.vectors, "mean").shape[0]), **made, "recall": 1.0, **labeled}
+        return {"dim": int(_load(self.vectors, "mean").shape[0]), **made, **found, **labeled}
 
     def row_clusters(self) -> list[RowCluster]:
         """The clusters, by rows."""
@@ -115,15 +121,39 @@ class SpaceStages:
 
     @cached_property
     def neighbors(self) -> Path:
-        """neighbors.npy, similarities.npy and distances.npy."""
+        """neighbors.npy, similarities.npy, distances.npy, neighbors.json; centers.npy and lists.npy if approximate."""
 
         def make(folder: Path) -> None:
-            found = neighbors.find(_load(self.vectors, "vectors"), self._pictures.train, NEIGHBORS)
+            found = neighbors.find(_mapped(self.vectors, "vectors"), self._pictures.train, NEIGHBORS)
             write_array(folder / "neighbors.npy", found.rows)
             write_array(folder / "similarities.npy", found.similarities)
             write_array(folder / "distances.npy", found.distances)
+            write_atomic(folder / "neighbors.json", json.dumps(found.way.told()).encode())
+            if found.partition is not None:
+                write_array(folder / "centers.npy", found.partition.centers)
+                write_array(folder / "lists.npy", found.partition.lists)
 
         return self._store.result("neighbors", self._neighbors_inputs, make)
+
+    @cached_property
+    def search(self) -> Path:
+        """search.json, and index.faiss until the version that it belongs to is published."""
+
+        def make(folder: Path) -> None:
+            lists = None
+            if (self.neighbors / "lists.npy").exists():
+                lists = Partition(_load(self.neighbors, "centers"), _load(self.neighbors, "lists"))
+            found, train = _mapped(self.vectors, "vectors"), self._pictures.train
+            chosen = choice.choose(found, train, lists, self._options.search, folder)
+            write_atomic(folder / "search.json", json.dumps(chosen).encode())
+
+        inputs = {
+            "neighbors": digest(self._neighbors_inputs),
+            "options": self._options.search,
+            "revision": choice.REVISION,
+            "libraries": libraries("faiss-cpu", "faiss-gpu", "numpy"),
+        }
+        return self._store.result("search", inputs, make)
 
     @cached_property
     def baseline(self) -> Path:
@@ -132,7 +162,7 @@ class SpaceStages:
         def make(folder: Path) -> None:
             pictures = self._pictures
             near = neighbors.baseline(
-                _load(self.vectors, "vectors"), pictures.train, pictures.families, self._found_neighbors()
+                _mapped(self.vectors, "vectors"), pictures.train, pictures.families, self._found_neighbors()
             )
             write_array(folder / "baseline.npy", near)
 
@@ -211,7 +241,12 @@ class SpaceStages:
         }
 
     def _found_neighbors(self) -> Neighbors:
-        return Neighbors(_load(self.neighbors, "neighbors"), _load(self.neighbors, "similarities"))
+        way = Way.of(json.loads((self.neighbors / "neighbors.json").read_bytes()))
+        return Neighbors(_load(self.neighbors, "neighbors"), _load(self.neighbors, "similarities"), way)
+
+
+def _mapped(folder: Path, name: str) -> npt.NDArray[Any]:
+    return np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
 
 
 def _load(folder: Path, name: str) -> npt.NDArray[Any]:

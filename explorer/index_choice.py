@@ -1,0 +1,60 @@
+"""What is said of a search index: its kind, and what it is built and searched with. See `explorer.indexes`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from explorer.errors import AtlasError
+
+
+class IndexKind(StrEnum):
+    """How an index finds."""
+
+    FLAT = "flat"
+    IVF = "ivf"
+    HNSW = "hnsw"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexChoice:
+    """A kind of index and its parameters, as `atlas.json` has them.
+
+    Attributes:
+        kind: how it finds.
+        parameters: `lists` and `probes` of `ivf`; `links`, `building` and `effort` of `hnsw`.
+    """
+
+    kind: IndexKind = IndexKind.FLAT
+    parameters: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> IndexChoice:
+        """What `atlas.json` says of a space; an atlas from before the choice is searched flat.
+
+        Raises:
+            AtlasError: it names no kind and parameters of ours.
+        """
+        search = told.get("search", {"kind": IndexKind.FLAT, "parameters": {}})
+        try:
+            kind = IndexKind(search["kind"])
+            return cls(kind, {name: max(int(search["parameters"][name]), 1) for name in _PARAMETERS[kind]})
+        except (KeyError, TypeError, ValueError) as error:
+            raise AtlasError(
+                f"atlas.json names a search index that is none ({error}); index the corpus again"
+            ) from error
+
+    @property
+    def settings(self) -> str:
+        """All of it that the index's file depends on; how thoroughly it is searched is not in the file."""
+        built = [f"{name} {self.parameters[name]}" for name in _PARAMETERS[self.kind][:-1]]
+        return ", ".join([self.kind, "float16", "inner product", *built])
+
+
+_PARAMETERS: Mapping[IndexKind, tuple[str, ...]] = {
+    IndexKind.FLAT: (),
+    IndexKind.IVF: ("lists", "probes"),
+    IndexKind.HNSW: ("links", "building", "effort"),
+}

@@ -1,0 +1,205 @@
+"""Which search index a space gets: the fastest of those that find 99 of 100 nearest, measured here and written down.
+
+Every candidate is asked as it will be in service: from its mapped file, one query at a time, with the mask of the
+training pictures. The queries are held-out pictures, or, where too few are held out, training pictures that leave
+themselves out; the truth is brute force in float32. A graph that would take too long to build is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explorer import indexes
+from explorer.exact import knn
+from explorer.index_choice import IndexChoice, IndexKind
+from explorer.indexes import Index
+from explorer.layout import replacing
+from explorer.nearest import VectorIndex
+from explorer.partition import Partition, lists_for
+from indexer.mapping.partitioned import recall
+
+REVISION = 1
+"""Raised when the same vectors would get another index; part of the stage's key."""
+LEAST_RECALL = 0.99
+_K = indexes.MEASURED_K
+_FEWEST_HELD_OUT = 100
+_TIMED, _TIMED_SECONDS = 200, 5.0
+_LINKS, _BUILDING = 16, 100
+_EFFORTS = (32, 48, 64, 96, 128, 192, 256, 384, 512)
+"""No less, however good the recall is: words lie farther from pictures than pictures do from each other."""
+_PROBES = tuple(sorted({round(share * 2**step) for step in range(13) for share in (1, 1.5)}))
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How an index is chosen.
+
+    Attributes:
+        fewest: with fewer rows than this all are looked at: that takes about a millisecond at 512 dimensions.
+        queries: how many are asked.
+        graph_seconds: a graph that would take longer to build is no candidate.
+        by_recall: choose by the number of rows and by recall alone, so that every machine chooses alike.
+    """
+
+    fewest: int = 20_000
+    queries: int = 500
+    graph_seconds: float = 600.0
+    by_recall: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One candidate.
+
+    Attributes:
+        choice: what was measured.
+        recall: of the nearest 10.
+        p50: median of one search, milliseconds; None where nothing is timed.
+        p99: the same of the slowest hundredth.
+    """
+
+    choice: IndexChoice
+    recall: float
+    p50: float | None
+    p99: float | None
+
+    def told(self) -> dict[str, Any]:
+        """As JSON."""
+        times = {"p50_ms": self.p50, "p99_ms": self.p99} if self.p50 is not None else {}
+        return {**asdict(self.choice), "recall": self.recall, **times}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Questions:
+    """What candidates are asked.
+
+    Attributes:
+        vectors: float16 (n, d), unit length; may be memory-mapped.
+        train: bool (n,), the rows to be found.
+        rows: int64 (q,), whose vectors are the queries.
+        own: whether these are training rows, each of which finds itself first.
+        truth: float32 (q, k), the exact cosines, most similar first.
+    """
+
+    vectors: npt.NDArray[np.float16]
+    train: Mask
+    rows: npt.NDArray[np.int64]
+    own: bool
+    truth: Floats
+
+    @classmethod
+    def of(cls, vectors: npt.NDArray[np.float16], train: Mask, count: int) -> Questions:
+        """Draw queries, always the same ones, and find out what is right."""
+        heldout = np.flatnonzero(~train)
+        own = len(heldout) < _FEWEST_HELD_OUT
+        among = np.flatnonzero(train) if own else heldout
+        rows = np.sort(np.random.default_rng(0).permutation(among)[:count])
+        truth = knn(vectors, vectors[rows], _K + own, np.flatnonzero(train))[0]
+        return cls(vectors, train, rows, own, truth[:, int(own) :])
+
+    def recall(self, index: Index) -> float:
+        """The share of the nearest that an index finds, ties allowed."""
+        found, _ = VectorIndex(index, self.vectors).search(self.vectors[self.rows], _K + self.own, self.train)
+        return round(recall(found[:, int(self.own) :], self.truth), 4)
+
+    def milliseconds(self, index: Index) -> tuple[float, float]:
+        """What one search takes: the median and the slowest hundredth."""
+        asked, spent = VectorIndex(index, self.vectors), []
+        until = perf_counter() + _TIMED_SECONDS
+        for query in np.random.default_rng(1).permutation(self.vectors[self.rows])[:_TIMED]:
+            start = perf_counter()
+            asked.search(query, _K, self.train)
+            spent.append(1e3 * (perf_counter() - start))
+            if perf_counter() > until:
+                break
+        return round(float(np.median(spent)), 3), round(float(np.quantile(spent, 0.99)), 3)
+
+
+def choose(
+    vectors: npt.NDArray[np.float16], train: Mask, partition: Partition | None, options: SearchOptions, folder: Path
+) -> dict[str, Any]:
+    """Choose an index and leave it in a folder as `index.faiss`.
+
+    Args:
+        vectors: float16 (n, d), unit length; may be memory-mapped.
+        train: bool (n,), any of them true.
+        partition: the lists of the rows, where they are known already.
+        options: how.
+        folder: an empty one; losers are gone from it in the end.
+
+    Returns:
+        what `atlas.json` says of it: `kind`, `parameters`, `recall`, `p50_ms`, `p99_ms`, `queries`, their `split`, and
+        all `candidates`.
+    """
+    questions = Questions.of(vectors, train, options.queries)
+    candidates: list[Measured] = []
+    for measured, path in _candidates(questions, partition, options, folder):
+        candidates.append(measured)
+        if best(candidates) is measured:
+            path.replace(folder / "index.faiss")
+        else:
+            path.unlink()
+    return {
+        **best(candidates).told(),
+        "queries": len(questions.rows),
+        "split": "train" if questions.own else "heldout",
+        "candidates": [each.told() for each in candidates],
+    }
+
+
+def best(candidates: list[Measured]) -> Measured:
+    """The fastest whose recall is enough; where nothing is timed, the last: candidates come slowest first."""
+    good = [each for each in candidates if each.recall >= LEAST_RECALL or each.choice.kind is IndexKind.FLAT]
+    return min(reversed(good), key=lambda each: 0.0 if each.p50 is None else each.p50)
+
+
+def _candidates(
+    questions: Questions, partition: Partition | None, options: SearchOptions, folder: Path
+) -> Iterator[tuple[Measured, Path]]:
+    """Every index that may be chosen, searched as thoroughly as recall demands, and its file; the simplest first."""
+    vectors = questions.vectors
+    flat = IndexChoice()
+    yield _tuned(questions, [flat], indexes.built(vectors, flat), options, folder)
+    if len(vectors) < options.fewest:
+        return
+    lists = partition or Partition.of(vectors, lists_for(len(vectors)))
+    choices = [
+        IndexChoice(IndexKind.IVF, {"lists": len(lists.centers), "probes": probes})
+        for probes in _PROBES
+        if 2 * probes <= len(lists.centers)
+    ]
+    yield _tuned(questions, choices, indexes.built(vectors, choices[0], lists), options, folder)
+    if options.by_recall:
+        return
+    built = {"links": _LINKS, "building": _BUILDING}
+    choices = [IndexChoice(IndexKind.HNSW, {**built, "effort": effort}) for effort in _EFFORTS]
+    graph = indexes.graph(vectors, choices[0], options.graph_seconds)
+    if graph is not None:
+        yield _tuned(questions, choices, graph, options, folder)
+
+
+def _tuned(
+    questions: Questions, choices: Sequence[IndexChoice], index: Index, options: SearchOptions, folder: Path
+) -> tuple[Measured, Path]:
+    """The first of some choices, ever more thorough, whose recall is enough, else the last; and the index's file."""
+    path = folder / f"{choices[0].kind}.faiss"
+    with replacing(path) as handle:
+        indexes.write(index, handle)
+    index = indexes.mapped(path, choices[0], questions.vectors.shape) or index
+    for choice in choices:
+        index = indexes.tuned(index, choice)
+        found = questions.recall(index)
+        if found >= LEAST_RECALL:
+            break
+    p50, p99 = (None, None) if options.by_recall else questions.milliseconds(index)
+    return Measured(choice, found, p50, p99), path
