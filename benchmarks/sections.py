@@ -46,7 +46,10 @@ SECTIONS = (
     Section("generation", "Generation", "generation"),
     Section("page", "Page of the demo", "page"),
     Section("stages", "Build at scale", "stages"),
+    Section("maps", "Maps and placement at scale", "maps"),
+    Section("sameness", "Two builds of one corpus", "sameness"),
     Section("search", "Search at scale", "search"),
+    Section("serving", "Serving at scale", "serving"),
     Section("cloud", "From opening to the whole cloud", "peers"),
 )
 
