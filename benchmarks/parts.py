@@ -47,7 +47,7 @@ class Part:
 
     def run(self) -> Result:
         """Measure in this process, and keep the result."""
-        load, started = os.getloadavg()[0], time.perf_counter()
+        load, started = _load(), time.perf_counter()
         rows = tuple(self.measure())
         seconds = time.perf_counter() - started
         result = Result(self.name, rows, _commit(), date.today().isoformat(), load, seconds, machine())
@@ -64,7 +64,7 @@ class Result:
         rows: what was measured.
         commit: the code that was measured; with a + where files differed from it.
         day: when, as an ISO date.
-        load: processes that wanted a core in the minute before, on average.
+        load: processes that wanted a core in the minute before, on average; None where the system does not say.
         seconds: what measuring took.
         machine: what it was measured on.
     """
@@ -73,7 +73,7 @@ class Result:
     rows: tuple[Row, ...]
     commit: str
     day: str
-    load: float
+    load: float | None
     seconds: float
     machine: str
 
@@ -98,6 +98,13 @@ def kept(name: str) -> Result | None:
 
 def _path(name: str) -> Path:
     return RESULTS / f"{name}.json"
+
+
+def _load() -> float | None:
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return None
 
 
 def _commit() -> str:

@@ -25,7 +25,7 @@ map was drawn and not fitted, for what depends on the number of points alone.
 GROWTH = """## How it grows
 
 A figure that grows as n^e has the exponent e: 1 where twice as many pictures take twice as long. The exponent is the
-slope over all sizes in logarithms; *of the last two* is that over the two largest, where fixed costs weigh least.
+slope over all sizes in logarithms; *beyond a fixed cost* it is that of v = c + k n^e through the three largest sizes.
 [scaling.md](scaling.md) says from these what 10 and 100 million need.
 """
 
@@ -69,5 +69,6 @@ def _section(section: Section, results: Sequence[Result]) -> str:
 def _measured(results: Iterable[Result]) -> str:
     """When and at which commits a section was measured, and how busy the machine was before."""
     told = dict.fromkeys(f"{result.day} at {result.commit}" for result in results)
-    busiest = max(result.load for result in results)
-    return f"Measured on {', '.join(told)}; at most {busiest:.1f} processes wanted a core in the minute before a part."
+    loads = [result.load for result in results if result.load is not None]
+    before = f"; at most {max(loads):.1f} processes wanted a core in the minute before a part" if loads else ""
+    return f"Measured on {', '.join(told)}{before}."

@@ -18,10 +18,10 @@ POSITION, VECTOR = 3 * 2, DIM * 2
 """Bytes of a point on its way to the page, and of a stored vector."""
 HEAD = """# Ten and a hundred million
 
-Computed by `make bench` from the growth in [benchmarks.md](benchmarks.md): what was measured at the largest size, times
-the ratio of the sizes to the power of the exponent between the two largest. It is an extrapolation: past the measured
-sizes memory can run out, caches stop holding, and another kind of index may win, so read it as an order of magnitude.
-Measured on {data}, largest size {largest:,}, two cores.
+Computed by `make bench` from the growth in [benchmarks.md](benchmarks.md): a fixed cost and what grows as n^e, through
+the three largest sizes that were measured. It is an extrapolation: past the measured sizes memory can run out, caches
+stop holding, and another kind of index may win, so read it as an order of magnitude.
+Measured on {data}; the largest size was {largest:,}, on two cores.
 
 """
 
@@ -65,8 +65,8 @@ def _table(grown: Sequence[Growth]) -> str:
     for growth in grown:
         largest = max(growth.values)
         now = f"{told(growth.values[largest], growth.unit)} at {largest:,}"
-        then = (told(growth.at(n), growth.unit) for n in SIZES)
-        lines.append([growth.series, now, f"{growth.last:.2f}", *then])
+        then = (told(growth.curve.at(n), growth.unit) for n in SIZES)
+        lines.append([growth.series, now, f"{growth.curve.exponent:.2f}", *then])
     return grid(heads, lines)
 
 
@@ -75,24 +75,24 @@ def _needs(grown: Sequence[Growth], n: int) -> Iterable[str]:
     by = {growth.series: growth for growth in grown}
     many = f"{n // 10**6} million"
     if BUILD in by and MEMORY in by:
-        memory = by[MEMORY].at(n) * {"GB": 1.0, "MB": 1e-3}[by[MEMORY].unit]
-        spent = told(by[BUILD].at(n), by[BUILD].unit)
+        memory = by[MEMORY].curve.at(n) * {"GB": 1.0, "MB": 1e-3}[by[MEMORY].unit]
+        spent = told(by[BUILD].curve.at(n), by[BUILD].unit)
         yield f"{many}, building: {spent} on these two cores, and {_machine(memory)}."
-    stages = {name: growth.at(n) for name, growth in by.items() if name.startswith(STAGE)}
+    stages = {name: growth.curve.at(n) for name, growth in by.items() if name.startswith(STAGE)}
     if stages:
         slowest, whole = sorted(stages, key=lambda name: -stages[name])[:2], sum(stages.values())
         shares = " and ".join(f"`{name.removeprefix(STAGE)}` {stages[name] / whole:.0%}" for name in slowest)
         yield f"{many}, where the time goes: {shares}; a faster machine or another method there comes first."
     vectors = told(n * VECTOR, "B")
-    disk = f" of {told(by[DISK].at(n), by[DISK].unit)} on the disk" if DISK in by else ""
+    disk = f" of {told(by[DISK].curve.at(n), by[DISK].unit)} on the disk" if DISK in by else ""
     yield (
         f"{many}, searching: the vectors alone are {vectors}{disk}; they and the index are memory-mapped, and stay "
         f"fast while the memory holds them: {_machine(2 * n * VECTOR / 1e9)}, or codes of fewer bytes, checked against "
         "the vectors."
     )
     yield (
-        f"{many}, the page: {told(n * POSITION, 'B')} of positions, {n / 10**6:.0f} times those of a million; it "
-        "has to come as a sample first, and by region as the camera comes nearer."
+        f"{many}, the page: {told(n * POSITION, 'B')} of positions, {n / 10**6:.0f} times those of a million; the "
+        "cloud has to come as a sample first, and by region as the camera comes nearer."
     )
 
 

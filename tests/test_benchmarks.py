@@ -55,15 +55,23 @@ def test_the_exponent_of_a_power_law_is_found() -> None:
     """Values that grow as n^1.3 have the exponent 1.3, over all sizes and over the last two, and go on so."""
     law = grown("x", "s", 1.3, 2.0)
     assert law.exponent == pytest.approx(1.3)
-    assert law.last == pytest.approx(1.3)
-    assert law.at(10_000_000) == pytest.approx(2.0 * 1000**1.3)
+    assert law.curve.exponent == pytest.approx(1.3)
+    assert law.curve.at(10_000_000) == pytest.approx(2.0 * 1000**1.3)
 
 
-def test_a_fixed_cost_flattens_the_exponent_but_less_the_last_one() -> None:
-    """Where a constant is added to what grows linearly, the last two sizes are nearer to 1 than all."""
-    values = {n: 5 + n / 10_000 for n in (10_000, 100_000, 1_000_000)}
-    law = Growth("x", "", "s", values, "")
-    assert law.exponent < law.last < 1
+@pytest.mark.parametrize("sizes", [(10_000, 100_000, 1_000_000), (100_000, 600_000, 1_000_000)])
+def test_a_fixed_cost_is_told_from_what_grows(sizes: tuple[int, ...]) -> None:
+    """Where a constant is added to what grows as n^0.8, its exponent and larger sizes are found all the same."""
+    law = Growth("x", "", "s", {n: 50 + n**0.8 / 100 for n in sizes}, "")
+    assert law.exponent < 0.7
+    assert law.curve.exponent == pytest.approx(0.8)
+    assert law.curve.at(10**8) == pytest.approx(50 + 1e8**0.8 / 100)
+
+
+def test_what_shrinks_or_was_measured_twice_follows_a_power_law() -> None:
+    """Two sizes, and values that no fixed cost explains, go on with the slope of the last two."""
+    assert Growth("x", "", "s", {10: 1.0, 100: 20.0}, "").curve.at(1000) == pytest.approx(400)
+    assert Growth("x", "", "s", {10: 9.0, 100: 1.0, 1000: 2.0}, "").curve.at(10_000) == pytest.approx(4)
 
 
 def test_series_are_gathered_over_parts() -> None:
