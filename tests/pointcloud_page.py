@@ -146,6 +146,8 @@ def make_app(world: World, **props: object) -> Flask:
 
     @server.get("/api/v/v1/thumbnails.bin")
     def thumbnails() -> Response:
+        if "thumbnails.bin" in world.broken:
+            abort(500)
         wanted = [int(found) for found in request.args["ids"].split(",")]
         assert 0 < len(wanted) <= 64
         world.pictures.extend(wanted)
@@ -191,14 +193,18 @@ def _saved(world: World, kind: str) -> Response:
     return Response("\n".join(["id", *map(str, world.saved[-1])]), mimetype=f"text/{kind}")
 
 
+def tint(found: int) -> tuple[int, int, int]:
+    """The color of the disc that is a made-up picture."""
+    return (60 + found * 37 % 180, 60 + found * 91 % 180, 60 + found * 53 % 180)
+
+
 def _framed(found: int, picture: bytes) -> bytes:
     return struct.pack("<qI", found, len(picture)) + picture
 
 
 def _picture(found: int) -> bytes:
     picture = Image.new("RGB", (128, 128), "white")
-    color = (60 + found * 37 % 180, 60 + found * 91 % 180, 60 + found * 53 % 180)
-    ImageDraw.Draw(picture).ellipse((18, 18, 110, 110), fill=color)
+    ImageDraw.Draw(picture).ellipse((18, 18, 110, 110), fill=tint(found))
     out = io.BytesIO()
     picture.save(out, "WEBP")
     return out.getvalue()

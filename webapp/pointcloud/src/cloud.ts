@@ -162,7 +162,7 @@ export class Cloud {
     const { pointSize, pixelsPerUnit, pixels } = this.uniforms;
     const size = ((pointSize.value * pixelsPerUnit.value) / Math.max(depth, 1e-4)) * factor(this.tones()[4 * row + 3] ?? 0);
     const { x, y } = stage.project(at);
-    return { x, y, across: Math.min(pixels.value.y, Math.max(pixels.value.x, size)) / stage.ratio };
+    return { x, y, across: Math.min(pixels.value.y, Math.max(pixels.value.x, size)) / stage.ratio, corner: 1 };
   }
 
   /** Where most of the map is that the cloud stands in or goes to. A few strays would else make the rest small. */

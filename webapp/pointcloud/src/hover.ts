@@ -9,11 +9,13 @@ import type { Texts } from './props';
 const WAIT = 90; // ms the pointer stays before the card is fetched
 const KEPT = 400; // records kept
 
-/** A point on screen: its middle and its diameter, CSS pixels from the host's corner. */
+/** A point or a picture on screen: its middle and its size, CSS pixels from the host's corner. */
 export interface Disc {
   readonly x: number;
   readonly y: number;
   readonly across: number;
+  /** The radius of its corners as a share of half its size: 1 is a disc. */
+  readonly corner: number;
 }
 
 export class HoverCard {
@@ -45,6 +47,7 @@ export class HoverCard {
   show(id: number, disc: Disc, store: Store): void {
     const side = Math.round(Math.max(16, disc.across + 9));
     this.ring.style.width = this.ring.style.height = `${side}px`;
+    this.ring.style.borderRadius = `${50 * disc.corner}%`;
     this.ring.style.transform = `translate(${disc.x - side / 2}px, ${disc.y - side / 2}px)`;
     this.ring.style.display = '';
     if (id !== this.shown) {

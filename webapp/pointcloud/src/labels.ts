@@ -85,7 +85,12 @@ export class Labels {
     this.present(shown);
   }
 
-  /** What is shown now: for the saved picture, and for what must not lie under a name. */
+  /** Where names stand now. */
+  boxes(): Box[] {
+    return this.tags.flatMap(({ box }) => box ?? []);
+  }
+
+  /** What is shown now: for the saved picture. */
   visible(): { readonly name: Name; readonly box: Box; readonly opacity: number }[] {
     return this.tags.flatMap(({ name, box }) => (box ? [{ name, box, opacity: this.clarity(name.at) }] : []));
   }

@@ -78,6 +78,12 @@ export class Billboard {
     if (box) this.image.style.transform = `translate(${box.left}px, ${box.top}px)`;
   }
 
+  /** Where the picture stands, as what nothing else may cover. */
+  boxes(): Box[] {
+    const box = this.box();
+    return box ? [box] : [];
+  }
+
   visible(): { readonly image: HTMLImageElement; readonly box: Box } | null {
     const box = this.box();
     return box ? { image: this.image, box } : null;

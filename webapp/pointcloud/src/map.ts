@@ -19,6 +19,7 @@ import type { CommandName, FlyTo, Inputs, SetProps } from './props';
 import { Scenery } from './scenery';
 import { Stage } from './stage';
 import { type Ids, Store } from './store';
+import { Thumbnails } from './thumbnails';
 import { Voice } from './voice';
 
 export class PointMap {
@@ -29,6 +30,7 @@ export class PointMap {
   private readonly pointer: Pointer;
   private readonly gatherer: Gatherer;
   private readonly labels: Labels;
+  private readonly thumbnails: Thumbnails;
   private readonly card: HoverCard;
   private readonly keys: KeyList;
   private readonly markers: Markers;
@@ -52,12 +54,15 @@ export class PointMap {
     this.stage = new Stage(host, () => this.resized(), (lost) => this.contextChanged(lost));
     this.labels = new Labels(host, this.stage);
     this.billboard = new Billboard(host, this.stage);
+    this.thumbnails = new Thumbnails(
+      this.stage, this.cloud, () => this.sights, () => [...this.labels.boxes(), ...this.billboard.boxes()],
+      () => this.scenery?.place());
     this.card = new HoverCard(host, props.texts);
     this.keys = new KeyList(host);
     this.markers = new Markers(this.cloud);
     this.growth = new Growth(this.stage, () => this.scenery?.place());
     this.rig = new Rig(this.stage, () => this.cameraMoved(), (view) => this.voice.view(view));
-    this.picker = new Picker(this.stage, this.cloud, () => this.sights);
+    this.picker = new Picker(this.stage, this.cloud, this.thumbnails, () => this.sights);
     this.pointer = new Pointer(host, this.stage, this.rig, this.picker, {
       hovered: (row) => this.hover(row),
       picked: (row) => this.click(row),
@@ -74,10 +79,10 @@ export class PointMap {
     this.stage.onRest(() => this.pointer.lookAgain());
     this.stage.afterFrame(() => {
       this.billboard.follow();
-      const picture = this.billboard.visible();
-      this.labels.follow(this.scenery?.leading(), picture ? [picture.box] : []);
+      this.labels.follow(this.scenery?.leading(), this.billboard.boxes());
+      this.thumbnails.follow();
     });
-    this.conceal = expose(host, this.stage, this.cloud, () => this.ids);
+    this.conceal = expose(host, this.stage, this.cloud, this.thumbnails, () => this.ids);
     this.dress();
     this.speak();
     this.inset();
@@ -102,18 +107,11 @@ export class PointMap {
   }
 
   dispose(): void {
-    this.voice.dispose();
     this.store?.dispose();
-    this.pointer.dispose();
-    this.rig.dispose();
-    this.gatherer.dispose();
-    this.labels.dispose();
-    this.billboard.dispose();
-    this.card.dispose();
-    this.keys.dispose();
-    this.markers.dispose();
-    this.cloud.dispose();
-    this.stage.dispose();
+    for (const part of [
+      this.voice, this.pointer, this.rig, this.gatherer, this.labels, this.billboard, this.thumbnails, this.card,
+      this.keys, this.markers, this.cloud, this.stage,
+    ]) part.dispose();
     this.conceal();
   }
 
@@ -131,6 +129,7 @@ export class PointMap {
   /** Fetch the first map and show it as it comes. */
   private async load(): Promise<void> {
     this.store?.dispose();
+    this.thumbnails.close();
     this.scenery = null;
     this.gatherer.clear();
     const { meta, space, api, theme, texts } = this.props;
@@ -161,9 +160,7 @@ export class PointMap {
       this.settle(store, ids, space);
       this.notice.hide();
       this.stage.draw();
-      this.host.dataset['ready'] = 'true';
-      this.host.dataset['points'] = String(meta.n);
-      this.host.dataset['space'] = space;
+      Object.assign(this.host.dataset, { ready: 'true', points: String(meta.n), space });
       this.voice.ready(meta.n, performance.now() - begun, store.bytes);
     } catch (error) {
       if (this.store === store) this.failed(error);
@@ -173,12 +170,14 @@ export class PointMap {
   /** Put everything else on the ground that the first map gave. */
   private settle(store: Store, ids: Ids, space: string): void {
     const scenery = new Scenery(
-      this.stage, this.cloud, this.markers, this.labels, this.billboard, this.growth, this.props, { store, ids }, space);
+      this.stage, this.cloud, this.markers, this.labels, this.billboard, this.growth, this.thumbnails,
+      this.props, { store, ids }, space);
     this.scenery = scenery;
     this.growth.to(this.props.trajectory?.[space]?.length ?? 0);
     scenery.name();
     scenery.place();
     scenery.paint(0).catch((error: unknown) => this.failed(error));
+    this.thumbnails.open(store, ids);
     if (this.props.space !== space) void this.go(scenery);
     const flight = this.waiting ?? this.props.flyTo;
     this.waiting = null;
@@ -226,7 +225,7 @@ export class PointMap {
     const id = row < 0 ? undefined : this.ids?.list[row];
     this.stage.canvas.style.cursor = id === undefined ? '' : 'pointer';
     if (id === undefined || !this.store) this.card.hide();
-    else this.card.show(id, this.cloud.disc(row, this.stage), this.store);
+    else this.card.show(id, this.thumbnails.disc(row) ?? this.cloud.disc(row, this.stage), this.store);
     this.voice.hovered(id ?? null);
   }
 
@@ -276,12 +275,12 @@ export class PointMap {
   private resized(): void {
     this.cloud.resize(this.stage.pixelsPerUnit, this.stage.ratio);
     this.markers.resize(this.stage.ratio);
+    this.thumbnails.resize();
     this.rig.resized();
   }
 
   private cameraMoved(): void {
-    const { distance } = this.rig;
-    this.cloud.uniforms.fog.value.set(Math.max(0.3, distance - 0.35), distance + 2.2);
+    this.cloud.uniforms.fog.value.set(Math.max(0.3, this.rig.distance - 0.35), this.rig.distance + 2.2);
     this.card.hide();
   }
 

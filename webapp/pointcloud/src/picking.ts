@@ -4,6 +4,7 @@ import { Matrix4 } from 'three';
 import type { Cloud } from './cloud';
 import type { Stage } from './stage';
 import type { Store } from './store';
+import type { Thumbnails } from './thumbnails';
 import type { Eye } from './worker/messages';
 
 /** Where picking looks: the arrays, and the map that the cloud stands in. */
@@ -15,17 +16,20 @@ export interface Sights {
 export class Picker {
   /** `sights` is null while there is nothing to pick from: nothing has come yet, or the cloud morphs. */
   constructor(
-    private readonly stage: Stage, private readonly cloud: Cloud, private readonly sights: () => Sights | null,
+    private readonly stage: Stage, private readonly cloud: Cloud, private readonly thumbnails: Thumbnails,
+    private readonly sights: () => Sights | null,
   ) {}
 
   /**
    * The row of the point nearest to (x, y), CSS pixels from the canvas's corner, -1 if none is within `reach` CSS
-   * pixels. It sees what the eye sees: the nearest point hides others.
+   * pixels. It sees what the eye sees: pictures are before points, the nearest point hides others.
    */
   async at(x: number, y: number, reach = 5): Promise<number> {
     const eye = eyeOf(this.stage, this.cloud);
     const sights = this.sights();
     if (!eye || !sights) return -1;
+    const picture = this.thumbnails.at(x, y);
+    if (picture >= 0) return picture;
     try {
       return await sights.store.pick(sights.space, eye, x, y, reach);
     } catch (error) {

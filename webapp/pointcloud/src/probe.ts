@@ -1,19 +1,22 @@
-/** Two questions that tests ask the element itself: where a picture stands on screen, and where in the scene. */
+/** What tests ask the element itself: where a picture stands on screen and in the scene, which thumbnails are shown. */
 
 import type { Cloud } from './cloud';
 import type { Stage } from './stage';
 import type { Ids } from './store';
+import type { Thumbnails } from './thumbnails';
 
 export interface Probe {
   /** CSS pixels of the viewport; null if this map has no such picture. */
   project(id: number): { x: number; y: number; visible: boolean } | null;
   /** Scene units; null if this map has no such picture. */
   worldOf(id: number): readonly number[] | null;
+  /** The thumbnails shown: their middles, CSS pixels of the viewport, and their sides. */
+  thumbnails(): readonly { readonly id: number; readonly x: number; readonly y: number; readonly side: number }[];
 }
 
 /** Put the probe on the element; returns what takes it away again. */
 export function expose(
-  host: HTMLElement & Partial<Probe>, stage: Stage, cloud: Cloud, ids: () => Ids | null,
+  host: HTMLElement & Partial<Probe>, stage: Stage, cloud: Cloud, thumbnails: Thumbnails, ids: () => Ids | null,
 ): () => void {
   const row = (id: number): number => ids()?.row(id) ?? -1;
   host.project = (id) => {
@@ -24,7 +27,13 @@ export function expose(
     return { x: box.left + x, y: box.top + y, visible: ahead && inside };
   };
   host.worldOf = (id) => (row(id) < 0 ? null : cloud.at(row(id)).toArray());
+  host.thumbnails = () => thumbnails.visible().map(({ row: at, box }) => {
+    const { left, top } = stage.canvas.getBoundingClientRect();
+    const [x, y] = [left + (box.left + box.right) / 2, top + (box.top + box.bottom) / 2];
+    return { id: ids()?.list[at] ?? -1, x, y, side: box.right - box.left };
+  });
   return () => {
+    delete host.thumbnails;
     delete host.project;
     delete host.worldOf;
   };

@@ -2,7 +2,7 @@
 
 import { Vector3 } from 'three';
 import type { Cloud } from './cloud';
-import { THEMES, packed, rampOf, rgb } from './colors';
+import { type Rgb, THEMES, packed, rampOf, rgb } from './colors';
 import type { Billboard, Growth } from './landing';
 import type { Labels } from './labels';
 import type { Marker, Markers } from './markers';
@@ -10,6 +10,7 @@ import { PRESENCE } from './presence';
 import type { Inputs, SpaceMeta, Triple } from './props';
 import { type Mover, type Stage, tween } from './stage';
 import type { Ids, Store } from './store';
+import type { Thumbnails } from './thumbnails';
 import type { Coloring, Presence } from './worker/messages';
 
 const MORPH = 700; // ms
@@ -49,6 +50,7 @@ export class Scenery {
     private readonly labels: Labels,
     private readonly billboard: Billboard,
     private readonly growth: Growth,
+    private readonly thumbnails: Thumbnails,
     private props: Inputs,
     private readonly ground: Ground,
     space: string,
@@ -102,6 +104,7 @@ export class Scenery {
     if (turn !== this.paints) return;
     this.labels.hush(Boolean(this.props.highlighted?.length || presence.matches || presence.lassoed));
     this.cloud.recolor(tones);
+    this.thumbnails.look();
     if (this.fader) this.stage.halt(this.fader);
     this.fader = tween(this.stage, ms, (part) => (this.cloud.faded = part));
   }
@@ -138,18 +141,27 @@ export class Scenery {
     const landing = this.between(props.landing?.points);
     const chosen = props.selected === null ? -1 : ground.ids.row(props.selected);
     const anchor = chosen >= 0 ? cloud.at(chosen) : landing;
-    const near = anchor ? ground.ids.rows(props.neighbors).map((row) => cloud.at(row)) : [];
+    const rows = anchor ? ground.ids.rows(props.neighbors) : [];
+    const near = rows.map((row) => cloud.at(row));
     const steps = this.steps();
     const head = this.markers.trace(steps, this.growth.reached, accent, bottom);
     this.markers.connect(anchor, near, accent, bottom);
-    const marks: Marker[] = near.map((at) => ({ at, kind: 'ring', color: accent, least: 13 }));
+    const marks: Marker[] = [];
+    const rims = new Map<number, Rgb>();
+    // A point wears a ring, a picture a rim.
+    const ring = (row: number, color: string, least: number): void => {
+      rims.set(row, rgb(color));
+      if (!this.thumbnails.has(row)) marks.push({ at: cloud.at(row), kind: 'ring', color, least });
+    };
+    for (const row of rows) ring(row, accent, 13);
     for (const at of steps.slice(0, Math.floor(this.growth.reached) + 1)) {
       marks.push({ at, kind: 'dot', color: accent, least: 4 });
     }
-    if (chosen >= 0) marks.push({ at: cloud.at(chosen), kind: 'ring', color: ink, least: 24 });
+    if (chosen >= 0) ring(chosen, ink, 24);
     if (head && !landing) marks.push({ at: head, kind: 'star', color: accent, least: 30 });
     if (landing) marks.push({ at: landing, kind: 'star', color: accent, least: 46 });
     this.markers.mark(marks);
+    this.thumbnails.frame(rims);
     this.billboard.show(landing, props.landing?.imageUrl, accent);
     this.stage.invalidate();
   }

@@ -131,9 +131,10 @@ export class Stage {
   }
 
   private readonly frame = (now: number): void => {
+    // What movers ask for is drawn right after them: no other frame for that.
+    if (!this.lost) for (const mover of [...this.movers]) if (!mover(now)) this.movers.delete(mover);
     this.request = 0;
     if (this.lost) return;
-    for (const mover of [...this.movers]) if (!mover(now)) this.movers.delete(mover);
     this.draw();
     if (this.movers.size) this.invalidate();
     if (this.request) return;

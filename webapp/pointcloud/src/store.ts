@@ -2,7 +2,7 @@
 
 import type { Meta } from './props';
 import { Rows } from './rows';
-import type { Coloring, Eye, IdTable, Lassoed, Presence, Spot, Values } from './worker/messages';
+import type { Coloring, Eye, IdTable, Lassoed, Nearness, Presence, Spot, Values } from './worker/messages';
 
 export class FetchError extends Error {}
 
@@ -104,6 +104,11 @@ export class Store {
     return this.rows.ask('pick', { space, eye, x, y, reach });
   }
 
+  /** The rows to show as pictures, the nearest first. */
+  near(space: string, eye: Eye, wish: Nearness): Promise<Int32Array> {
+    return this.rows.ask('near', { space, eye, wish });
+  }
+
   /** The rows seen within a polygon (x0, y0, x1, y1, ...), CSS pixels; the worker keeps the last answer for `paint`. */
   lasso(space: string, eye: Eye, polygon: readonly number[], within: string | null): Promise<Lassoed> {
     return this.rows.ask('lasso', { space, eye, polygon, within });
@@ -117,6 +122,14 @@ export class Store {
   /** Where a picture's thumbnail is; null in an atlas without any. */
   thumbnail(id: number): string | null {
     return this.meta.pictures === false ? null : `${this.base}/thumbnail/${id}.webp`;
+  }
+
+  /** The thumbnails of up to 64 pictures in one answer, which `pictures.ts` unpacks. */
+  async thumbnails(ids: readonly number[]): Promise<ArrayBuffer> {
+    const url = `${this.base}/thumbnails.bin?ids=${ids.join(',')}`;
+    const answer = await fetch(url, { signal: this.stop.signal });
+    if (!answer.ok) throw new FetchError(`${url}: HTTP ${answer.status}`);
+    return answer.arrayBuffer();
   }
 
   async record(id: number): Promise<Readonly<Record<string, unknown>>> {

@@ -5,6 +5,8 @@
  * tones, which it draws, and ids. Buffers are handed over, not copied, wherever the sender can do without.
  */
 
+import type { Box } from '../boxes';
+
 /**
  * How the camera sees quantized points: `(x', y', w) = rows · (q, 1)` gives a point's place on the canvas,
  * `(x' / w, y' / w)`, CSS pixels from its corner, and `w`, its depth in scene units.
@@ -53,6 +55,23 @@ export interface IdTable {
   readonly order: Uint32Array | null;
 }
 
+/** Which points become pictures. */
+export interface Nearness {
+  /** A picture's side at depth 1, and the least and the greatest on screen, CSS pixels. */
+  readonly side: number;
+  readonly least: number;
+  readonly greatest: number;
+  readonly most: number;
+  /** The least presence: what steps back behind a search stays a point. */
+  readonly present: number;
+  /** Rows that are shown as pictures now. */
+  readonly held: readonly number[];
+  /** Rows that have no picture. */
+  readonly barred: readonly number[];
+  /** What no picture may cover, CSS pixels from the canvas's corner. */
+  readonly taken: readonly Box[];
+}
+
 /** Every question with its answer. */
 export interface Questions {
   /** int64 (n,), as bytes. */
@@ -75,6 +94,8 @@ export interface Questions {
     };
     answer: Lassoed;
   };
+  /** The rows to show as pictures, the nearest first. */
+  near: { ask: { readonly space: string; readonly eye: Eye; readonly wish: Nearness }; answer: Int32Array };
   spot: { ask: { readonly space: string; readonly column: string; readonly group: number }; answer: Spot | null };
 }
 

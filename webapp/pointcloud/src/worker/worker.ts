@@ -3,6 +3,7 @@
 import { unpack } from './ids';
 import { inside } from './inside';
 import type { Answer, Kind, Question, Questions, Values } from './messages';
+import { near } from './near';
 import { pick } from './pick';
 import { spot } from './spot';
 import { presences, tones } from './tones';
@@ -54,6 +55,7 @@ const ANSWERS: Answers = {
     return tones(coloring, present, column);
   },
   pick: ({ space, eye, x, y, reach }) => pick(tree(space), present, eye, x, y, reach),
+  near: ({ space, eye, wish }) => near(tree(space), present, eye, wish),
   lasso: ({ space, eye, polygon, within }) => {
     const found = inside(tree(space), eye, polygon, within === null ? null : (column(within) as Uint8Array));
     lassoed = found.mask.slice();
