@@ -46,6 +46,7 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps this class t
 
     clusters = _verb(verbs, "clusters", "list the clusters", run_clusters, lines.clusters)
     _add_space(clusters)
+    _add_level(clusters)
     _export_words(_verb(verbs, "export", "write pictures' links, licences and places", run_export, lines.exported))
     _verb(verbs, "status", "say what is there", run_status, lines.state)
     _verb(verbs, "verify", "recompute every checksum and count", run_verify, lines.verified)
@@ -99,8 +100,8 @@ def run_locate(args: argparse.Namespace) -> Document:
 
 def run_clusters(args: argparse.Namespace) -> Document:
     """List the clusters of a space."""
-    found = _open(args).clusters(args.space)
-    return {"space": args.space, "clusters": [to_json(cluster) for cluster in found]}
+    found = _open(args).clusters(args.space, args.level)
+    return {"space": args.space, "level": args.level, "clusters": [to_json(cluster) for cluster in found]}
 
 
 def run_export(args: argparse.Namespace) -> Document:
@@ -126,7 +127,7 @@ def _chosen(args: argparse.Namespace, atlas: Atlas, among: Mask | None) -> list[
 
         return [hit.id for hit in search_text(atlas, _models(args, atlas), args.search, args.k, _split(args), among)]
     if args.cluster is not None:
-        ids = cluster_ids(atlas, args.space, args.cluster)
+        ids = cluster_ids(atlas, args.space, args.cluster, args.level)
     else:
         ids = atlas.ids[atlas.allowed(None)].tolist() if args.ids is None else read_ids(args.ids)
     return ids if among is None else [identity for identity in ids if among[atlas.row(identity)]]
@@ -147,16 +148,17 @@ def run_verify(args: argparse.Namespace) -> Document:
     return {"ok": not problems, "problems": problems}
 
 
-def cluster_ids(atlas: Atlas, space: str, cluster: int) -> list[int]:
-    """The ids of a cluster's pictures, those taken down left out.
+def cluster_ids(atlas: Atlas, space: str, cluster: int, level: int = 0) -> list[int]:
+    """The ids of the pictures of a cluster of a level, those taken down left out.
 
     Raises:
         QueryError: the space has no such cluster.
     """
-    known = {each.cluster for each in atlas.clusters(space) if each.level == 0}
+    known = {each.cluster for each in atlas.clusters(space, level)}
     if cluster not in known:
-        raise QueryError(f"cluster {cluster}: {space} has {len(known)} clusters; `clusters` lists them")
-    members = (atlas.space(space).cluster == cluster) & atlas.allowed(None)
+        where = f"{space} has {len(known)} clusters" + (f" of level {level}" if level else "")
+        raise QueryError(f"cluster {cluster}: {where}; `clusters` lists them")
+    members = (atlas.space(space).clusters(level) == cluster) & atlas.allowed(None)
     return [int(identity) for identity in atlas.ids[members]]
 
 
@@ -219,13 +221,14 @@ def _generate_words(parser: argparse.ArgumentParser) -> None:
 
 def _export_words(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--cluster", type=int, metavar="N", help="a cluster of the space")
+    which.add_argument("--cluster", type=int, metavar="N", help="a cluster of the space, of --level")
     which.add_argument("--ids", type=Path, metavar="FILE", help="ids, one a line")
     which.add_argument("--search", metavar="T", help="the pictures nearest to words")
     _add_filter(parser)
     parser.add_argument("--format", required=True, choices=FORMATS, help="of the file")
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="the file to write")
     _add_space(parser)
+    _add_level(parser)
     _add_k(parser, EXPORTED)
     _add_split(parser)
     _add_device(parser)
@@ -233,6 +236,12 @@ def _export_words(parser: argparse.ArgumentParser) -> None:
 
 def _add_space(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--space", default=Space.CLIP.value, metavar="SPACE", help="clip (the default) or vae")
+
+
+def _add_level(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--level", type=int, choices=(0, 1), default=0, help="of clusters: 0 = coarse (the default), 1 = those inside"
+    )
 
 
 def _add_k(parser: argparse.ArgumentParser, default: int = 12) -> None:

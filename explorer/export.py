@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from explorer.atlas import Atlas, as_ids
 from explorer.errors import QueryError
-from explorer.layout import replacing
+from explorer.layout import LEVELS, replacing
 from explorer.links import web_link
 from explorer.records import Record, Space
 from explorer.spaces import SpaceData
@@ -49,7 +49,7 @@ class _Source:
 
     atlas: Atlas
     data: SpaceData
-    labels: Mapping[int, str]
+    labels: Sequence[Mapping[int, str]]
     extra: tuple[str, ...]
 
     def batches(self, ids: Ids) -> Iterator[list[Row]]:
@@ -65,8 +65,9 @@ class _Source:
         values |= {name: web_link(values[name]) for name in _LINKS}
         values["split"] = record.split.value
         values |= zip(_axes(self.data.name), self.data.points[row].tolist(), strict=True)
-        cluster = int(self.data.cluster[row])
-        values |= {"cluster": cluster if cluster >= 0 else None, "cluster_label": self.labels.get(cluster)}
+        for level, name in enumerate(LEVELS):
+            cluster = int(self.data.clusters(level)[row])
+            values |= {name: cluster if cluster >= 0 else None, f"{name}_label": self.labels[level].get(cluster)}
         return values | {f"extra.{name}": record.extra.get(name) for name in self.extra}
 
 
@@ -161,7 +162,7 @@ def _prepare(atlas: Atlas, ids: Sequence[int] | Ids, format: str, space: str) ->
     data = atlas.space(space)
     wanted = as_ids(ids)
     shown = wanted[~atlas.flagged[atlas.rows(wanted)]]
-    labels = {cluster.cluster: cluster.label for cluster in atlas.clusters(space) if cluster.level == 0}
+    labels = [{each.cluster: each.label for each in atlas.clusters(space, level)} for level in range(len(LEVELS))]
     extra = _extra_types(atlas, shown)
     return _Prepared(_Source(atlas, data, labels, tuple(extra)), shown, _schema(space, extra), write)
 
@@ -189,7 +190,8 @@ def _schema(space: str, extra: Mapping[str, pa.DataType]) -> pa.Schema:
     fixed += [pa.field("captions", pa.map_(pa.string(), pa.string())), pa.field("tags", pa.list_(pa.string()))]
     fixed += [pa.field(name, pa.string()) for name in _TEXTS]
     fixed += [pa.field(name, pa.float32()) for name in _axes(space)]
-    fixed += [pa.field("cluster", pa.int32()), pa.field("cluster_label", pa.string())]
+    for name in LEVELS:
+        fixed += [pa.field(name, pa.int32()), pa.field(f"{name}_label", pa.string())]
     return pa.schema(fixed + [pa.field(f"extra.{name}", column) for name, column in extra.items()])
 
 

@@ -36,8 +36,9 @@ def generated(document: Document) -> str:
 
 def clusters(document: Document) -> str:
     """The clusters of a space."""
-    rows = [(each["cluster"], each["size"], plain(each["label"])) for each in document["clusters"]]
-    return "\n".join(_table(("cluster", "size", "label"), rows)) if rows else "This map has no clusters."
+    head = ("cluster", "parent", "size", "label") if document.get("level") else ("cluster", "size", "label")
+    rows = [[plain(str(each[name])) for name in head] for each in document["clusters"]]
+    return "\n".join(_table(head, rows)) if rows else "This map has no clusters."
 
 
 def exported(document: Document) -> str:

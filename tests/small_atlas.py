@@ -37,6 +37,7 @@ class SmallAtlas:
         seed: of the vectors and places.
         change: called with every record before it is written.
         extra_meta: joins, or overrides, what `atlas.json` says.
+        fine: whether there is a fine level of clusters: each group in two halves, the lower numbers and the higher.
     """
 
     dims: Mapping[str, int] = field(default_factory=lambda: {"clip": 32, "vae": 48})
@@ -45,6 +46,7 @@ class SmallAtlas:
     extra_meta: Mapping[str, Any] = field(default_factory=dict)
     version: str = VERSION
     pictures: bool = True
+    fine: bool = False
 
     def write(self, root: Path) -> Path:
         """Write and publish it under `root`; return `root`."""
@@ -80,10 +82,18 @@ class SmallAtlas:
             "points": (centers[group] + rng.normal(scale=0.7, size=(len(records), 3))).astype(np.float32),
             "cluster": np.where(lone, -1, group).astype(np.int32),
         }
+        halves = 2 * group + (np.arange(len(records)) % PER_GROUP >= PER_GROUP // 2)
+        if self.fine:
+            arrays["subcluster"] = np.where(lone, -1, halves).astype(np.int32)
         for name, array in arrays.items():
             layout.write_array(version.array(space, name), array)
         members = [np.flatnonzero(arrays["cluster"] == number) for number in range(len(COLORS))]
-        return [_cluster(space, number, rows, records) for number, rows in enumerate(members)]
+        clusters = [_cluster(space, number, rows, records) for number, rows in enumerate(members)]
+        for number in range(2 * len(COLORS)) if self.fine else ():
+            half = _cluster(space, number // 2, np.flatnonzero(arrays["subcluster"] == number), records)
+            told = {"level": 1, "cluster": number, "parent": number // 2, "label": f"{half['label']} half {number % 2}"}
+            clusters.append(half | told)
+        return clusters
 
 
 def _record(row: int) -> Record:

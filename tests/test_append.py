@@ -42,7 +42,7 @@ KILLED = -9
 SCRIPT = Path(__file__).with_name("killed_appends.py")
 OLD = 8
 """Pictures of each color in the atlas: enough for UMAP's map and for clusters."""
-PARTS = ("vectors", "points", "cluster", "neighbors", "distances")
+PARTS = ("vectors", "points", "cluster", "subcluster", "neighbors", "distances")
 
 
 class World:
@@ -90,7 +90,8 @@ def world(original: World, tmp_path: Path) -> World:
 def arrays(atlas: Atlas, name: str) -> dict[str, npt.NDArray[Any]]:
     data = atlas.space(name)
     return {
-        part: np.asarray(getattr(data, part)) for part in ("vectors", "points", "cluster", "neighbors", "distances")
+        part: np.asarray(getattr(data, part))
+        for part in ("vectors", "points", "cluster", "subcluster", "neighbors", "distances")
     }
 
 
@@ -126,7 +127,7 @@ def test_old_rows_stay_and_new_ones_stand_among_their_like(world: World) -> None
     color = np.array([record.key.split("/")[0] for record in records])
     for name in after.spaces:
         now = arrays(after, name)
-        for part in ("vectors", "points", "cluster"):
+        for part in ("vectors", "points", "cluster", "subcluster"):
             assert now[part][:48].tobytes() == old[name][part].tobytes(), part
         assert np.array_equal(after.space(name).mean, before.space(name).mean)
         for row in np.flatnonzero(color == "gold")[-4:]:

@@ -28,6 +28,7 @@ from explorer.records import Record
 COLUMNS = [
     *("id", "key", "caption", "captions", "tags", "group", "split", "family", "image_url", "page_url"),
     *("author", "licence", "licence_url", "clip_x", "clip_y", "clip_z", "cluster", "cluster_label"),
+    *("subcluster", "subcluster_label"),
     *("extra.corners", "extra.place", "extra.year"),
 ]
 DANGEROUS = tuple("=+-@\t\r\n＝＋－＠")
@@ -91,6 +92,7 @@ def test_rows_hold_links_licence_place_and_cluster(atlas: Atlas, space: str) -> 
         cluster = int(data.cluster[place])
         expected = (None, None) if cluster < 0 else (cluster, labels[cluster])
         assert (row["cluster"], row["cluster_label"]) == expected
+        assert (row["subcluster"], row["subcluster_label"]) == (None, None)  # an atlas of before has no fine level
         assert {name: row[f"extra.{name}"] for name in record.extra} == record.extra
 
 

@@ -59,3 +59,9 @@ def test_labels_leave_out_what_has_no_name_or_no_place() -> None:
     made = [Cluster("clip", 0, number, label, 5, ()) for number, label in enumerate(("cats", "", "dogs"))]
     labels = figures.labels(made, {0: [1.0, 2.0, 3.0], 1: [0.0, 0.0, 0.0]})
     assert labels == [{"cluster": 0, "label": "cats", "point": [1.0, 2.0, 3.0], "size": 5, "space": "clip"}]
+
+
+def test_labels_of_fine_clusters_name_their_coarse_one() -> None:
+    """A fine cluster's label says of which coarse one it takes the place, as the map must know."""
+    (label,) = figures.labels([Cluster("vae", 1, 3, "kittens", 5, (), parent=0)], {3: [1.0, 2.0, 3.0]})
+    assert (label["level"], label["parent"], label["cluster"]) == (1, 0, 3)

@@ -281,7 +281,7 @@ def test_the_rest_stays_where_it_was(world: World) -> None:
     assert all(after.thumbnail(int(identity))[:4] == b"RIFF" for identity in after.ids)
     for name in after.spaces:
         data = after.space(name)
-        for array in ("vectors", "points", "cluster"):
+        for array in ("vectors", "points", "cluster", "subcluster"):
             assert np.array_equal(getattr(data, array), getattr(old[name], array)[stays]), array
         vectors = data.vectors.astype(np.float64)
         cosines = vectors @ (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).T

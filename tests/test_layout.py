@@ -15,6 +15,7 @@ from explorer.records import Cluster, Hit, Recipe, Record, Relation, Split, Verd
 from explorer.variants import Kin
 from webapp import ids, layout
 from webapp.panels import clusters, filters, found, frame, here, nearest, studio
+from webapp.panels.clusters import Listed
 from webapp.panels.here import Shown
 from webapp.panels.parts import Context
 from webapp.strings import Words
@@ -159,7 +160,7 @@ def test_thumbnails_that_can_be_clicked_are_no_smaller_than_a_fingertip() -> Non
     trees = [
         nearest.cards(CONTEXT, [Kin(HIT)], "clip"),
         found.cards(CONTEXT, [HIT], "cat"),
-        clusters.rows(CONTEXT, [cluster], {7: "a cat"}, {}),
+        clusters.rows(CONTEXT, [Listed(cluster, (Cluster("clip", 1, 0, "kittens", 2, (7,), 1),))], {7: "a cat"}),
         studio.tiles(CONTEXT, [studio.Tile("j", "a cat", True)]),
     ]
     pictures = [c for c in walk(trees) if kind(c) == "Img"]
@@ -249,7 +250,7 @@ def hostile_trees() -> list[Any]:
         found.cards(CONTEXT, [hit], HOSTILE),
         found.cards(CONTEXT, [], HOSTILE),
         found.head(CONTEXT, HOSTILE, 1, like=False),
-        clusters.rows(CONTEXT, [cluster], {7: HOSTILE}, {1: 2}),
+        clusters.rows(CONTEXT, [Listed(cluster, (Cluster("clip", 1, 0, HOSTILE, 2, (7,), 1),), 2)], {7: HOSTILE}),
         studio.tiles(CONTEXT, [studio.Tile("job", HOSTILE, False)]),
         frame.legend(CONTEXT, "similarity", HOSTILE),
         filters.chips(CONTEXT, [Filter(f"extra.{HOSTILE}", Operator.IS, HOSTILE, HOSTILE)]),

@@ -229,6 +229,7 @@ ENGLISH: Mapping[str, str] = {
     "clusters.size": "{count} pictures",
     "clusters.fly": "Fly to the cluster {label}",
     "clusters.unnamed": "unnamed",
+    "clusters.parts": "{count} groups inside",
     "clusters.example": "Example: {caption}",
     # exports
     "export.label": "Export",

@@ -50,11 +50,12 @@ def labels(clusters: Sequence[Cluster], places: Mapping[int, Sequence[float]]) -
     """Return the labels that the map shows: each cluster's name at its median point.
 
     Args:
-        clusters: of one space, in any order.
+        clusters: of one level of one space, in any order.
         places: cluster -> point, from `centers`.
     """
     return [
         {"cluster": c.cluster, "label": c.label, "point": list(places[c.cluster]), "size": c.size, "space": c.space}
+        | ({"level": c.level, "parent": c.parent} if c.level else {})
         for c in clusters
         if c.label and c.cluster in places
     ]

@@ -10,6 +10,7 @@ from dash import dcc, html
 
 from explorer.atlas import Atlas
 from explorer.columns import columns
+from explorer.layout import LEVELS
 from explorer.models.loader import demo_note
 from explorer.models.references import Kind
 from explorer.records import Relation, Space
@@ -123,19 +124,12 @@ def _stores(site: Site) -> list[Any]:
 def _map(site: Site) -> html.Main:
     words = Words()
     manifest = site.atlas.manifest
-    names = [
-        label
-        for space in site.atlas.spaces
-        for label in figures.labels(
-            site.atlas.clusters(space), figures.centers(site.atlas.space(space).points, site.atlas.space(space).cluster)
-        )
-    ]
     return html.Main(
         PointCloud(
             id=ids.MAP,
             meta=site.arrays.meta(),
             space=site.atlas.spaces[0],
-            labels=names,
+            labels=names(site.atlas),
             palette={theme: list(colors) for theme, colors in figures.PALETTE.items()},
             accent=dict(figures.ACCENT),
             attribution=foreign.marked(manifest.attribution or manifest.title),
@@ -144,6 +138,18 @@ def _map(site: Site) -> html.Main:
         ),
         className="ground",
     )
+
+
+def names(atlas: Atlas) -> list[dict[str, Any]]:
+    """Return the names of the clusters of both levels, at their places on each map."""
+    return [
+        label
+        for space in map(atlas.space, atlas.spaces)
+        for level in range(len(LEVELS))
+        for label in figures.labels(
+            atlas.clusters(space.name, level), figures.centers(space.points, space.clusters(level))
+        )
+    ]
 
 
 def _visible(site: Site) -> list[Any]:

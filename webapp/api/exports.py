@@ -65,6 +65,7 @@ def export(
     space: KnownSpace,
     format: Format = Format.CSV,  # noqa: A002 - the address's word
     cluster: Annotated[int | None, Query(ge=0)] = None,
+    level: Annotated[int, Query(ge=0, le=1)] = 0,
     text: str | None = None,
     k: HowMany = 12,
     split: SplitOrAll = Split.TRAIN,
@@ -80,7 +81,7 @@ def export(
     if where is not None:
         chosen = Selection(site.atlas.ids[queries.matching(site, where)], "filtered")
     elif cluster is not None:
-        chosen = _cluster(site, space, cluster)
+        chosen = _cluster(site, space, cluster, level)
     elif text is not None:
         hits = search.search_text(site.atlas, site.models, text, k, splits(split))
         chosen = Selection(np.array([hit.id for hit in hits], dtype=np.int64), f"search-{text}")
@@ -89,13 +90,13 @@ def export(
     return _file(site, chosen, format, space)
 
 
-def _cluster(site: Site, space: str, cluster: int) -> Selection:
-    members = (site.atlas.space(space).cluster == cluster) & site.atlas.allowed(None)
+def _cluster(site: Site, space: str, cluster: int, level: int) -> Selection:
+    members = (site.atlas.space(space).clusters(level) == cluster) & site.atlas.allowed(None)
     if not members.any():
         raise not_found(f"cluster {cluster}")
-    labels = {found.cluster: found.label for found in site.atlas.clusters(space) if found.level == 0}
-    label = labels.get(cluster, "")
-    return Selection(site.atlas.ids[members], f"cluster-{cluster}-{label}")
+    labels = {found.cluster: found.label for found in site.atlas.clusters(space, level)}
+    name = "subcluster" if level else "cluster"
+    return Selection(site.atlas.ids[members], f"{name}-{cluster}-{labels.get(cluster, '')}")
 
 
 def _listed(site: Site, ids: str) -> Selection:

@@ -32,15 +32,19 @@
     show('studio');
   }
 
+  /** Fly to a cluster; where there is no map, its first example is opened. */
+  function toCluster(cluster, level, button) {
+    if (drawn()) fly('cluster', { cluster, level });
+    else button.closest('.cluster')?.querySelector('.picture-button')?.click();
+  }
+
   /** What buttons do, by the name in their `data-do`, to what is in their `data-to`; some ask where they stand. */
   const DEEDS = {
     open: (id) => open(Number(id)),
     like: (id) => explorer.go({ like: id, q: null }),
     landing: () => fly('landing'),
-    cluster: (cluster, button) => {
-      if (drawn()) fly('cluster', { cluster: Number(cluster) });
-      else button.closest('.cluster')?.querySelector('.picture-button')?.click();
-    },
+    cluster: (cluster, button) => toCluster(Number(cluster), 0, button),
+    subcluster: (cluster, button) => toCluster(Number(cluster), 1, button),
     job: (job) => { flying = true; explorer.go({ job, id: null, upload: null }); },
     prompt: (text) => { setProps('prompt', { value: text }); show('studio'); },
     recipe,

@@ -7,6 +7,7 @@ from typing import Any
 
 from dash import Dash, Input, Output, ctx
 
+from explorer.records import Cluster
 from webapp import ids
 from webapp.layout import context_of
 from webapp.panels import clusters
@@ -32,4 +33,8 @@ def register(app: Dash, site: Site) -> None:
         captions = {record.id: record.caption for record in site.atlas.records(examples)} if examples else {}
         flagged = site.atlas.flagged & site.atlas.allowed(None)
         counts = Counter(site.atlas.space(space).cluster[flagged].tolist())
-        return clusters.rows(context_of(site), shown, captions, counts), len(shown) == len(found), asked
+        inside: dict[int | None, list[Cluster]] = {}
+        for fine in site.atlas.clusters(space, 1):
+            inside.setdefault(fine.parent, []).append(fine)
+        rows = [clusters.Listed(each, inside.get(each.cluster, ()), counts[each.cluster]) for each in shown]
+        return clusters.rows(context_of(site), rows, captions), len(shown) == len(found), asked

@@ -1,8 +1,9 @@
-"""The clusters of the map in view: color, label, size, examples; a click flies there."""
+"""The clusters of the map in view: color, label, size, examples, and the finer ones inside; a click flies there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dash import html
@@ -33,47 +34,68 @@ def by_size(clusters: Sequence[Cluster]) -> list[Cluster]:
     return sorted(clusters, key=lambda cluster: (-cluster.size, cluster.cluster))
 
 
-def rows(
-    context: Context,
-    clusters: Sequence[Cluster],
-    captions: Mapping[int, str],
-    flagged: Mapping[int, int],
-) -> Any:  # noqa: ANN401 - as Dash has them
-    """Return the list, or the words for a map without clusters.
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A cluster as the list has it.
 
-    Args:
-        captions: of the exemplars, by id.
-        flagged: cluster -> how many of its pictures are flagged as unsafe.
+    Attributes:
+        parts: the fine clusters inside it, in any order.
+        flagged: how many of its pictures are flagged as unsafe.
     """
+
+    cluster: Cluster
+    parts: Sequence[Cluster] = ()
+    flagged: int = 0
+
+
+def rows(context: Context, clusters: Sequence[Listed], captions: Mapping[int, str]) -> Any:  # noqa: ANN401 - as Dash has them
+    """Return the list, or the words for a map without clusters; `captions` are those of the exemplars, by id."""
     if not clusters:
         return parts.empty(context.words("clusters.empty"))
-    return html.Ul(
-        [_row(context, cluster, captions, flagged.get(cluster.cluster, 0)) for cluster in clusters],
-        className="clusters",
-    )
+    return html.Ul([_row(context, listed, captions) for listed in clusters], className="clusters")
 
 
-def _row(context: Context, cluster: Cluster, captions: Mapping[int, str], flagged: int) -> html.Li:
-    words = context.words
-    label = cluster.label or words("clusters.unnamed")
-    plain = foreign.shortened(foreign.marked(label), 80)
+def _row(context: Context, listed: Listed, captions: Mapping[int, str]) -> html.Li:
+    words, cluster = context.words, listed.cluster
     dot = html.Span(className=f"dot dot-{cluster.cluster % len(figures.PALETTE['dark'])}", **{"aria-hidden": "true"})
-    size = html.Span(number(cluster.size), title=words("clusters.size", count=number(cluster.size)), className="count")
-    fly = parts.deed(
-        [dot, foreign.words(label, 60, className="one-line"), size],
-        "cluster",
-        cluster.cluster,
-        className="cluster-button",
-        title=words("clusters.fly", label=plain),
-    )
     examples = [
         parts.picture_button(context, picture, captions.get(picture, ""), THUMBNAIL)
         for picture in cluster.exemplars[:EXAMPLES]
     ]
     name = f"cluster-{cluster.cluster}"
     choice = {"space": cluster.space, "cluster": cluster.cluster}
-    export = parts.exports(context, words("export.cluster", label=plain), name, flagged, **choice)
+    export = parts.exports(
+        context, words("export.cluster", label=_plain(context, cluster)), name, listed.flagged, **choice
+    )
     return html.Li(
-        [html.Div([fly, export], className="cluster-head"), html.Div(examples, className="cluster-examples")],
+        [
+            html.Div([_fly(context, cluster, dot), export], className="cluster-head"),
+            html.Div(examples, className="cluster-examples"),
+            _parts(context, listed.parts) if listed.parts else None,
+        ],
         className="cluster",
     )
+
+
+def _parts(context: Context, fine: Sequence[Cluster]) -> html.Details:
+    """Return the fine clusters inside a coarse one, folded below it."""
+    summary = html.Summary(context.words("clusters.parts", count=number(len(fine))))
+    entries = [html.Li(_fly(context, cluster)) for cluster in by_size(fine)]
+    return html.Details([summary, html.Ul(entries)], className="cluster-parts")
+
+
+def _fly(context: Context, cluster: Cluster, *before: html.Span) -> html.Button:
+    """Return a cluster's name and size; a click flies there."""
+    words = context.words
+    size = html.Span(number(cluster.size), title=words("clusters.size", count=number(cluster.size)), className="count")
+    return parts.deed(
+        [*before, foreign.words(cluster.label or words("clusters.unnamed"), 60, className="one-line"), size],
+        "subcluster" if cluster.level else "cluster",
+        cluster.cluster,
+        className="cluster-button",
+        title=words("clusters.fly", label=_plain(context, cluster)),
+    )
+
+
+def _plain(context: Context, cluster: Cluster) -> str:
+    return foreign.shortened(foreign.marked(cluster.label or context.words("clusters.unnamed")), 80)

@@ -80,7 +80,7 @@ class PointCloud(Component):
         neighbors: ids to which lines are drawn from the selection, or from the landing where nothing is selected.
         landing: {points: {SPACE: [x, y, z]}, imageUrl?} in map units, or null.
         trajectory: {SPACE: [[x, y, z], ...]} in map units, oldest first, or null; it grows as steps are added.
-        flyTo: {target: "selection" | "landing" | "cluster" | "reset", cluster?, nonce}; a new nonce flies.
+        flyTo: {target: "selection" | "landing" | "cluster" | "reset", cluster?, level?, nonce}; a new nonce flies.
         view: {position, target} in scene units. The camera starts there, and flies there when the page changes it; the
             map reports its own here once the camera rests.
         insets: {left, right, top, bottom}: CSS pixels that panels cover; the cloud is centered in the rest.

@@ -210,7 +210,7 @@ export class PointMap {
       this.rig.goHome();
       return;
     }
-    scenery.sight(to.target, to.cluster).then((sight) => {
+    scenery.sight(to).then((sight) => {
       if (sight) this.rig.fly(this.rig.framing(sight.at, sight.radius));
     }, (error: unknown) => this.failed(error));
   }

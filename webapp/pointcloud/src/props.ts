@@ -46,6 +46,8 @@ export type Trajectory = Readonly<Record<string, readonly Triple[]>>;
 export interface FlyTo {
   readonly target: 'selection' | 'landing' | 'cluster' | 'reset';
   readonly cluster?: number;
+  /** Of the cluster: 0, the coarse one, unless said; 1 = a fine one. */
+  readonly level?: 0 | 1;
   readonly nonce: number | string;
 }
 

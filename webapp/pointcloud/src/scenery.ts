@@ -7,7 +7,7 @@ import type { Billboard, Growth } from './landing';
 import type { Labels } from './labels';
 import type { Marker, Markers } from './markers';
 import { PRESENCE } from './presence';
-import type { Inputs, SpaceMeta, Triple } from './props';
+import type { FlyTo, Inputs, SpaceMeta, Triple } from './props';
 import { type Mover, type Stage, tween } from './stage';
 import type { Ids, Store } from './store';
 import type { Thumbnails } from './thumbnails';
@@ -174,9 +174,9 @@ export class Scenery {
   }
 
   /** A place and the radius around it worth seeing, scene units; null if there is no such thing. */
-  async sight(target: string, cluster = -1): Promise<Sight | null> {
+  async sight({ target, cluster = -1, level = 0 }: FlyTo): Promise<Sight | null> {
     const { props, ground } = this;
-    if (target === 'cluster') return this.clusterSight(cluster);
+    if (target === 'cluster') return this.clusterSight(cluster, level);
     const chosen = props.selected === null ? -1 : ground.ids.row(props.selected);
     const at = target === 'landing' ? this.between(props.landing?.points) : chosen >= 0 ? this.cloud.at(chosen) : null;
     if (!at) return null;
@@ -184,9 +184,9 @@ export class Scenery {
     return { at, radius: Math.min(0.55, Math.max(0.08, ...reach.map((far) => far * 1.15))) };
   }
 
-  private async clusterSight(cluster: number): Promise<Sight | null> {
+  private async clusterSight(cluster: number, level: 0 | 1): Promise<Sight | null> {
     const meta = this.meta(this.to);
-    const found = meta && (await this.ground.store.spot(this.to, cluster));
+    const found = meta && (await this.ground.store.spot(this.to, cluster, level));
     if (!found) return null;
     const unit = meta.scale / meta.radius;
     const at = new Vector3(...found.middle).multiplyScalar(unit);

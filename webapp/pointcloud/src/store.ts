@@ -75,8 +75,8 @@ export class Store {
   }
 
   /** Let the worker have int32 (n,), -1 = none; returns the column's name. */
-  clusters(space: string): Promise<string> {
-    return this.column('cluster', `${this.base}/${space}/cluster.bin`);
+  clusters(space: string, level: 0 | 1 = 0): Promise<string> {
+    return this.column('cluster', `${this.base}/${space}/${level ? 'subcluster' : 'cluster'}.bin`);
   }
 
   /** uint8 (n,), 0 = train, 1 = heldout. */
@@ -115,8 +115,8 @@ export class Store {
   }
 
   /** Where a cluster is, quantized; null if it has no points. */
-  async spot(space: string, cluster: number): Promise<Spot | null> {
-    return this.rows.ask('spot', { space, column: await this.clusters(space), group: cluster });
+  async spot(space: string, cluster: number, level: 0 | 1): Promise<Spot | null> {
+    return this.rows.ask('spot', { space, column: await this.clusters(space, level), group: cluster });
   }
 
   /** Where a picture's thumbnail is; null in an atlas without any. */
