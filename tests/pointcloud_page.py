@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from webapp.arrays import pack
 from webapp.pointcloud import PointCloud
 from webapp.security import content_security_policy
 
@@ -173,14 +174,14 @@ def make_app(world: World, **props: object) -> Flask:
 def _arrays(world: World) -> dict[str, bytes]:
     """What the end points of a version answer, by name."""
     arrays: dict[str, bytes] = {
-        "ids.bin": world.ids.astype("<i8").tobytes(),
+        "ids.bin": pack(world.ids.astype("<i8"), planes=True).plain,
         "split.bin": (np.arange(len(world.ids)) % 10 == 0).astype(np.uint8).tobytes(),
         "matches.bin": (np.arange(len(world.ids)) % 2).astype(np.uint8).tobytes(),
         "clip/similarity.bin": np.linspace(0.1, 0.9, len(world.ids), dtype="<f4").tobytes(),
     }
     for space in world.points:
         arrays[f"{space}/points.bin"] = world.quantized(space).tobytes()
-        arrays[f"{space}/cluster.bin"] = world.clusters.astype("<i4").tobytes()
+        arrays[f"{space}/cluster.bin"] = pack(world.clusters.astype("<i4"), planes=True).plain
     return arrays
 
 

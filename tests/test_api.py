@@ -28,7 +28,7 @@ from explorer.records import Record, Split, to_json
 from explorer.safety import blurred
 from explorer.search import search_id, search_text
 from webapp.api.exports import plain_name
-from webapp.arrays import INT16_MAX, pack, quantize
+from webapp.arrays import INT16_MAX, STRATUM, pack, quantize, spread
 
 ONE = 1000 + 7 * 3  # a picture of the small atlas
 
@@ -59,6 +59,32 @@ def test_the_arrays_are_the_atlas_in_one_random_order(served: Live) -> None:
         points = np.array(frame["center"]) + frame["scale"] * quantized
         assert np.abs(points - atlas.space(space).points[rows]).max() <= frame["scale"] * 0.51
         assert frame["radius"] == atlas.space(space).radius
+
+
+@pytest.mark.parametrize(("address", "dtype"), [("ids.bin", "<i8"), ("clip/cluster.bin", "<i4")])
+def test_planes_are_the_same_bytes_by_worth(served: Live, address: str, dtype: str) -> None:
+    """First every number's lowest byte, then the next of each: another order of the same bytes."""
+    numbers = array(served, address, dtype)
+    planes = array(served, f"{address}?planes=1", "u1").reshape(np.dtype(dtype).itemsize, -1)
+    back = sum(planes[byte].astype("u8") << (8 * byte) for byte in range(len(planes)))
+    assert np.array_equal(back.astype(f"u{len(planes)}").view(dtype), numbers)
+
+
+@given(st.integers(1, 2000))
+def test_the_order_takes_from_everywhere(count: int) -> None:
+    """Every row once; each pass over the strata ascends and has a row of each, those of the cut-off last one aside."""
+    order = spread(count)
+    assert np.array_equal(np.sort(order), np.arange(count))
+    assert np.count_nonzero(np.diff(order) < 0) < STRATUM
+    if count % STRATUM == 0:
+        assert all(np.array_equal(part // STRATUM, np.arange(len(part))) for part in np.split(order, STRATUM))
+
+
+def test_ids_and_clusters_move_as_few_bytes() -> None:
+    """What a visitor waits for: of counted-up ids a byte and a half each, of a hundred clusters less than one."""
+    rng, order = np.random.default_rng(0), spread(100_000)
+    assert len(pack(order.astype("<i8"), planes=True).gzipped or b"") < 1.5 * len(order)
+    assert len(pack(rng.integers(0, 100, 100_000).astype("<i4"), planes=True).gzipped or b"") < 0.95 * len(order)
 
 
 @settings(max_examples=60, deadline=None)

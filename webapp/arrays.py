@@ -1,7 +1,8 @@
 """The atlas's arrays as the map receives them: quantized, in one random order, packed once.
 
 The order is random so that a cloud that arrives in pieces fills evenly; it is the same for every array of a version,
-so that row i is the same picture in all of them.
+so that row i is the same picture in all of them. It takes one row of every `STRATUM`, a random one, then another of
+each, and so on: so ids ascend for long, and small numbers remain of them where their bytes are sorted by worth.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ import numpy.typing as npt
 from explorer.atlas import Atlas
 
 ORDER_SEED = 0
+STRATUM = 64
+"""Rows of which each pass takes one; at a million a pass is 94 kB of points, so that the cloud fills in 64 steps."""
 INT16_MAX = 32767
 GZIP_PAYS = 0.9
 """Compressed bytes are kept where they are at most this share of the plain ones."""
-GZIP_SAMPLE = 65_536
-"""Bytes, of the beginning, that tell whether the rest is worth compressing: the order is random."""
+GZIP_SAMPLES, GZIP_SAMPLE = 8, 8_192
+"""Pieces, and bytes of each, from all over an array, that tell whether it is worth compressing."""
 GZIP_WINDOW = 31
 """zlib's largest window, 15, in gzip's format."""
 ROWS_AT_ONCE = 65_536
@@ -68,17 +71,37 @@ def quantize(points: npt.NDArray[np.floating[Any]]) -> Quantized:
     return Quantized(np.rint((points - center) / scale).astype("<i2"), center, scale)
 
 
-def pack(array: npt.NDArray[Any]) -> Packed:
-    """Pack an array's bytes, row after row, in its own byte order."""
+def pack(array: npt.NDArray[Any], *, planes: bool = False) -> Packed:
+    """Pack an array's bytes in its own byte order.
+
+    Args:
+        array: (n, ...).
+        planes: the first byte of every number, then the second of each, and so on, in place of number after number:
+            what is alike stands together, so that it compresses well.
+    """
     plain = array.tobytes()
-    pays = len(gzipped(plain[:GZIP_SAMPLE])) <= GZIP_PAYS * min(len(plain), GZIP_SAMPLE)
-    return Packed(plain, gzipped(plain) if pays else None, hashlib.sha256(plain).hexdigest()[:32])
+    if planes:
+        plain = np.frombuffer(plain, np.uint8).reshape(-1, array.itemsize).T.tobytes()
+    return Packed(plain, gzipped(plain) if _pays(plain) else None, hashlib.sha256(plain).hexdigest()[:32])
 
 
 def gzipped(plain: bytes) -> bytes:
-    """Compress an array in random order: nothing repeats but runs, and to look for more takes ten times as long."""
-    squeeze = zlib.compressobj(wbits=GZIP_WINDOW, memLevel=9, strategy=zlib.Z_RLE)
-    return squeeze.compress(plain) + squeeze.flush()
+    """Compress an array, fast: in random order little repeats, and to look for more of it takes ten times as long."""
+    return zlib.compress(plain, level=1, wbits=GZIP_WINDOW)
+
+
+def _pays(plain: bytes) -> bool:
+    starts = np.linspace(0, max(0, len(plain) - GZIP_SAMPLE), GZIP_SAMPLES, dtype=np.int64).tolist()
+    sample = b"".join(plain[start : start + GZIP_SAMPLE] for start in dict.fromkeys(starts))
+    return len(gzipped(sample)) <= GZIP_PAYS * len(sample)
+
+
+def spread(count: int) -> npt.NDArray[np.int32]:
+    """A random order of `count` rows that takes from everywhere at any time; int32 (count,)."""
+    rng = np.random.default_rng(ORDER_SEED)
+    strata = np.arange(-(-count // STRATUM) * STRATUM, dtype=np.int32).reshape(-1, STRATUM)
+    passes = rng.permuted(strata, axis=1).T[rng.permutation(STRATUM)].ravel()
+    return passes[passes < count]
 
 
 def cosines(vectors: npt.NDArray[np.float16], unit: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -106,13 +129,13 @@ class MapArrays:
 
     def __init__(self, atlas: Atlas) -> None:
         self._atlas = atlas
-        self._packed: dict[str, Packed] = {}
+        self._packed: dict[tuple[str, bool], Packed] = {}
         self._lock = Lock()
 
     @cached_property
     def order(self) -> npt.NDArray[np.int32]:
         """The row of the atlas behind each row of the map; int32 (n,)."""
-        return np.random.default_rng(ORDER_SEED).permutation(len(self._atlas)).astype(np.int32)
+        return spread(len(self._atlas))
 
     def meta(self) -> dict[str, Any]:
         """What the map component must know before it fetches.
@@ -131,25 +154,25 @@ class MapArrays:
             "pictures": self._atlas.has_thumbnails,
         }
 
-    def points(self, space: str) -> Packed:
+    def points(self, space: str, *, planes: bool = False) -> Packed:
         """int16 (n, 3), quantized."""
-        return self._once(f"points {space}", lambda: quantize(self._atlas.space(space).points).q)
+        return self._once(f"points {space}", lambda: quantize(self._atlas.space(space).points).q, planes)
 
-    def clusters(self, space: str) -> Packed:
+    def clusters(self, space: str, *, planes: bool = False) -> Packed:
         """int32 (n,), the coarse clusters; -1 = in none."""
-        return self._once(f"cluster {space}", lambda: self._atlas.space(space).cluster.astype("<i4"))
+        return self._once(f"cluster {space}", lambda: self._atlas.space(space).cluster.astype("<i4"), planes)
 
-    def subclusters(self, space: str) -> Packed:
+    def subclusters(self, space: str, *, planes: bool = False) -> Packed:
         """int32 (n,), the fine clusters; -1 = in none."""
-        return self._once(f"subcluster {space}", lambda: self._atlas.space(space).subcluster.astype("<i4"))
+        return self._once(f"subcluster {space}", lambda: self._atlas.space(space).subcluster.astype("<i4"), planes)
 
-    def ids(self) -> Packed:
+    def ids(self, *, planes: bool = False) -> Packed:
         """int64 (n,)."""
-        return self._once("ids", lambda: self._atlas.ids.astype("<i8"))
+        return self._once("ids", lambda: self._atlas.ids.astype("<i8"), planes)
 
-    def splits(self) -> Packed:
+    def splits(self, *, planes: bool = False) -> Packed:
         """uint8 (n,), 0 = train, 1 = heldout."""
-        return self._once("split", lambda: (~self._atlas.train).astype(np.uint8))
+        return self._once("split", lambda: (~self._atlas.train).astype(np.uint8), planes)
 
     def mask(self, rows: npt.NDArray[np.bool_]) -> Packed:
         """uint8 (n,), 1 where a row of `rows`, bool (n,), is true."""
@@ -166,8 +189,8 @@ class MapArrays:
         unit = (query / np.linalg.norm(query)).astype(np.float32)
         return pack(cosines(self._atlas.space(space).vectors, unit)[self.order])
 
-    def _once(self, name: str, make: Callable[[], npt.NDArray[Any]]) -> Packed:
+    def _once(self, name: str, make: Callable[[], npt.NDArray[Any]], planes: bool) -> Packed:
         with self._lock:
-            if name not in self._packed:
-                self._packed[name] = pack(make()[self.order])
-            return self._packed[name]
+            if (name, planes) not in self._packed:
+                self._packed[name, planes] = pack(make()[self.order], planes=planes)
+            return self._packed[name, planes]

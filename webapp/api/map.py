@@ -28,8 +28,8 @@ MOST_THUMBNAILS = 64
 
 _FRAME = struct.Struct("<qI")
 
-ATLAS_ARRAYS: Mapping[str, Callable[[MapArrays], Packed]] = {"ids": MapArrays.ids, "split": MapArrays.splits}
-SPACE_ARRAYS: Mapping[str, Callable[[MapArrays, str], Packed]] = {
+ATLAS_ARRAYS: Mapping[str, Callable[..., Packed]] = {"ids": MapArrays.ids, "split": MapArrays.splits}
+SPACE_ARRAYS: Mapping[str, Callable[..., Packed]] = {
     "points": MapArrays.points,
     "cluster": MapArrays.clusters,
     "subcluster": MapArrays.subclusters,
@@ -51,11 +51,14 @@ def thumbnails(request: Request, site: Served, ids: str) -> Response:
 
 
 @router.get("/{array}.bin")
-def atlas_array(request: Request, site: Served, array: str) -> Response:
-    """An array of the whole atlas: int64 ids, or uint8 splits (0 train, 1 heldout)."""
+def atlas_array(request: Request, site: Served, array: str, planes: bool = False) -> Response:
+    """An array of the whole atlas: int64 ids, or uint8 splits (0 train, 1 heldout).
+
+    With `planes` its bytes are sorted by their worth, here and for the arrays of a space: see `arrays.pack`.
+    """
     if array not in ATLAS_ARRAYS:
         raise not_found("this array")
-    return packed(request, ATLAS_ARRAYS[array](site.arrays))
+    return packed(request, ATLAS_ARRAYS[array](site.arrays, planes=planes))
 
 
 @router.get("/{space}/similarity.bin")
@@ -76,11 +79,11 @@ def similarity(
 
 
 @router.get("/{space}/{array}.bin")
-def space_array(request: Request, site: Served, space: KnownSpace, array: str) -> Response:
+def space_array(request: Request, site: Served, space: KnownSpace, array: str, planes: bool = False) -> Response:
     """An array of one space: int16 points, or int32 clusters, coarse or fine."""
     if array not in SPACE_ARRAYS:
         raise not_found("this array")
-    return packed(request, SPACE_ARRAYS[array](site.arrays, space))
+    return packed(request, SPACE_ARRAYS[array](site.arrays, space, planes=planes))
 
 
 @router.get("/thumbnail/{id}.webp")
@@ -140,7 +143,7 @@ def _place(site: Site, space: str, row: int) -> dict[str, Any]:
     """Where a picture stands on one map; a cluster's label is null where it stands in none."""
     data = site.atlas.space(space)
     cluster = int(data.cluster[row])
-    labels = {found.cluster: found.label for found in site.atlas.clusters(space) if found.level == 0}
+    labels = {found.cluster: found.label for found in site.atlas.clusters(space)}
     return {
         "point": data.points[row].tolist(),
         "cluster": cluster if cluster >= 0 else None,

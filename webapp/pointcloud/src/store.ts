@@ -34,9 +34,20 @@ export class Ids {
   }
 }
 
+/** Numbers of `size` bytes out of planes: the first byte of each, then the second of each, and so on. */
+function woven(buffer: ArrayBuffer, size: number): ArrayBuffer {
+  const planes = new Uint8Array(buffer);
+  const numbers = new Uint8Array(planes.length);
+  const count = planes.length / size;
+  for (let plane = 0; plane < size; plane++) {
+    for (let row = 0; row < count; row++) numbers[row * size + plane] = planes[plane * count + row] ?? 0;
+  }
+  return numbers.buffer;
+}
+
 /** What columns of the worker are filled from. */
 const COLUMNS = {
-  cluster: { itemBytes: 4, read: (buffer: ArrayBuffer): Values => new Int32Array(buffer) },
+  cluster: { itemBytes: 4, read: (buffer: ArrayBuffer): Values => new Int32Array(woven(buffer, 4)) },
   split: { itemBytes: 1, read: (buffer: ArrayBuffer): Values => new Uint8Array(buffer) },
   similarity: { itemBytes: 4, read: (buffer: ArrayBuffer): Values => new Float32Array(buffer) },
   matches: { itemBytes: 1, read: (buffer: ArrayBuffer): Values => new Uint8Array(buffer) },
@@ -58,7 +69,7 @@ export class Store {
 
   /** Arrive as int64 (n,); the worker unpacks them. */
   async ids(): Promise<Ids> {
-    const buffer = await this.fetch(`${this.base}/ids.bin`, 8 * this.meta.n);
+    const buffer = woven(await this.fetch(`${this.base}/ids.bin?planes=1`, 8 * this.meta.n), 8);
     return new Ids(await this.rows.ask('ids', { buffer }, [buffer]));
   }
 
@@ -76,7 +87,7 @@ export class Store {
 
   /** Let the worker have int32 (n,), -1 = none; returns the column's name. */
   clusters(space: string, level: 0 | 1 = 0): Promise<string> {
-    return this.column('cluster', `${this.base}/${space}/${level ? 'subcluster' : 'cluster'}.bin`);
+    return this.column('cluster', `${this.base}/${space}/${level ? 'subcluster' : 'cluster'}.bin?planes=1`);
   }
 
   /** uint8 (n,), 0 = train, 1 = heldout. */
