@@ -40,11 +40,11 @@ def demo() -> Path:
     return path
 
 
-def build(manifest: Path, path: Path) -> Watched:
+def build(manifest: Path, path: Path, *options: str) -> Watched:
     """Build an atlas from nothing with the command line, watched; `output` is what it prints as JSON."""
     shutil.rmtree(path, ignore_errors=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return watched(verb("index", path, "--manifest", manifest))
+    return watched(verb("index", path, "--manifest", manifest, *options))
 
 
 def told(run: Watched) -> dict[str, Any]:

@@ -176,8 +176,11 @@ class _Build:
 
     def _spaces(self, encoded: Encoded) -> list[SpaceStages]:
         pictures = encoded.pictures(encoded.key(self._plan.pictures_key), self._run.models.words())
-        options = self._plan.options.spaces
-        return [SpaceStages(Space(name), pictures, encoded.blocks, options, self._store) for name in self._plan.models]
+        options, spaces = self._plan.options.spaces, list[SpaceStages]()
+        for name in self._plan.models:
+            onto = spaces[0] if spaces else None
+            spaces.append(SpaceStages(Space(name), pictures, encoded.blocks, options, self._store, onto))
+        return spaces
 
     def _write(self, version: VersionPaths, encoded: Encoded, spaces: Sequence[SpaceStages]) -> dict[str, Any]:
         """Fill a version and return what its `atlas.json` says."""

@@ -29,7 +29,8 @@ def settled(options: BuildOptions) -> BuildOptions:
         return options
     encode = replace(options.encode, batch=options.encode.batch or BATCH)
     search = replace(options.spaces.search, by_recall=True)
-    return replace(options, encode=encode, spaces=replace(options.spaces, search=search))
+    spaces = replace(options.spaces, search=search, map=replace(options.spaces.map, threads_from=None))
+    return replace(options, encode=encode, spaces=spaces)
 
 
 def now(manifest: Manifest, options: BuildOptions) -> datetime:

@@ -16,7 +16,8 @@ from explorer import placement
 from explorer.layout import NEIGHBORS, write_array, write_atomic, write_blocks
 from explorer.partition import Partition
 from explorer.records import Space
-from indexer.mapping import choice, cluster, labels, neighbors, project, vectors, wording
+from indexer.mapping import alignment, choice, cluster, descent, labels, neighbors, project, start, vectors, wording
+from indexer.mapping.alignment import aligned
 from indexer.mapping.choice import SearchOptions
 from indexer.mapping.cluster import ClusterOptions, RowCluster
 from indexer.mapping.neighbors import Neighbors, Way
@@ -64,6 +65,7 @@ class SpaceStages:
         blocks: Callable[[Space], Iterable[npt.NDArray[np.float32]]],
         options: SpaceOptions,
         store: StageStore,
+        onto: SpaceStages | None = None,
     ) -> None:
         """Say what the stages work on.
 
@@ -73,8 +75,9 @@ class SpaceStages:
             blocks: reads what the model of a space gave for them, see `indexer.mapping.vectors.Blocks`.
             options: how maps and clusters are made.
             store: where results are kept.
+            onto: the space whose map this one is laid over; None = it stands as it comes.
         """
-        self.space = space
+        self.space, self._onto = space, onto
         self._pictures, self._blocks, self._options, self._store = pictures, blocks, options, store
 
     def array(self, name: str) -> Path:
@@ -171,14 +174,16 @@ class SpaceStages:
 
     @cached_property
     def map(self) -> Path:
-        """points.npy, and map.json with the curve that the map was fitted with."""
+        """points.npy, and map.json with how the map was made and what it is laid over."""
 
         def make(folder: Path) -> None:
-            made = project.project(
-                _load(self.vectors, "vectors"), self._pictures.train, self._found_neighbors(), self._options.map
-            )
-            write_array(folder / "points.npy", made.points)
-            curve = {"a": made.a, "b": made.b, "layout": made.layout.value}
+            train, onto = self._pictures.train, self._onto
+            made = project.project(_mapped(self.vectors, "vectors"), train, self._found_neighbors(), self._options.map)
+            points = aligned(made.points, _load(onto.map, "points"), train) if onto else made.points
+            write_array(folder / "points.npy", points)
+            fit = {"fitted": made.fitted, "placed": len(train) - made.fitted}
+            told = {**fit, "aligned_to": onto.space.value if onto else None}
+            curve = {"a": made.a, "b": made.b, "layout": made.layout.value, "map": told}
             write_atomic(folder / "map.json", json.dumps(curve).encode())
 
         return self._store.result("project", self._map_inputs, make)
@@ -236,8 +241,9 @@ class SpaceStages:
         return {
             "neighbors": digest(self._neighbors_inputs),
             "options": self._options.map,
-            "revisions": [project.REVISION, placement.REVISION],
-            "libraries": libraries("umap-learn", "numba", "scikit-learn", "scipy", "numpy"),
+            "onto": digest(self._onto._map_inputs) if self._onto else None,
+            "revisions": [each.REVISION for each in (project, start, descent, placement, alignment)],
+            "libraries": libraries("umap-learn", "numba", "scipy", "numpy"),
         }
 
     def _found_neighbors(self) -> Neighbors:
