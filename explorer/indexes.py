@@ -132,14 +132,19 @@ class Graph:
     """Beyond this effort looking at every vector is faster."""
 
     def search(self, queries: Floats, k: int, allowed: Mask | None) -> Found:
-        """See `Index`; where a mask leaves few, or much is asked for, every allowed vector is looked at."""
-        share = 1.0 if allowed is None else np.count_nonzero(allowed) / len(allowed)
-        effort = math.ceil(self.effort * max(k / MEASURED_K, 1) / max(share, 1e-9))
+        """See `Index`; every allowed vector is looked at where a mask leaves few, or few near the query.
+
+        The graph is walked without the mask, and what is not allowed is left out then: so recall is what was measured.
+        """
+        share = 1.0 if allowed is None else max(float(np.count_nonzero(allowed)) / len(allowed), 1e-9)
+        effort = math.ceil(self.effort * max(k / MEASURED_K, 1) / share)
         if share >= _MOST_OF and effort <= self.most:
-            selector = None if allowed is None else _selector(allowed)
-            found = _search(self.raw, queries, k, faiss.SearchParametersHNSW(sel=selector, efSearch=effort))
-            if (found[1] >= 0).all():
-                return found
+            parameters = faiss.SearchParametersHNSW(efSearch=effort)
+            similarities, rows = _search(self.raw, queries, k if allowed is None else max(effort, k), parameters)
+            is_left_out = (rows < 0) if allowed is None else (rows < 0) | ~allowed[rows]
+            order = np.argsort(is_left_out, axis=1, kind="stable")[:, :k]
+            if not np.take_along_axis(is_left_out, order, axis=1).any():
+                return np.take_along_axis(similarities, order, axis=1), np.take_along_axis(rows, order, axis=1)
         return Flat(faiss.downcast_index(self.raw.storage)).search(queries, k, allowed)
 
 

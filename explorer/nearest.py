@@ -22,15 +22,14 @@ from explorer.atlas import Atlas
 from explorer.cache import index_file
 from explorer.errors import QueryError
 from explorer.exact import Vectors, normalized
-from explorer.index_choice import IndexChoice
+from explorer.index_choice import IndexChoice, IndexKind
 from explorer.indexes import Found, Index
-from explorer.layout import replacing, write_atomic
-from explorer.verify import checksum, stamp
+from explorer.layout import AtlasPaths, replacing, write_atomic
+from explorer.verify import checksum, current, read_meta, stamp
 
 MAX_K = 10_000
-_FEW_ROWS = 2048
-_FEW_SHARE = 0.02
-"""Where a mask leaves less than both, its rows are compared one by one; the index would have to look everywhere."""
+_FEW_ROWS, _FEW_SHARE = 4096, 1 / 16
+"""Where a mask leaves no more than this, its rows are compared one by one: an index would have to look everywhere."""
 _opening = threading.Lock()
 _opened: weakref.WeakKeyDictionary[Atlas, dict[str, VectorIndex]] = weakref.WeakKeyDictionary()
 
@@ -88,9 +87,22 @@ class VectorIndex:
         k = min(k, left)
         if k == 0:
             return np.empty((len(vectors), 0), np.float32), np.empty((len(vectors), 0), np.int64)
-        if allowed is not None and left < max(_FEW_SHARE * count, min(_FEW_ROWS, count)):
+        if allowed is not None and left <= min(_FEW_ROWS, _FEW_SHARE * count):
             return exact.knn(self._vectors, vectors, k, np.flatnonzero(allowed))
         return self._index.search(vectors, k, None if left == count else allowed)
+
+
+def prepare(paths: AtlasPaths) -> None:
+    """Build into the cache what it lacks of the live version's indexes, so that no start waits for them.
+
+    One that is flat takes no time to build, so it is left to the first question.
+    """
+    told = read_meta(current(paths))["spaces"]
+    spaces = [space for space in told if IndexChoice.of(told[space]).kind is not IndexKind.FLAT]
+    if spaces:
+        atlas = Atlas.open(paths.root)
+        for space in spaces:
+            VectorIndex.open(atlas, space)
 
 
 def index_path(folder: Path, space: str, vectors: str, choice: IndexChoice) -> Path:
@@ -107,10 +119,11 @@ def keep(index: Index, path: Path) -> None:
 
 def adopt(index: Path, path: Path) -> None:
     """Move an index that was written elsewhere into a cache; nothing is done where there is one already, or none."""
-    if index.exists() and not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(index, path)
-        _remember(path, checksum(path))
+    with suppress(OSError):  # a cache that cannot be kept costs time, not truth
+        if index.exists() and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(index, path)
+            _remember(path, checksum(path))
 
 
 def _remember(path: Path, digest: str) -> None:

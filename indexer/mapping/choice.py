@@ -128,7 +128,7 @@ class Questions:
 def choose(
     vectors: npt.NDArray[np.float16], train: Mask, partition: Partition | None, options: SearchOptions, folder: Path
 ) -> dict[str, Any]:
-    """Choose an index and leave it in a folder as `index.faiss`.
+    """Choose an index and leave it in a folder as `index.faiss`, but for a flat one, which takes no time to build.
 
     Args:
         vectors: float16 (n, d), unit length; may be memory-mapped.
@@ -145,7 +145,7 @@ def choose(
     candidates: list[Measured] = []
     for measured, path in _candidates(questions, partition, options, folder):
         candidates.append(measured)
-        if best(candidates) is measured:
+        if best(candidates) is measured and measured.choice.kind is not IndexKind.FLAT:
             path.replace(folder / "index.faiss")
         else:
             path.unlink()
