@@ -50,6 +50,7 @@ SECTIONS = (
     Section("sameness", "Two builds of one corpus", "sameness"),
     Section("search", "Search at scale", "search"),
     Section("serving", "Serving at scale", "serving"),
+    Section("frames", "Frames", "frames"),
     Section("cloud", "From opening to the whole cloud", "peers"),
 )
 

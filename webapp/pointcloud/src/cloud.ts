@@ -42,6 +42,7 @@ export class Cloud {
     pointSize: { value: 0.02 },
     pixelsPerUnit: { value: 1 },
     pixels: { value: new Vector2(LEAST, GREATEST) },
+    whole: { value: 0.02 },
     ground: { value: new Color() },
     fog: { value: new Vector2(1, 3) },
   };
@@ -178,8 +179,9 @@ export class Cloud {
     return { center, radius: Math.max(0.05, far[Math.floor(MOST * (rows - 1))] ?? 1) };
   }
 
-  /** Follow the canvas: device pixels that a scene unit covers at distance 1, device pixels per CSS pixel. */
-  resize(pixelsPerUnit: number, ratio: number): void {
+  /** Follow the canvas. */
+  resize({ pixelsPerUnit, ratio, smooth }: Stage): void {
+    this.uniforms.whole.value = smooth ? 0.02 : 0.5;
     this.uniforms.pixelsPerUnit.value = pixelsPerUnit;
     this.uniforms.pixels.value.set(LEAST * ratio, GREATEST * ratio);
   }

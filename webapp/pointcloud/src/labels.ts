@@ -152,7 +152,7 @@ export class Labels {
     const far = at.distanceTo(this.stage.camera.position);
     const [begin, end] = [2, 5];
     const clear = 1 - 0.4 * Math.min(1, Math.max(0, (far - begin) / (end - begin)));
-    return Math.round(100 * clear * (this.hushed ? 0.55 : 1)) / 100;
+    return Math.round(20 * clear * (this.hushed ? 0.55 : 1)) / 20; // in steps: each change is a transition
   }
 
   private element(name: Name): HTMLElement {

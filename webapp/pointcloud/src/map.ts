@@ -51,7 +51,7 @@ export class PointMap {
     tell: SetProps,
   ) {
     this.voice = new Voice(tell);
-    this.stage = new Stage(host, () => this.resized(), (lost) => this.contextChanged(lost));
+    this.stage = new Stage(host, props.meta?.n ?? 0, () => this.resized(), (lost) => this.contextChanged(lost));
     this.labels = new Labels(host, this.stage);
     this.billboard = new Billboard(host, this.stage);
     this.thumbnails = new Thumbnails(
@@ -82,7 +82,7 @@ export class PointMap {
       this.labels.follow(this.scenery?.leading(), this.billboard.boxes());
       this.thumbnails.follow();
     });
-    this.conceal = expose(host, this.stage, this.cloud, this.thumbnails, () => this.ids);
+    this.conceal = expose(host, this.stage, this.cloud, this.rig, this.thumbnails, () => this.ids);
     this.dress();
     this.speak();
     this.inset();
@@ -273,7 +273,7 @@ export class PointMap {
   }
 
   private resized(): void {
-    this.cloud.resize(this.stage.pixelsPerUnit, this.stage.ratio);
+    this.cloud.resize(this.stage);
     this.markers.resize(this.stage.ratio);
     this.thumbnails.resize();
     this.rig.resized();

@@ -1,8 +1,8 @@
 /**
  * GLSL of the cloud and of the markers.
  *
- * Points are opaque discs whose rim is left to multisampling (alpha to coverage), so the picture does not depend on the
- * order in which they are drawn.
+ * Points are opaque discs whose rim is left to multisampling (alpha to coverage), or drawn in whole pixels where there is
+ * none, so the picture does not depend on the order in which they are drawn.
  */
 
 /** A cloud that stands still needs two attributes a point; these two more are read only while it morphs or fades. */
@@ -62,6 +62,7 @@ export const MOVING_VERTEX = cloudVertex(MOVING);
 export const STANDING_VERTEX = cloudVertex(STANDING);
 
 export const CLOUD_FRAGMENT = /* glsl */ `
+uniform float whole;        // the least cover that is drawn: half a pixel where it cannot be drawn in part
 uniform vec3 ground;
 in vec3 color;
 in float rim;
@@ -71,7 +72,7 @@ void main() {
   vec2 at = gl_PointCoord * 2.0 - 1.0;
   float r = length(at);
   float cover = clamp((1.0 - r) / max(fwidth(r), 1e-3) + 0.5, 0.0, 1.0);
-  if (cover < 0.02) discard;
+  if (cover < whole) discard;
   // The ground at the rim keeps discs apart where they crowd.
   shade = vec4(mix(color, ground, rim * smoothstep(0.66, 0.96, r)), cover);
 }

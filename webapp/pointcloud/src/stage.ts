@@ -4,6 +4,8 @@ import { Color, PerspectiveCamera, Scene, type Vector3, WebGLRenderer } from 'th
 import type { Insets } from './props';
 
 const FIELD_OF_VIEW = 45; // degrees, vertical
+const CROWD = 30_000; // points that are so small on screen that a jagged rim is hardly seen
+const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
 
 /** Asked before each frame; true asks for another one. */
 export type Mover = (now: number) => boolean;
@@ -28,19 +30,24 @@ export class Stage {
   private request = 0;
   private insets: Insets = { left: 0, right: 0, top: 0, bottom: 0 };
 
-  /** Throws NoWebgl where there is no WebGL 2. */
+  /**
+   * Throws NoWebgl where there is no WebGL 2. Rims are multisampled, but not those of a crowd of `n` points where the
+   * processor draws: it would take twice the time for a frame.
+   */
   constructor(
     private readonly host: HTMLElement,
+    n: number,
     private readonly resized: () => void,
     private readonly contextChanged: (lost: boolean) => void,
   ) {
     this.canvas = document.createElement('canvas');
+    const antialias = n <= CROWD || !drawsInSoftware();
     // An opaque canvas: the points' coverage would else leave holes through which the page shines.
     const context = this.canvas.getContext('webgl2', {
-      alpha: false, antialias: true, depth: true, stencil: false, powerPreference: 'high-performance',
+      alpha: false, antialias, depth: true, stencil: false, powerPreference: 'high-performance',
     });
     if (!context) throw new NoWebgl();
-    this.renderer = new WebGLRenderer({ canvas: this.canvas, context, antialias: true, alpha: false });
+    this.renderer = new WebGLRenderer({ canvas: this.canvas, context, antialias, alpha: false });
     this.canvas.className = 'pointcloud-canvas';
     this.canvas.addEventListener('webglcontextlost', this.onLost);
     this.canvas.addEventListener('webglcontextrestored', this.onRestored);
@@ -98,6 +105,11 @@ export class Stage {
   /** Device pixels that one scene unit covers at distance 1. */
   get pixelsPerUnit(): number {
     return (this.height * this.ratio) / (2 * Math.tan((FIELD_OF_VIEW * Math.PI) / 360));
+  }
+
+  /** Whether a pixel has several samples, so that a point's rim may cover a part of it. */
+  get smooth(): boolean {
+    return this.renderer.getContextAttributes().antialias ?? false;
   }
 
   get ratio(): number {
@@ -169,6 +181,15 @@ export class Stage {
     this.contextChanged(false);
     this.invalidate();
   };
+}
+
+/** Whether the processor draws what a graphics card would. */
+function drawsInSoftware(): boolean {
+  const context = document.createElement('canvas').getContext('webgl2');
+  const about = context?.getExtension('WEBGL_debug_renderer_info');
+  const name = String((about && context?.getParameter(about.UNMASKED_RENDERER_WEBGL)) ?? '');
+  context?.getExtension('WEBGL_lose_context')?.loseContext(); // browsers keep few contexts, and free them late
+  return SOFTWARE.test(name);
 }
 
 /** True where the visitor asked for no motion. */
