@@ -46,7 +46,7 @@ class SmallAtlas:
     extra_meta: Mapping[str, Any] = field(default_factory=dict)
     version: str = VERSION
     pictures: bool = True
-    fine: bool = False
+    fine: bool = True
 
     def write(self, root: Path) -> Path:
         """Write and publish it under `root`; return `root`."""

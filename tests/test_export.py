@@ -92,7 +92,10 @@ def test_rows_hold_links_licence_place_and_cluster(atlas: Atlas, space: str) -> 
         cluster = int(data.cluster[place])
         expected = (None, None) if cluster < 0 else (cluster, labels[cluster])
         assert (row["cluster"], row["cluster_label"]) == expected
-        assert (row["subcluster"], row["subcluster_label"]) == (None, None)  # an atlas of before has no fine level
+        labels = {cluster.cluster: cluster.label for cluster in atlas.clusters(space, level=1)}
+        cluster = int(data.subcluster[place])
+        expected = (None, None) if cluster < 0 else (cluster, labels[cluster])
+        assert (row["subcluster"], row["subcluster_label"]) == expected
         assert {name: row[f"extra.{name}"] for name in record.extra} == record.extra
 
 

@@ -20,9 +20,9 @@ from webapp.cli import main
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(small_atlas: Path) -> Path:
     """An atlas with both levels."""
-    return SmallAtlas(fine=True).write(tmp_path / "levels")
+    return small_atlas
 
 
 def document(capfd: pytest.CaptureFixture[str], *words: object) -> dict[str, object]:
@@ -85,8 +85,9 @@ def test_verify_holds_the_levels_against_each_other(path: Path) -> None:
     ]
 
 
-def test_an_atlas_of_before_has_one_level(small_atlas: Path) -> None:
+def test_an_atlas_of_before_has_one_level(tmp_path: Path) -> None:
     """Without the fine level's files and column an atlas opens, is whole, and has no fine clusters."""
+    small_atlas = SmallAtlas(fine=False).write(tmp_path / "before")
     version = verify.current(layout.AtlasPaths(small_atlas))
     before = pq.read_table(version.clusters).drop_columns(["parent"])
     pq.write_table(before, version.clusters)
