@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,6 +48,11 @@ REVISION = 1
 """Raised when the same list would deny other rows; part of its state."""
 _SAFE_IN_LINK = "%/:=&?~+!$,;'@()*[]"
 _REMEMBERED = 65_536
+_NAME = "[a-z0-9-]+(?:[.][a-z0-9-]+)*"
+_PLAIN_NAME = re.compile(_NAME)
+_PLAIN = "[A-Za-z0-9_.%/:=&~+!$,;'@()*-]"
+_PLAIN_LINK = re.compile(rf"https?://({_NAME})((?:/{_PLAIN}*)?)((?:\?(?:{_PLAIN}|\?)+)?)")
+"""Links of which only scheme and path need a look: nearly all, and found a million at a time, an order faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +130,11 @@ def is_denied(denylist: Denylist, kind: DenyKind, values: Iterable[str | None]) 
     """Whether each value is denied; a denied host takes its subdomains with it."""
     denied = denylist.get(kind, frozenset())
 
-    @lru_cache(_REMEMBERED)
     def holds(form: str) -> bool:
         return any(_digest(each) in denied for each in _forms(kind, form))
+
+    if kind is DenyKind.HOST:  # few, and each of many rows
+        holds = lru_cache(_REMEMBERED)(holds)
 
     for value in values:
         yield bool(denied) and value is not None and holds(normal(kind, value))
@@ -143,6 +151,12 @@ def denies_link(denylist: Denylist, link: str | None) -> bool:
 
 
 def _link(value: str) -> str:
+    if plain := _PLAIN_LINK.fullmatch(value):
+        return f"https://{plain[1]}{plain[2] or '/'}{plain[3]}"
+    return _parsed(value)
+
+
+def _parsed(value: str) -> str:
     try:
         parts = urlsplit(value)
         port = parts.port
@@ -157,6 +171,10 @@ def _link(value: str) -> str:
 
 def _host(value: str) -> str:
     """A host's name, or that of a link."""
+    if plain := _PLAIN_LINK.fullmatch(value):
+        return plain[1]
+    if _PLAIN_NAME.fullmatch(value):
+        return value
     if "://" in value:
         try:
             value = urlsplit(value).hostname or ""

@@ -58,6 +58,18 @@ def test_any_text_has_a_normal_form(text: str, kind: DenyKind) -> None:
     assert denylist.hashed(kind, text) == denylist.hashed(kind, f" {text}\n")
 
 
+PLAIN = st.from_regex(denylist._PLAIN_LINK, fullmatch=True)
+
+
+@given(PLAIN, st.sampled_from(["", ":80", "#part", "?", " "]))
+def test_the_short_way_is_the_long_way(link: str, ending: str) -> None:
+    """A link that is plain has the form that parsing it gives, and its host is the one that it has in any spelling."""
+    assert denylist.normal(DenyKind.URL, link) == denylist._parsed(link)
+    host = denylist.normal(DenyKind.HOST, link)
+    assert host == denylist.normal(DenyKind.HOST, f"{host.upper()}.")
+    assert denylist.normal(DenyKind.HOST, f"{link.replace('://', '://ada@')}{ending}") == host
+
+
 def test_a_takedown_names_nobody_and_is_written_once(tmp_path: Path) -> None:
     """The file holds hashes and times; the same takedown again adds nothing, another keeps what was there."""
     paths = AtlasPaths(tmp_path)
