@@ -49,7 +49,7 @@ def measure() -> Iterator[Row]:
 def visit(page: Page, url: str) -> dict[str, float]:
     """Open the page and wait for the cloud: bytes moved and seconds."""
     page.goto(url)
-    page.wait_for_selector("[data-ready='true']", timeout=60_000)
+    page.wait_for_selector("[data-ready='true']", timeout=300_000)
     seconds = page.evaluate("() => performance.now() / 1e3")
     return {**page.evaluate(BYTES), "seconds": seconds}
 
