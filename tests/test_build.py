@@ -28,6 +28,7 @@ from explorer.verify import verify
 from indexer.build import BuildResult, index
 from indexer.corpus import Selection
 from indexer.lock import writing
+from indexer.mapping.alignment import aligned
 from webapp.console import Bars
 
 KILLED = -9
@@ -93,6 +94,10 @@ def test_an_atlas_is_what_was_drawn(tmp_path: Path, folder: Path) -> None:
         assert (color[data.neighbors[:, 0]] == color).mean() > 0.9
         assert len(data.baseline) == 18
         assert atlas.meta["spaces"][name]["layout"] == "pca"
+        laid = {"fitted": 18, "placed": 0, "aligned_to": None if name == "clip" else "clip"}
+        assert atlas.meta["spaces"][name]["map"] == laid
+    points, onto = atlas.space("vae").points, atlas.space("clip").points
+    assert aligned(points, onto, atlas.train) == pytest.approx(points, abs=1e-4)  # nearer no turn brings it
     assert not np.asarray(atlas.space("clip").mean).any()
     assert np.asarray(atlas.space("vae").mean).any()
     assert set(result.stages) == {
