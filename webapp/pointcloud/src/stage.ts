@@ -197,12 +197,14 @@ export function still(): boolean {
   return window.matchMedia('(prefers-reduced-motion: reduce)').matches;
 }
 
-/** A mover that carries `step` from 0 to 1, eased, over `ms`; at once where motion is not wanted. */
+/**
+ * A mover that carries `step` from 0 to 1, eased, over `ms` from now on, however slow frames are; at once where motion is
+ * not wanted.
+ */
 export function tween(stage: Stage, ms: number, step: (part: number) => void, done?: () => void): Mover {
-  let begun = -1;
+  const begun = performance.now();
   const mover: Mover = (now) => {
-    if (begun < 0) begun = now;
-    const t = ms > 0 ? Math.min(1, (now - begun) / ms) : 1;
+    const t = ms > 0 ? Math.min(1, Math.max(0, now - begun) / ms) : 1;
     step(t < 0.5 ? 4 * t ** 3 : 1 - (2 - 2 * t) ** 3 / 2);
     if (t < 1) return true;
     done?.();
