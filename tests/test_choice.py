@@ -21,9 +21,12 @@ from explorer.layout import AtlasPaths
 from explorer.lines import state
 from explorer.nearest import VectorIndex
 from explorer.partition import Partition
+from explorer.records import Space
 from explorer.status import status
-from indexer.mapping import choice
+from indexer.mapping import choice, neighbors
 from indexer.mapping.choice import Measured, SearchOptions
+from indexer.mapping.spaces import Pictures, SpaceOptions, SpaceStages
+from indexer.stages import StageStore
 
 IVF = IndexChoice(IndexKind.IVF, {"lists": 64, "probes": 12})
 HNSW = IndexChoice(IndexKind.HNSW, {"links": 16, "building": 60, "effort": 96})
@@ -238,3 +241,22 @@ def test_a_file_of_another_index_is_none(vectors: Vectors, tmp_path: Path) -> No
     assert indexes.mapped(file, HNSW, (100, 24)) is None
     file.write_bytes(b"no index")
     assert indexes.mapped(file, IVF, (100, 24)) is None
+
+
+def test_neighbors_and_index_share_their_lists(
+    vectors: Vectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a space's stages find in lists they keep, index and baseline use the same ones, and all of it is told."""
+    monkeypatch.setattr(neighbors.find, "__kwdefaults__", {"exact_pairs": 0})
+    rows = vectors[:1500].astype(np.float32)
+    pictures = Pictures("key", np.arange(1500) >= 150, np.arange(1500, dtype=np.int32), ())
+    options = SpaceOptions(search=SearchOptions(fewest=1000, queries=50, by_recall=True))
+    stages = SpaceStages(Space.CLIP, pictures, lambda space: [rows], options, StageStore(tmp_path))
+    search = json.loads((stages.search / "search.json").read_bytes())
+    near = json.loads((stages.neighbors / "neighbors.json").read_bytes())
+    assert near["method"] == "partitioned"
+    assert search["kind"] == "ivf"
+    assert search["parameters"]["lists"] == near["lists"] == len(np.load(stages.neighbors / "centers.npy"))
+    assert len(np.load(stages.baseline / "baseline.npy")) == 1350
+    again = SpaceStages(Space.CLIP, pictures, lambda space: [], options, StageStore(tmp_path))
+    assert (again.search / "index.faiss").read_bytes() == (stages.search / "index.faiss").read_bytes()

@@ -170,7 +170,8 @@ def baseline(
     nearest = np.where(stranger.any(axis=1), neighbors.similarities[makers, first], np.float32(-np.inf))
     hidden = np.flatnonzero(~stranger.any(axis=1))
     if len(hidden) * len(makers) > exact_pairs:
-        nearest[hidden] = _strangers_in_lists(vectors, makers, makers[hidden], families, neighbors.way.probes)
+        lists = Lists.of(vectors, makers, neighbors.partition)
+        nearest[hidden] = _strangers_in_lists(lists, makers[hidden], families, neighbors.way.probes)
         hidden = hidden[~np.isfinite(nearest[hidden])]
     for start in range(0, len(hidden), _BLOCK):
         block = hidden[start : start + _BLOCK]
@@ -178,9 +179,7 @@ def baseline(
     return np.sort(nearest[np.isfinite(nearest)]).astype(np.float32)
 
 
-def _strangers_in_lists(
-    vectors: npt.NDArray[np.float16], makers: Rows, asked: Rows, families: npt.NDArray[np.int32], probes: int
-) -> Floats:
+def _strangers_in_lists(lists: Lists, asked: Rows, families: npt.NDArray[np.int32], probes: int) -> Floats:
     """The cosine float32 (q,) of every row asked to its nearest outside its family, in near lists; -inf: none there."""
     nearest = np.full(len(asked), -np.inf, dtype=np.float32)
 
@@ -188,7 +187,7 @@ def _strangers_in_lists(
         scores[families[asked[block]][:, None] == families[others][None, :]] = -np.inf
         nearest[block] = scores.max(axis=1, initial=-np.inf)
 
-    Lists.of(vectors, makers).each(asked, max(probes, 1), look)
+    lists.each(asked, max(probes, 1), look)
     return nearest
 
 

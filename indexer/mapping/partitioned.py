@@ -47,9 +47,9 @@ class Lists:
     near: Rows
 
     @classmethod
-    def of(cls, vectors: npt.NDArray[np.float16], makers: Rows) -> Lists:
-        """Cut the rows of a space; `makers` are the training rows."""
-        partition = Partition.of(vectors, lists_for(len(makers)))
+    def of(cls, vectors: npt.NDArray[np.float16], makers: Rows, partition: Partition | None = None) -> Lists:
+        """Cut the rows of a space; `makers` are the training rows, `partition` their lists where they are known."""
+        partition = partition or Partition.of(vectors, lists_for(len(makers)))
         is_maker = np.zeros(len(vectors), dtype=np.bool_)
         is_maker[makers] = True
         members = [rows[is_maker[rows]] for rows in partition.members()]

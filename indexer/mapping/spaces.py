@@ -143,11 +143,8 @@ class SpaceStages:
         """search.json, and index.faiss until the version that it belongs to is published."""
 
         def make(folder: Path) -> None:
-            lists = None
-            if (self.neighbors / "lists.npy").exists():
-                lists = Partition(_load(self.neighbors, "centers"), _load(self.neighbors, "lists"))
             found, train = _mapped(self.vectors, "vectors"), self._pictures.train
-            chosen = choice.choose(found, train, lists, self._options.search, folder)
+            chosen = choice.choose(found, train, self._lists(), self._options.search, folder)
             write_atomic(folder / "search.json", json.dumps(chosen).encode())
 
         inputs = {
@@ -248,7 +245,13 @@ class SpaceStages:
 
     def _found_neighbors(self) -> Neighbors:
         way = Way.of(json.loads((self.neighbors / "neighbors.json").read_bytes()))
-        return Neighbors(_load(self.neighbors, "neighbors"), _load(self.neighbors, "similarities"), way)
+        return Neighbors(_load(self.neighbors, "neighbors"), _load(self.neighbors, "similarities"), way, self._lists())
+
+    def _lists(self) -> Partition | None:
+        """The lists that neighbors were looked for in, if they were."""
+        if not (self.neighbors / "lists.npy").exists():
+            return None
+        return Partition(_load(self.neighbors, "centers"), _load(self.neighbors, "lists"))
 
 
 def _mapped(folder: Path, name: str) -> npt.NDArray[Any]:
