@@ -5,13 +5,16 @@ Its vectors are short and its neighbors are drawn too, so that nothing about nea
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from PIL import Image
 
 from benchmarks.atlases import FOLDER
 from explorer import layout, verify
@@ -21,12 +24,13 @@ VERSION = "20260101T000000Z-drawn"
 SAYS = "drawn points"
 GROUPS, FINE, DIM, HELDOUT = 64, 4, 16, 0.01
 EXEMPLARS = 8
+THUMBNAIL, COLORS = 256, 64
 SPACE = "clip"
 
 
-def atlas(n: int) -> Path:
-    """The atlas of n drawn points."""
-    root = FOLDER / f"drawn-{n}"
+def atlas(n: int, pictures: int = 0) -> Path:
+    """The atlas of n drawn points; the `pictures` of them nearest to the middle of the first group have thumbnails."""
+    root = FOLDER / (f"drawn-{n}-{pictures}" if pictures else f"drawn-{n}")
     paths = layout.AtlasPaths(root)
     if paths.current.exists():
         return root
@@ -34,14 +38,33 @@ def atlas(n: int) -> Path:
     fine = rng.integers(0, GROUPS * FINE, n).astype(np.int32)
     ids = np.arange(1, n + 1, dtype=np.int64)
     layout.write_table(version.records, _records(ids, fine, rng.random(n) < HELDOUT))
-    for name, array in _arrays(fine, rng).items():
+    arrays = _arrays(fine, rng)
+    for name, array in arrays.items():
         layout.write_array(version.array(SPACE, name), array)
     layout.write_table(version.clusters, _clusters(ids, fine))
-    layout.write_thumbnails(version, ())
+    layout.write_thumbnails(version, _thumbnails(ids[middle_out(arrays["points"], arrays["cluster"])[:pictures]]))
     meta = _meta(n) | {"files": verify.describe(version)}
     layout.write_atomic(version.meta, json.dumps(meta).encode())
     paths.publish(VERSION)
     return root
+
+
+def middle_out(points: npt.NDArray[np.float32], cluster: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:
+    """All rows, those nearest to the middle of the first group first."""
+    far = np.linalg.norm(points - np.median(points[cluster == 0], axis=0), axis=1)
+    return np.argsort(far, kind="stable")
+
+
+def _thumbnails(ids: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
+    """A tile of one color each, of the size that thumbnails have."""
+    tiles = []
+    for color in range(COLORS):
+        out = io.BytesIO()
+        plain = Image.new("HSV", (THUMBNAIL, THUMBNAIL), (color * 256 // COLORS, 160, 220))
+        plain.convert("RGB").save(out, "WEBP")
+        tiles.append(out.getvalue())
+    for identity in ids.tolist():
+        yield identity, tiles[identity % COLORS]
 
 
 def _records(ids: npt.NDArray[np.int64], fine: npt.NDArray[np.int32], heldout: npt.NDArray[np.bool_]) -> pa.Table:

@@ -51,6 +51,7 @@ SECTIONS = (
     Section("search", "Search at scale", "search"),
     Section("serving", "Serving at scale", "serving"),
     Section("frames", "Frames", "frames"),
+    Section("near", "Frames with thumbnails", "near"),
     Section("cloud", "From opening to the whole cloud", "peers"),
 )
 
