@@ -21,12 +21,13 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from live import PATIENCE, Live, messages
+from live import PATIENCE, Live, live, messages
 from small_atlas import VERSION
 
 from explorer.errors import ExplorerError
-from webapp import server
+from webapp import layout, server
 from webapp.cli import main
+from webapp.site import Site
 
 MAIN = (sys.executable, "-c", "import sys; from webapp.cli import main; sys.exit(main())")
 
@@ -240,6 +241,24 @@ print([name for name in ("torch", "diffusers", "open_clip", "transformers", "uma
     done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "[]"
     assert os.listdir(small_atlas / "workspace")  # it was opened for real
+
+
+def test_the_page_is_made_when_it_is_asked_for(small_atlas: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks the end points does not wait for it; it is made once, for all visitors."""
+    made, make = [], layout.layout
+
+    def counted(site: Site) -> Any:  # noqa: ANN401 - as Dash has them
+        made.append(site)
+        return make(site)
+
+    monkeypatch.setattr(layout, "layout", counted)
+    with live(small_atlas) as running:
+        assert running.client.get(f"{running.version}/search.json?id=1000").status_code == 200
+        assert running.client.get(f"{running.version}/clip/points.bin").status_code == 200
+        assert made == []
+        first, second = (running.client.get("/_dash-layout").content for _ in range(2))
+        assert first == second
+        assert made == [running.site]
 
 
 def test_wrong_words_and_faulty_input_have_their_own_exit_codes(tmp_path: Path) -> None:
