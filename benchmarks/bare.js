@@ -25,4 +25,5 @@ window.stand = async ({ width, height, size, view, antialias }) => {
     requestAnimationFrame(() => renderer.render(scene, camera));
   };
   window.canvas = canvas;
+  window.rests = () => true;
 };

@@ -27,6 +27,7 @@ PLOTLY = """async () => {
     const scene = box._fullLayout.scene._scene;
     let angle = 0;
     window.canvas = scene.glplot.canvas;
+    window.rests = () => true;
     window.turn = () => {
         angle += 0.08;
         const eye = { x: 1.6 * Math.cos(angle), y: 1.6 * Math.sin(angle), z: 0.8 };

@@ -23,6 +23,12 @@ FRAMES = """async (count) => {
     return (performance.now() - begun) / count;
 }"""
 """Draws frames one after the other: `window.turn` turns the camera and asks for one of `window.canvas`."""
+REST = """async () => {
+    const gl = window.canvas.getContext('webgl2') ?? window.canvas.getContext('webgl');
+    do await new Promise(requestAnimationFrame); while (!window.rests());
+    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+}"""
+"""Waits for frames that a page draws after the last that was asked for, such as those of a glide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +60,12 @@ class Tasks:
 def frames(page: Page, count: int) -> Frame:
     """Draw some frames, after one that does not count."""
     page.evaluate(FRAMES, 1)
+    page.evaluate(REST)
     before = processor_seconds()
     clock = page.evaluate(FRAMES, count)
-    return Frame((processor_seconds() - before) / count * 1e3, clock)
+    spent = processor_seconds() - before
+    page.evaluate(REST)  # what it draws yet is not the next one's
+    return Frame(spent / count * 1e3, clock)
 
 
 def processor_seconds() -> float:

@@ -47,6 +47,7 @@ processor draws, the page does without multisampling from 30,000 points on; the 
 TURN = """() => {
     const map = document.querySelector('#map');
     window.canvas = map.querySelector('canvas');
+    window.rests = () => map.dataset.moving === 'false';
     window.turn = () => map.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowLeft', bubbles: true }));
 }"""
 LISTEN = """() => {
