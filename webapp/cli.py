@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from threading import Thread
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
@@ -32,6 +32,9 @@ APPLICATION = "latent-explorer"
 
 UPLOADS = ("auto", "on", "off")
 """Whether visitors may bring pictures."""
+
+PAGE_SECONDS = 1.0
+"""After it is ready a server makes its page for whoever opens it; who asks at once is answered first."""
 
 
 class VerbParser(argparse.ArgumentParser):
@@ -193,7 +196,9 @@ def serve(args: argparse.Namespace, path: Path) -> None:
             """Answer first, then load: what imports the models' libraries holds up everything else in the process."""
             running.enter_context(site.studio)
             _announce(args, {"atlas": str(path), "version": atlas.version, "url": address})
-            Thread(target=app.layout, name="page", daemon=True).start()
+            page = Timer(PAGE_SECONDS, app.layout)
+            page.daemon = True
+            page.start()
 
         server.run(app.server, listening, ready=ready, stopping=site.studio.close)
 
