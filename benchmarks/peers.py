@@ -49,6 +49,11 @@ either way."""
 START = 60.0
 """Seconds that a peer's server is given."""
 
+OURS = "document.querySelector('#map')?.dataset.ready === 'true'"
+COUNTED = "document.body?.innerText.includes('{n:,} points')"
+PLOTTED = "document.querySelector('.gl-container canvas') !== null"
+"""When each page has its points, in JavaScript."""
+
 Server = Callable[[], AbstractContextManager[str]]
 
 
@@ -58,7 +63,7 @@ def measure(n: int) -> Iterator[Row]:
     points = np.asarray(Atlas.open(root).space(drawn.SPACE).points)
     floor = n * 3 * 2
     with chromium() as browser:
-        ours = _visits(browser, partial(served, root))
+        ours = _visits(browser, partial(served, root), OURS)
         assert ours is not None, "the page did not come to rest"
         yield Row(
             f"this page, {n:,} points",
@@ -70,11 +75,11 @@ def measure(n: int) -> Iterator[Row]:
             _figures("this page", n, ours),
         )
         peers = (
-            ("Embedding Atlas", _atlas_release(), partial(embedding_atlas, points)),
-            ("scatter3d", f"plotly {version('plotly')}", partial(scatter3d, points)),
+            ("Embedding Atlas", _atlas_release(), partial(embedding_atlas, points), COUNTED.format(n=n)),
+            ("scatter3d", f"plotly {version('plotly')}", partial(scatter3d, points), PLOTTED),
         )
-        for name, release, server in peers:
-            yield _against(name, release, n, ours, _visits(browser, server) if release else None)
+        for name, release, server, ready in peers:
+            yield _against(name, release, n, ours, _visits(browser, server, ready) if release else None)
 
 
 def _against(name: str, release: str | None, n: int, ours: Visit, theirs: Visit | None) -> Row:
@@ -105,11 +110,11 @@ def _figures(name: str, n: int, made: Visit) -> tuple[Figure, ...]:
     )
 
 
-def _visits(browser: Browser, server: Server) -> Visit | None:
+def _visits(browser: Browser, server: Server, ready: str) -> Visit | None:
     """The medians of several visits; None where a page breaks or never rests."""
     try:
         with server() as url:
-            made = [visit(browser, url) for _ in range(VISITS)]
+            made = [visit(browser, url, ready) for _ in range(VISITS)]
     except (BrowserError, TimeoutError) as error:
         sys.stderr.write(f"{error}\n")
         return None

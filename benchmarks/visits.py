@@ -55,8 +55,13 @@ class Visit:
     sent: int
 
 
-def visit(browser: Browser, url: str) -> Visit:
+def visit(browser: Browser, url: str, ready: str) -> Visit:
     """Open a page with an empty cache, and watch it until nothing changes.
+
+    Args:
+        browser: where.
+        url: the page.
+        ready: in JavaScript, whether it has come so far that resting is not waiting.
 
     Raises:
         TimeoutError: it does not come to rest.
@@ -68,7 +73,7 @@ def visit(browser: Browser, url: str) -> Visit:
             page.set_default_timeout(1e3 * PATIENCE)
             started = time.perf_counter()
             page.goto(meter.url, wait_until="commit")
-            return settled(_watch(page, meter, started))
+            return settled(_watch(page, meter, started, ready))
     finally:
         context.close()
 
@@ -89,16 +94,18 @@ def differs(one: Picture, other: Picture) -> bool:
     return float((apart > STEPS).mean()) > SHARE
 
 
-def _watch(page: Page, meter: Meter, started: float) -> list[Look]:
+def _watch(page: Page, meter: Meter, started: float, ready: str) -> list[Look]:
     looks: list[Look] = []
-    changed = started
-    while (now := time.perf_counter()) - changed < QUIET or len(looks) < 2:
+    changed, is_ready = started, False
+    while (now := time.perf_counter()) - changed < QUIET or not is_ready:
         if now - started > PATIENCE:
             raise TimeoutError(f"{meter.url} still changes after {PATIENCE:.0f} s")
         sent = meter.sent
         shot = page.screenshot(type="png", animations="allow")
         look = Look(time.perf_counter() - started, sent, np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")))
-        if looks and (sent != looks[-1].sent or differs(look.picture, looks[-1].picture)):
+        was_ready, is_ready = is_ready, is_ready or bool(page.evaluate(ready))
+        is_same = looks and sent == looks[-1].sent and not differs(look.picture, looks[-1].picture)
+        if not (was_ready and is_same):
             changed = time.perf_counter()
         looks.append(look)
         time.sleep(STEP)
