@@ -69,13 +69,14 @@ export class Labels {
       const { x, y } = this.stage.project(spot.copy(place));
       taken.add(around(x, y, CLEAR, CLEAR));
     }
+    const { free } = this.stage; // a name half behind a panel says nothing
+    const room = around(free.x, free.y, free.width - 2 * GAP, free.height - 2 * GAP);
     const shown = new Set<Tag>();
     for (const tag of this.candidates()) {
       if (shown.size === MOST) break;
       const { x, y, ahead } = this.stage.project(spot.copy(tag.name.at));
       const box = this.box(tag, x, y);
-      const inside = box.left > GAP && box.top > GAP && box.right < this.stage.width - GAP
-        && box.bottom < this.stage.height - GAP;
+      const inside = box.left > room.left && box.top > room.top && box.right < room.right && box.bottom < room.bottom;
       const wide = around(x, y - RAISED, tag.width + 2 * GAP, HEIGHT + 2 * GAP);
       if (!ahead || !inside || taken.meets(wide)) continue;
       tag.box = box;
