@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 
 from indexer.mapping import neighbors
 from indexer.mapping.alignment import aligned
-from indexer.mapping.descent import Curve, descend
+from indexer.mapping.descent import Curve, _compiled, descend
 from indexer.mapping.project import MapOptions, project
 from indexer.mapping.start import Start, start
 
@@ -56,6 +56,13 @@ def test_one_thread_gives_the_same_bytes() -> None:
     first = descend(begin, graph, CURVE, 30, 0, parallel=False)
     assert np.array_equal(first, descend(np.asfortranarray(begin), graph, CURVE, 30, 0, parallel=False))
     assert not np.array_equal(first, descend(begin, graph, CURVE, 30, 1, parallel=False))
+
+
+def test_threads_share_the_rows_where_they_may() -> None:
+    """Compiled for all threads it is another function than for one, whatever numba has in its files."""
+    descend(noise(50), ring(50), CURVE, 2, 0, parallel=False)
+    descend(noise(50), ring(50), CURVE, 2, 0, parallel=True)
+    assert "get_num_threads" in next(iter(_compiled(True).inspect_llvm().values()))
 
 
 @pytest.mark.parametrize("parts", [(200,), (150, 30), (60, 60, 60)], ids=["whole", "with a crumb", "in pieces"])

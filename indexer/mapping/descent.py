@@ -15,7 +15,6 @@ Source: McInnes, Healy, Melville 2018 (arXiv 1802.03426), appendix C and algorit
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -91,9 +90,10 @@ def descend(
 
 
 @cache
-def _compiled(parallel: bool) -> Callable[..., None]:
+def _compiled(parallel: bool) -> Any:  # noqa: ANN401 - numba has no types
     # Points are finite, so nothing need be kept for those that are not; no flag here lets sums be fused or reordered.
-    return numba.njit(_epoch, parallel=parallel, fastmath={"nnan", "ninf", "nsz"}, cache=True)
+    # numba's files know a function by its text alone, so the two cannot both be kept in them.
+    return numba.njit(_epoch, parallel=parallel, fastmath={"nnan", "ninf", "nsz"}, cache=not parallel)
 
 
 @numba.njit(inline="always")
