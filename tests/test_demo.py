@@ -16,8 +16,8 @@ from scipy.spatial import cKDTree
 from sklearn.metrics import normalized_mutual_info_score
 
 from explorer import Atlas
-from explorer.models.loader import Models
 from explorer.exact import knn
+from explorer.models.loader import Models
 from explorer.placement import place_vectors, placer
 from explorer.search import picture_vectors
 from indexer.sources import open_source
