@@ -60,7 +60,7 @@ class MapOptions:
     seed: int = 0
     fewest: int = 32
     fit_most: int = 2_000_000
-    threads_from: int | None = 50_000
+    threads_from: int | None = 250_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
