@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import shutil
@@ -28,7 +29,7 @@ from explorer.records import Record, Split, to_json
 from explorer.safety import blurred
 from explorer.search import search_id, search_text
 from webapp.api.exports import plain_name
-from webapp.arrays import INT16_MAX, STRATUM, pack, quantize, spread
+from webapp.arrays import BLOCK, FORMAT, INT16_MAX, STRATUM, pack, quantize, spread
 
 ONE = 1000 + 7 * 3  # a picture of the small atlas
 
@@ -49,6 +50,8 @@ def test_the_arrays_are_the_atlas_in_one_random_order(served: Live) -> None:
     assert sorted(rows) == list(range(len(atlas)))
     assert not np.array_equal(rows, np.arange(len(atlas)))
     assert np.array_equal(array(served, "split.bin", "u1"), ~atlas.train[rows])
+    pictured = [atlas.has_thumbnail(identity) for identity in ids.tolist()]
+    assert np.array_equal(array(served, "pictures.bin", "u1"), pictured)
     meta = served.site.arrays.meta()
     assert (meta["version"], meta["n"]) == (atlas.version, len(atlas))
     for space in atlas.spaces:
@@ -72,12 +75,26 @@ def test_planes_are_the_same_bytes_by_worth(served: Live, address: str, dtype: s
 
 @given(st.integers(1, 2000))
 def test_the_order_takes_from_everywhere(count: int) -> None:
-    """Every row once; each pass over the strata ascends and has a row of each, those of the cut-off last one aside."""
+    """Every row once; each pass has a row of each stratum, ascending within a block of them."""
     order = spread(count)
     assert np.array_equal(np.sort(order), np.arange(count))
-    assert np.count_nonzero(np.diff(order) < 0) < STRATUM
+    assert np.count_nonzero(np.diff(order) < 0) < STRATUM * -(-count // (STRATUM * BLOCK))
     if count % STRATUM == 0:
-        assert all(np.array_equal(part // STRATUM, np.arange(len(part))) for part in np.split(order, STRATUM))
+        parts = np.split(order // STRATUM, STRATUM)
+        assert all(np.array_equal(np.sort(part), np.arange(len(part))) for part in parts)
+
+
+@pytest.mark.parametrize("first", [4_096, 11_000, 100_000])
+def test_what_arrives_first_is_from_everywhere(first: int) -> None:
+    """Of a million rows, a first piece of any size has about as many of each eighth of the atlas."""
+    counts = np.bincount(spread(1_000_000)[:first] * 8 // 1_000_000, minlength=8)
+    assert np.abs(counts / first - 1 / 8).max() < 0.06
+
+
+def test_the_format_is_another_number_where_order_or_layout_change() -> None:
+    """Browsers keep arrays for a year: whoever changes what is digested here counts `FORMAT` up as well."""
+    digest = hashlib.sha256(pack(spread(10_000), planes=True).plain).hexdigest()[:16]
+    assert (FORMAT, digest) == (2, "382d3080956a6872")
 
 
 def test_ids_and_clusters_move_as_few_bytes() -> None:
@@ -113,8 +130,8 @@ def test_similarities_are_cosines_in_the_same_order(served: Live, query: str) ->
 
 
 def test_arrays_are_kept_for_ever_and_compressed_where_it_pays(served: Live) -> None:
-    """An array's address names its version, so a browser never asks twice; gzip is sent only where it was asked for."""
-    address = f"{served.version}/split.bin"
+    """An array's address names version and format, so a browser never asks twice; gzip is sent only where asked for."""
+    address = f"{served.version}/split.bin?arrays={FORMAT}"
     squeezed = served.client.get(address)
     assert squeezed.headers["content-encoding"] == "gzip"
     assert squeezed.headers["cache-control"] == "public, max-age=31536000, immutable"
@@ -129,6 +146,17 @@ def test_arrays_are_kept_for_ever_and_compressed_where_it_pays(served: Live) -> 
         assert (again.status_code, again.content) == (304, b"")
     noise = np.random.default_rng(0).integers(0, 2**16, 1000, np.uint16)
     assert pack(noise).gzipped is None
+
+
+@pytest.mark.parametrize("array", ["ids.bin", "clip/points.bin", f"clip/similarity.bin?id={ONE}", "matches.bin?where="])
+def test_no_browser_mixes_two_orders_of_rows(served: Live, array: str) -> None:
+    """An address without the format is asked about each time; one of another release's has nothing behind it."""
+    address = f"{served.version}/{array}"
+    joint = "&" if "?" in array else "?"
+    assert served.client.get(address).headers["cache-control"] == "private, no-cache"
+    named = served.client.get(f"{address}{joint}arrays={served.site.arrays.meta()['arrays']}")
+    assert "no-cache" not in named.headers["cache-control"]
+    assert served.client.get(f"{address}{joint}arrays={FORMAT - 1}").status_code == 404
 
 
 def test_a_record_says_what_a_card_shows(served: Live) -> None:
@@ -334,6 +362,8 @@ def test_an_export_of_conditions_has_all_that_meet_them(served: Live) -> None:
     assert ids == served.site.atlas.ids[4:].tolist()
     both = served.client.get(f"{served.version}/export", params={"where": "id > 1", "ids": "1000"})
     assert (both.status_code, "exactly one" in both.json()["error"]) == (422, True)
+    level = served.client.get(f"{served.version}/export", params={"where": "id > 1", "level": 1})
+    assert (level.status_code, "without a cluster" in level.json()["error"]) == (422, True)
 
 
 @pytest.fixture(scope="module")

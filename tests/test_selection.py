@@ -17,7 +17,7 @@ from small_atlas import SmallAtlas, changed
 
 from explorer import export as exporter
 from explorer.atlas import Atlas
-from webapp.api.exports import MASK_TYPE, addresses, mask_bytes
+from webapp.api.exports import LEFT_OUT, MASK_TYPE, ROWS, addresses, mask_bytes
 
 FORMATS = ("csv", "jsonl", "parquet")
 
@@ -54,6 +54,7 @@ def test_a_selection_is_exported(served: Live, form: str) -> None:
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-disposition"] == f'attachment; filename="shapes-selection.{form}"'
     assert sorted(ids_of(answer, form)) == sorted(order[chosen].tolist())
+    assert (answer.headers[ROWS], answer.headers[LEFT_OUT]) == ("5", "0")
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -63,7 +64,9 @@ def test_what_is_streamed_is_what_is_written(served: Live, form: str, monkeypatc
     ids = served.site.atlas.ids[::-1]
     whole = io.BytesIO()
     assert exporter.export(served.site.atlas, ids, form, whole, space="vae") == 60
-    pieces = list(exporter.stream(served.site.atlas, ids, form, space="vae"))
+    made = exporter.stream(served.site.atlas, ids, form, space="vae")
+    assert (made.rows, made.flagged) == (60, 0)
+    pieces = list(made.pieces)
     assert b"".join(pieces) == whole.getvalue()
     assert len([piece for piece in pieces if piece]) >= 4
 
@@ -87,10 +90,12 @@ def test_a_mask_that_makes_no_sense_is_refused(served: Live, case: str) -> None:
 
 
 def test_only_the_page_itself_can_post_a_selection(served: Live) -> None:
-    """What a form of another site could send is refused, and so are formats, spaces and versions that are not there."""
+    """What a form of another site could send is refused, and so is what is not here: a form, a space, a row order."""
     assert posted(served, mask([1]), media="text/plain").status_code == 415
     assert posted(served, mask([1]), form="xls").status_code == 404
     assert posted(served, mask([1]), space="sscd").status_code == 404
+    assert posted(served, mask([1]), arrays=str(FORMAT)).status_code == 200
+    assert posted(served, mask([1]), arrays=str(FORMAT - 1)).status_code == 404
     elsewhere = served.client.post("/api/v/other/selection.csv", content=mask([1]), headers={"Content-Type": MASK_TYPE})
     assert elsewhere.status_code == 404
 
@@ -112,6 +117,7 @@ def test_flagged_pictures_stay_out_of_a_selection(flagged: Live) -> None:
     """Whoever selects them gets a file without them."""
     answer = posted(flagged, mask(list(range(60))))
     assert (answer.status_code, answer.text) == (200, "")
+    assert (answer.headers[ROWS], answer.headers[LEFT_OUT]) == ("0", "60")
 
 
 def test_an_export_that_loses_its_version_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +128,7 @@ def test_an_export_that_loses_its_version_says_so(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(table, "SMALL", 0)
     monkeypatch.setattr(exporter, "_BATCH", 16)
     atlas = Atlas.open(SmallAtlas().write(tmp_path / "atlas"))
-    pieces = exporter.stream(atlas, atlas.ids, "jsonl")
+    pieces = exporter.stream(atlas, atlas.ids, "jsonl").pieces
     assert next(pieces)
     (atlas.path / "versions" / atlas.version / "records.parquet").unlink()
     with pytest.raises(AtlasError, match="is gone"):

@@ -2,7 +2,8 @@
 
 The order is random so that a cloud that arrives in pieces fills evenly; it is the same for every array of a version,
 so that row i is the same picture in all of them. It takes one row of every `STRATUM`, a random one, then another of
-each, and so on: so ids ascend for long, and small numbers remain of them where their bytes are sorted by worth.
+each, and so on, the strata of a pass in blocks: within one ids ascend, so that little remains of them where their bytes
+are sorted by worth. Browsers keep arrays for a year: `FORMAT` stands in their addresses.
 """
 
 from __future__ import annotations
@@ -22,9 +23,14 @@ import numpy.typing as npt
 
 from explorer.atlas import Atlas
 
+FORMAT = 2
+"""The order and layout of all arrays; another number wherever either changes, so that no browser mixes two of them."""
 ORDER_SEED = 0
 STRATUM = 64
-"""Rows of which each pass takes one; at a million a pass is 94 kB of points, so that the cloud fills in 64 steps."""
+"""Rows of which each pass takes one; at a million a pass is 94 kB of points."""
+BLOCK = 32
+"""Strata that stand together in a pass. Between blocks a pass jumps, so that its first rows are from everywhere too;
+without jumps ids would be a tenth smaller, and single strata would double them."""
 INT16_MAX = 32767
 GZIP_PAYS = 0.9
 """Compressed bytes are kept where they are at most this share of the plain ones."""
@@ -99,9 +105,12 @@ def _pays(plain: bytes) -> bool:
 def spread(count: int) -> npt.NDArray[np.int32]:
     """A random order of `count` rows that takes from everywhere at any time; int32 (count,)."""
     rng = np.random.default_rng(ORDER_SEED)
-    strata = np.arange(-(-count // STRATUM) * STRATUM, dtype=np.int32).reshape(-1, STRATUM)
-    passes = rng.permuted(strata, axis=1).T[rng.permutation(STRATUM)].ravel()
-    return passes[passes < count]
+    blocks = -(-count // (STRATUM * BLOCK))
+    strata = np.arange(blocks * BLOCK * STRATUM, dtype=np.int32).reshape(-1, STRATUM)
+    passes = rng.permuted(strata, axis=1).T.reshape(STRATUM, blocks, BLOCK)
+    jumps = rng.permuted(np.tile(np.arange(blocks), (STRATUM, 1)), axis=1)
+    order = np.take_along_axis(passes, jumps[:, :, None], axis=1)[rng.permutation(STRATUM)].ravel()
+    return order[order < count]
 
 
 def cosines(vectors: npt.NDArray[np.float16], unit: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -140,7 +149,8 @@ class MapArrays:
     def meta(self) -> dict[str, Any]:
         """What the map component must know before it fetches.
 
-        The version, the number of points, each space's frame, and whether there are thumbnails at all.
+        The version, the format of its arrays, the number of points, each space's frame, and whether there are
+        thumbnails at all.
         """
         spaces = {}
         for name in self._atlas.spaces:
@@ -149,6 +159,7 @@ class MapArrays:
             spaces[name] = {"center": frame.center.tolist(), "scale": frame.scale, "radius": radius}
         return {
             "version": self._atlas.version,
+            "arrays": FORMAT,
             "n": len(self._atlas),
             "spaces": spaces,
             "pictures": self._atlas.has_thumbnails,
@@ -173,6 +184,10 @@ class MapArrays:
     def splits(self, *, planes: bool = False) -> Packed:
         """uint8 (n,), 0 = train, 1 = heldout."""
         return self._once("split", lambda: (~self._atlas.train).astype(np.uint8), planes)
+
+    def pictures(self, *, planes: bool = False) -> Packed:
+        """uint8 (n,), 1 where a thumbnail was kept."""
+        return self._once("pictures", lambda: self._atlas.with_thumbnails().astype(np.uint8), planes)
 
     def mask(self, rows: npt.NDArray[np.bool_]) -> Packed:
         """uint8 (n,), 1 where a row of `rows`, bool (n,), is true."""

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Request
 
 from webapp.api.responses import not_found
+from webapp.arrays import FORMAT
 from webapp.site import Site
 
 MAX_ID = 2**63 - 1
@@ -31,6 +32,12 @@ def _space(site: Annotated[Site, Depends(_served)], space: str | None = None) ->
     return space or site.atlas.spaces[0]
 
 
+def _named(arrays: int | None = None) -> bool:
+    if arrays not in (None, FORMAT):
+        raise not_found(f"format {arrays} of the arrays")
+    return arrays is not None
+
+
 AnySite = Annotated[Site, Depends(_site)]
 """The site; for addresses without a version."""
 
@@ -39,6 +46,9 @@ Served = Annotated[Site, Depends(_served)]
 
 KnownSpace = Annotated[str, Depends(_space)]
 """A space that the address names, the atlas's first where it names none; 404 where this atlas has none such."""
+
+FormatNamed = Annotated[bool, Depends(_named)]
+"""Whether the address names the format of the arrays, as `arrays=2`; 404 for every one but that which is served."""
 
 PathId = Annotated[int, Path(ge=0, le=MAX_ID)]
 QueryId = Annotated[int | None, Query(ge=0, le=MAX_ID)]

@@ -20,13 +20,16 @@ from explorer import search
 from explorer.errors import QueryError
 from explorer.records import Split
 from webapp import queries
-from webapp.api.access import KnownSpace, Served
+from webapp.api.access import FormatNamed, KnownSpace, Served
 from webapp.api.responses import not_found
 from webapp.api.search import HowMany, SplitOrAll, splits
 from webapp.site import Site
 
 MASK_TYPE = "application/octet-stream"
 """What a selection calls itself; no form of another site can send it."""
+
+ROWS, LEFT_OUT = "X-Rows", "X-Left-Out"
+"""Headers: how many rows a file will hold, and how many of those asked for are flagged or were taken down."""
 
 router = APIRouter(prefix="/api/v/{version}")
 
@@ -53,10 +56,11 @@ _MEDIA_TYPES = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
-    """Rows to export: their ids, int64 (n,), and what to call them."""
+    """Rows to export: their ids, int64 (n,), what to call them, and how many more were asked for but taken down."""
 
     ids: npt.NDArray[np.int64]
     name: str
+    gone: int = 0
 
 
 @router.get("/export")
@@ -65,7 +69,7 @@ def export(
     space: KnownSpace,
     format: Format = Format.CSV,  # noqa: A002 - the address's word
     cluster: Annotated[int | None, Query(ge=0)] = None,
-    level: Annotated[int, Query(ge=0, le=1)] = 0,
+    level: Annotated[int | None, Query(ge=0, le=1)] = None,
     text: str | None = None,
     k: HowMany = 12,
     split: SplitOrAll = Split.TRAIN,
@@ -78,10 +82,12 @@ def export(
     if len(named) != 1:
         found = " and ".join(named) or "nothing"
         raise QueryError(f"found {found} to export; expected exactly one of cluster, text, ids and where")
+    if level is not None and cluster is None:
+        raise QueryError(f"found level {level} without a cluster; name the cluster too, or leave the level out")
     if where is not None:
         chosen = Selection(site.atlas.ids[queries.matching(site, where)], "filtered")
     elif cluster is not None:
-        chosen = _cluster(site, space, cluster, level)
+        chosen = _cluster(site, space, cluster, level or 0)
     elif text is not None:
         hits = search.search_text(site.atlas, site.models, text, k, splits(split))
         chosen = Selection(np.array([hit.id for hit in hits], dtype=np.int64), f"search-{text}")
@@ -118,10 +124,17 @@ def addresses(version: str) -> list[str]:
 
 
 @router.post("/selection.{format}")
-async def selection(request: Request, site: Served, space: KnownSpace, format: Format) -> Response:  # noqa: A002
+async def selection(
+    request: Request,
+    site: Served,
+    space: KnownSpace,
+    _: FormatNamed,
+    format: Format,  # noqa: A002
+) -> Response:
     """The pictures of a mask as a file to save.
 
-    The body is a bit a picture in the map's order, that of `ids.bin`: bit i % 8, the lowest first, of byte i // 8.
+    The body is a bit a picture in the map's order, that of `ids.bin`: bit i % 8, the lowest first, of byte i // 8. An
+    address that names another format of the arrays is refused: its order is another one.
     """
     if request.headers.get("content-type", "").strip().lower() != MASK_TYPE:
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"expected Content-Type: {MASK_TYPE}")
@@ -138,18 +151,20 @@ def _masked(site: Site, mask: bytes) -> Selection:
     bits = np.unpackbits(np.frombuffer(mask, np.uint8), bitorder="little").astype(np.bool_)
     if bits[count:].any():
         raise QueryError(f"found bits beyond the last of {count:,} pictures; expected zeros there")
-    chosen = site.arrays.rows(bits[:count]) & site.atlas.allowed(None)
+    asked = site.arrays.rows(bits[:count])
+    chosen = asked & site.atlas.allowed(None)
     if not chosen.any():
         raise QueryError("found no picture in the selection; select some, then export them")
-    return Selection(site.atlas.ids[chosen], "selection")
+    return Selection(site.atlas.ids[chosen], "selection", int(asked.sum() - chosen.sum()))
 
 
 def _file(site: Site, chosen: Selection, format: Format, space: str) -> Response:  # noqa: A002
     """Send the rows while they are read."""
-    pieces = exporter.stream(site.atlas, chosen.ids, format.value, space=space)
+    made = exporter.stream(site.atlas, chosen.ids, format.value, space=space)
     file = f"{plain_name(site.atlas.manifest.name)}-{plain_name(chosen.name)}.{format.value}"
     headers = {"Content-Disposition": f'attachment; filename="{file}"', "Cache-Control": "no-store"}
-    return StreamingResponse(pieces, headers=headers, media_type=format.media_type)
+    headers |= {ROWS: str(made.rows), LEFT_OUT: str(made.flagged + chosen.gone)}
+    return StreamingResponse(made.pieces, headers=headers, media_type=format.media_type)
 
 
 def plain_name(text: str) -> str:

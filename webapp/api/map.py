@@ -14,8 +14,8 @@ from explorer.links import web_link
 from explorer.records import Record, to_json
 from explorer.safety import blurred
 from webapp import queries
-from webapp.api.access import KnownSpace, PathId, QueryId, Served
-from webapp.api.responses import A_DAY, REVALIDATE, kept, not_found, packed
+from webapp.api.access import FormatNamed, KnownSpace, PathId, QueryId, Served
+from webapp.api.responses import A_DAY, IMMUTABLE, REVALIDATE, kept, not_found, packed
 from webapp.arrays import MapArrays, Packed
 from webapp.documents import dumps
 from webapp.queries import Question
@@ -28,7 +28,11 @@ MOST_THUMBNAILS = 64
 
 _FRAME = struct.Struct("<qI")
 
-ATLAS_ARRAYS: Mapping[str, Callable[..., Packed]] = {"ids": MapArrays.ids, "split": MapArrays.splits}
+ATLAS_ARRAYS: Mapping[str, Callable[..., Packed]] = {
+    "ids": MapArrays.ids,
+    "split": MapArrays.splits,
+    "pictures": MapArrays.pictures,
+}
 SPACE_ARRAYS: Mapping[str, Callable[..., Packed]] = {
     "points": MapArrays.points,
     "cluster": MapArrays.clusters,
@@ -37,9 +41,9 @@ SPACE_ARRAYS: Mapping[str, Callable[..., Packed]] = {
 
 
 @router.get("/matches.bin")
-def matches(request: Request, site: Served, where: str) -> Response:
+def matches(request: Request, site: Served, named: FormatNamed, where: str) -> Response:
     """Which pictures meet conditions, one a line: uint8, 1 = all of them."""
-    return packed(request, site.arrays.mask(queries.matching(site, where)), A_DAY)
+    return packed(request, site.arrays.mask(queries.matching(site, where)), A_DAY if named else REVALIDATE)
 
 
 @router.get("/thumbnails.bin")
@@ -51,14 +55,15 @@ def thumbnails(request: Request, site: Served, ids: str) -> Response:
 
 
 @router.get("/{array}.bin")
-def atlas_array(request: Request, site: Served, array: str, planes: bool = False) -> Response:
-    """An array of the whole atlas: int64 ids, or uint8 splits (0 train, 1 heldout).
+def atlas_array(request: Request, site: Served, named: FormatNamed, array: str, planes: bool = False) -> Response:
+    """An array of the whole atlas: int64 ids, uint8 splits (0 train, 1 heldout), or uint8 pictures (1 has one).
 
-    With `planes` its bytes are sorted by their worth, here and for the arrays of a space: see `arrays.pack`.
+    With `planes` its bytes are sorted by their worth, here and for the arrays of a space: see `arrays.pack`. Only an
+    address that names the arrays' format holds for ever: another release may send the rows in another order.
     """
     if array not in ATLAS_ARRAYS:
         raise not_found("this array")
-    return packed(request, ATLAS_ARRAYS[array](site.arrays, planes=planes))
+    return packed(request, ATLAS_ARRAYS[array](site.arrays, planes=planes), IMMUTABLE if named else REVALIDATE)
 
 
 @router.get("/{space}/similarity.bin")
@@ -66,6 +71,7 @@ def similarity(
     request: Request,
     site: Served,
     space: KnownSpace,
+    named: FormatNamed,
     text: str | None = None,
     id: QueryId = None,  # noqa: A002 - the address's word
     job: str | None = None,
@@ -75,15 +81,18 @@ def similarity(
     vector = queries.vector(site, space, Question(text, id, job, upload))
     if vector is None:
         raise not_found("this picture")
-    return packed(request, site.arrays.similarity(space, vector), A_DAY)
+    return packed(request, site.arrays.similarity(space, vector), A_DAY if named else REVALIDATE)
 
 
 @router.get("/{space}/{array}.bin")
-def space_array(request: Request, site: Served, space: KnownSpace, array: str, planes: bool = False) -> Response:
+def space_array(
+    request: Request, site: Served, space: KnownSpace, named: FormatNamed, array: str, planes: bool = False
+) -> Response:
     """An array of one space: int16 points, or int32 clusters, coarse or fine."""
     if array not in SPACE_ARRAYS:
         raise not_found("this array")
-    return packed(request, SPACE_ARRAYS[array](site.arrays, space, planes=planes))
+    found = SPACE_ARRAYS[array](site.arrays, space, planes=planes)
+    return packed(request, found, IMMUTABLE if named else REVALIDATE)
 
 
 @router.get("/thumbnail/{id}.webp")

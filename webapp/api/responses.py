@@ -19,13 +19,13 @@ from webapp.arrays import Packed
 from webapp.documents import dumps
 
 IMMUTABLE = "public, max-age=31536000, immutable"
-"""For what a version's name in the address fixes for ever, and which is nobody else's work."""
+"""For what the version and the format in the address fix for ever, and which is nobody else's work."""
 
 A_DAY = "private, max-age=86400"
 """For pictures and captions of others: a takedown must not wait a year for a browser's cache."""
 
 REVALIDATE = "private, no-cache"
-"""For what others wrote, and is small: the browser asks each time whether it still holds."""
+"""For what others wrote, or what another release may send otherwise: the browser asks each time whether it holds."""
 
 RETRY_SECONDS = 10
 
@@ -41,7 +41,7 @@ def kept(request: Request, body: bytes, media_type: str, cache: str) -> Response
     return _unless_known(request, Response(body, headers={"ETag": etag, "Cache-Control": cache}, media_type=media_type))
 
 
-def packed(request: Request, array: Packed, cache: str = IMMUTABLE) -> Response:
+def packed(request: Request, array: Packed, cache: str) -> Response:
     """An array, gzipped where it pays and the browser takes it."""
     headers = {"Cache-Control": cache, "Vary": "Accept-Encoding"}
     body, suffix = array.plain, ""
