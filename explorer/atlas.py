@@ -196,6 +196,10 @@ class Atlas:
         """Whether any thumbnail was kept; an atlas may hold links alone."""
         return len(self._thumbnails) > 0
 
+    def with_thumbnails(self) -> npt.NDArray[np.bool_]:
+        """Which rows' thumbnails were kept; bool (n,)."""
+        return self._thumbnails.among(self.ids)
+
     def has_thumbnail(self, identity: int) -> bool:
         """Whether a thumbnail of this picture was kept."""
         return identity in self._thumbnails

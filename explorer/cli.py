@@ -46,7 +46,7 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps this class t
 
     clusters = _verb(verbs, "clusters", "list the clusters", run_clusters, lines.clusters)
     _add_space(clusters)
-    _add_level(clusters)
+    _add_level(clusters, default=0)
     _export_words(_verb(verbs, "export", "write pictures' links, licences and places", run_export, lines.exported))
     _verb(verbs, "status", "say what is there", run_status, lines.state)
     _verb(verbs, "verify", "recompute every checksum and count", run_verify, lines.verified)
@@ -122,12 +122,14 @@ def run_export(args: argparse.Namespace) -> Document:
 
 def _chosen(args: argparse.Namespace, atlas: Atlas, among: Mask | None) -> list[int]:
     """The ids to export: of a cluster, a file or a search, as far as they meet the filters; or of the filters alone."""
+    if args.level is not None and args.cluster is None:
+        raise QueryError(f"found --level {args.level} without --cluster; name the cluster too, or leave the level out")
     if args.search is not None:
         from explorer.search import search_text
 
         return [hit.id for hit in search_text(atlas, _models(args, atlas), args.search, args.k, _split(args), among)]
     if args.cluster is not None:
-        ids = cluster_ids(atlas, args.space, args.cluster, args.level)
+        ids = cluster_ids(atlas, args.space, args.cluster, args.level or 0)
     else:
         ids = atlas.ids[atlas.allowed(None)].tolist() if args.ids is None else read_ids(args.ids)
     return ids if among is None else [identity for identity in ids if among[atlas.row(identity)]]
@@ -238,10 +240,9 @@ def _add_space(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--space", default=Space.CLIP.value, metavar="SPACE", help="clip (the default) or vae")
 
 
-def _add_level(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--level", type=int, choices=(0, 1), default=0, help="of clusters: 0 = coarse (the default), 1 = those inside"
-    )
+def _add_level(parser: argparse.ArgumentParser, default: int | None = None) -> None:
+    words = "of clusters: 0 = coarse (the default), 1 = those inside"
+    parser.add_argument("--level", type=int, choices=(0, 1), default=default, help=words)
 
 
 def _add_k(parser: argparse.ArgumentParser, default: int = 12) -> None:

@@ -39,8 +39,8 @@ _LINKS = ("image_url", "page_url", "licence_url")
 
 Row = dict[str, Any]
 Ids = npt.NDArray[np.int64]
-Writer = Callable[[BinaryIO, pa.Schema, Iterator[list[Row]]], Iterator[None]]
-"""Writes a head, then batch after batch, and stops after each."""
+Writer = Callable[[BinaryIO, pa.Schema, Iterator[list[Row]]], Iterator[int]]
+"""Writes a head, then batch after batch, and stops after each to say how many rows it had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,11 @@ class _Source:
     def batches(self, ids: Ids) -> Iterator[list[Row]]:
         for start in range(0, len(ids), _BATCH):
             some = ids[start : start + _BATCH]
-            rows = self.atlas.rows(some).tolist()
-            yield [self._row(record, row) for record, row in zip(self.atlas.records(some), rows, strict=True)]
+            yield _of_present(self.atlas, some, self._rows)
+
+    def _rows(self, ids: Ids) -> list[Row]:
+        rows = self.atlas.rows(ids).tolist()
+        return [self._row(record, row) for record, row in zip(self.atlas.records(ids), rows, strict=True)]
 
     def _row(self, record: Record, row: int) -> Row:
         values: Row = {"id": record.id, "key": record.key, "caption": record.caption}
@@ -84,7 +87,7 @@ def export(
         space: whose map and clusters the rows tell of.
 
     Returns:
-        the number of rows; what `ids` has more of is flagged.
+        the number of rows; what `ids` has more of is flagged, or was taken down meanwhile.
 
     Raises:
         QueryError: the format, the space or an id is unknown, or the file cannot be written.
@@ -92,22 +95,35 @@ def export(
     prepared = _prepare(atlas, ids, format, space)
     try:
         with _target(out) as handle:
-            for _ in prepared.written(handle):
-                pass
+            return sum(prepared.written(handle))
     except OSError as error:
         raise QueryError(f"{out}: cannot be written ({error.strerror}); name another file") from error
-    return len(prepared.ids)
 
 
-def stream(atlas: Atlas, ids: Sequence[int] | Ids, format: str, *, space: str = Space.CLIP) -> Iterator[bytes]:
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A file that is made while it is sent.
+
+    Attributes:
+        rows: how many it will hold, less what is taken down before its turn comes.
+        flagged: how many of the ids asked for are left out as unsafe.
+        pieces: the file's bytes, in order.
+    """
+
+    rows: int
+    flagged: int
+    pieces: Iterator[bytes]
+
+
+def stream(atlas: Atlas, ids: Sequence[int] | Ids, format: str, *, space: str = Space.CLIP) -> Stream:
     """What `export` writes, piece by piece as the rows are read; however many they are, some thousands are held.
 
     Raises:
-        QueryError: before the first piece, as `export` does.
+        QueryError: at once, as `export` does.
         AtlasError: at any piece, where the version is gone meanwhile.
     """
     prepared = _prepare(atlas, ids, format, space)
-    return _pieces(prepared)
+    return Stream(len(prepared.ids), len(ids) - len(prepared.ids), _pieces(prepared))
 
 
 def _pieces(prepared: _Prepared) -> Iterator[bytes]:
@@ -150,8 +166,8 @@ class _Prepared:
     schema: pa.Schema
     write: Writer
 
-    def written(self, handle: BinaryIO) -> Iterator[None]:
-        """Write, and stop after every batch."""
+    def written(self, handle: BinaryIO) -> Iterator[int]:
+        """Write, and stop after every batch to say how many rows it had."""
         return self.write(handle, self.schema, self.source.batches(self.ids))
 
 
@@ -165,6 +181,18 @@ def _prepare(atlas: Atlas, ids: Sequence[int] | Ids, format: str, space: str) ->
     labels = [{each.cluster: each.label for each in atlas.clusters(space, level)} for level in range(len(LEVELS))]
     extra = _extra_types(atlas, shown)
     return _Prepared(_Source(atlas, data, labels, tuple(extra)), shown, _schema(space, extra), write)
+
+
+def _of_present(atlas: Atlas, ids: Ids, read: Callable[[Ids], list[Row]]) -> list[Row]:
+    """What is read of those pictures that nobody has taken down since they were asked for."""
+    while True:
+        present = ids[np.isin(ids, atlas.ids[atlas.denied], invert=True)]
+        try:
+            return read(present)
+        except QueryError:
+            ids = present
+            if not np.isin(ids, atlas.ids[atlas.denied]).any():  # no takedown came between the two lines above
+                raise
 
 
 def csv_cell(text: str) -> str:
@@ -199,7 +227,7 @@ def _extra_types(atlas: Atlas, ids: Ids) -> dict[str, pa.DataType]:
     """The further columns of these very pictures: name -> a type that holds all its values exactly."""
     seen: dict[str, set[str]] = {}
     for start in range(0, len(ids), _BATCH):
-        for extra in atlas.extras(ids[start : start + _BATCH]):
+        for extra in _of_present(atlas, ids[start : start + _BATCH], atlas.extras):
             for name, value in extra.items():
                 seen.setdefault(name, set()).add(_kind(value))
     return {name: _column_type(kinds - {"nothing"}) for name, kinds in sorted(seen.items())}
@@ -225,13 +253,13 @@ def _column_type(kinds: set[str]) -> pa.DataType:
     return pa.bool_() if kinds == {"bool"} else pa.string()
 
 
-def _write_csv(handle: BinaryIO, schema: pa.Schema, batches: Iterator[list[Row]]) -> Iterator[None]:
+def _write_csv(handle: BinaryIO, schema: pa.Schema, batches: Iterator[list[Row]]) -> Iterator[int]:
     text = io.TextIOWrapper(handle, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text)
     writer.writerow(csv_cell(name) for name in schema.names)
     for batch in batches:
         writer.writerows([_cell(row[name]) for name in schema.names] for row in batch)
-        yield
+        yield len(batch)
     text.detach()
 
 
@@ -244,19 +272,19 @@ def _cell(value: Any) -> Any:  # noqa: ANN401 - whatever a row holds
     return csv_cell(value) if isinstance(value, str) else value
 
 
-def _write_jsonl(handle: BinaryIO, schema: pa.Schema, batches: Iterator[list[Row]]) -> Iterator[None]:
+def _write_jsonl(handle: BinaryIO, schema: pa.Schema, batches: Iterator[list[Row]]) -> Iterator[int]:
     for batch in batches:
         for row in batch:
             handle.write(_json({name: row[name] for name in schema.names}).encode() + b"\n")
-        yield
+        yield len(batch)
 
 
-def _write_parquet(handle: BinaryIO, schema: pa.Schema, batches: Iterator[list[Row]]) -> Iterator[None]:
+def _write_parquet(handle: BinaryIO, schema: pa.Schema, batches: Iterator[list[Row]]) -> Iterator[int]:
     with pq.ParquetWriter(handle, schema, compression="zstd") as writer:
         for batch in batches:
             rows = [{field.name: _stored(row[field.name], field.type) for field in schema} for row in batch]
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-            yield
+            yield len(batch)
 
 
 def _stored(value: Any, column: pa.DataType) -> Any:  # noqa: ANN401 - whatever a row holds

@@ -40,6 +40,10 @@ class Thumbnails:
         entry = int(np.searchsorted(self._ids, identity))
         return entry < len(self._ids) and bool(self._ids[entry] == identity)
 
+    def among(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which of these pictures have one; bool (n,)."""
+        return np.isin(ids, self._ids)
+
     def read(self, identity: int) -> bytes:
         """The thumbnail of a picture that has one, WebP.
 

@@ -230,6 +230,29 @@ def test_what_was_taken_down_is_not_exported(small_atlas: Path) -> None:
         export(atlas, [1000], "jsonl", io.BytesIO())
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_takedown_meanwhile_leaves_its_rows_out(
+    small_atlas: Path, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    """What is taken down while a file is sent is not in what follows, and the rest of the file comes whole."""
+    monkeypatch.setattr(module, "_BATCH", 16)
+    atlas = Atlas.open(small_atlas)
+    made = module.stream(atlas, atlas.ids, format)
+    begun = next(made.pieces)
+    late = int(atlas.ids[-1])
+    entry = {"kind": "key", "sha256": hashed(DenyKind.KEY, atlas.record(late).key), "at": "2025-01-01T00:00:00Z"}
+    (small_atlas / "denylist.jsonl").write_text(json.dumps(entry) + "\n")
+    whole = begun + b"".join(made.pieces)
+    found = {
+        "csv": lambda: [int(row["id"]) for row in csv.DictReader(io.StringIO(whole.decode(), newline=""))],
+        "jsonl": lambda: [json.loads(line)["id"] for line in whole.splitlines()],
+        "parquet": lambda: pq.read_table(io.BytesIO(whole))["id"].to_pylist(),
+    }[format]()
+    assert found == atlas.ids[:-1].tolist()
+    with pytest.raises(QueryError, match=f"found id {late}"):
+        atlas.record(late)
+
+
 def test_wrong_questions_say_why(atlas: Atlas, tmp_path: Path) -> None:
     """An unknown format, an unknown space and a folder in the file's place are one line each."""
     with pytest.raises(QueryError, match="found format 'xlsx'; expected one of csv, jsonl, parquet"):
