@@ -18,6 +18,7 @@ from small_atlas import SmallAtlas, changed
 from explorer import export as exporter
 from explorer.atlas import Atlas
 from webapp.api.exports import LEFT_OUT, MASK_TYPE, ROWS, addresses, mask_bytes
+from webapp.arrays import FORMAT
 
 FORMATS = ("csv", "jsonl", "parquet")
 
