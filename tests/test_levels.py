@@ -58,7 +58,9 @@ def test_a_fine_cluster_exports_its_rows(path: Path, tmp_path: Path, capfd: pyte
     assert {(row["cluster"], row["cluster_label"], row["subcluster"], row["subcluster_label"]) for row in rows} == {
         (1, "orange", 3, "orange half 1")
     }
-    assert main(["export", str(path), "--filter", "id > 1", "--level", "1", "--format", "jsonl", "--out", str(out)]) != 0
+    assert (
+        main(["export", str(path), "--filter", "id > 1", "--level", "1", "--format", "jsonl", "--out", str(out)]) != 0
+    )
     assert "found --level 1 without --cluster" in capfd.readouterr().err
     with pytest.raises(QueryError, match="clip has 12 clusters of level 1; `clusters` lists them"):
         cluster_ids(atlas, "clip", 12, 1)
