@@ -20,7 +20,7 @@ import numpy.typing as npt
 from explorer import exact, indexes
 from explorer.atlas import Atlas
 from explorer.cache import index_file
-from explorer.errors import QueryError
+from explorer.errors import AtlasError, QueryError
 from explorer.exact import Vectors, normalized
 from explorer.index_choice import IndexChoice, IndexKind
 from explorer.indexes import Found, Index
@@ -29,7 +29,7 @@ from explorer.verify import checksum, current, read_meta, stamp
 
 MAX_K = 10_000
 _FEW_ROWS, _FEW_SHARE = 4096, 1 / 16
-"""Where a mask leaves no more than this, its rows are compared one by one: an index would have to look everywhere."""
+"""Where a mask leaves no more than this, its rows are compared one by one, see `is_few`."""
 _opening = threading.Lock()
 _opened: weakref.WeakKeyDictionary[Atlas, dict[str, VectorIndex]] = weakref.WeakKeyDictionary()
 
@@ -87,9 +87,17 @@ class VectorIndex:
         k = min(k, left)
         if k == 0:
             return np.empty((len(vectors), 0), np.float32), np.empty((len(vectors), 0), np.int64)
-        if allowed is not None and left <= min(_FEW_ROWS, _FEW_SHARE * count):
+        if allowed is not None and is_few(left, count):
             return exact.knn(self._vectors, vectors, k, np.flatnonzero(allowed))
-        return self._index.search(vectors, k, None if left == count else allowed)
+        similarities, rows = self._index.search(vectors, k, None if left == count else allowed)
+        if ((rows < 0) | (rows >= count)).any():
+            raise AtlasError("the search index knows other rows than the atlas; remove the atlas's cache folder")
+        return similarities, rows
+
+
+def is_few(left: int, count: int) -> bool:
+    """Whether so many allowed rows of all are compared one by one, because an index would have to look everywhere."""
+    return left <= min(_FEW_ROWS, _FEW_SHARE * count)
 
 
 def prepare(paths: AtlasPaths) -> None:

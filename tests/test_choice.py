@@ -15,7 +15,7 @@ from small_atlas import SmallAtlas
 from explorer import indexes, nearest
 from explorer.atlas import Atlas
 from explorer.errors import AtlasError
-from explorer.exact import knn
+from explorer.exact import knn, normalized
 from explorer.index_choice import IndexChoice, IndexKind
 from explorer.layout import AtlasPaths
 from explorer.lines import state
@@ -97,6 +97,15 @@ def test_who_asks_for_more_has_more_looked_at(
     assert share(rows, knn(vectors, vectors[:20], k)[1]) >= 0.98
 
 
+def test_lists_with_too_few_rows_are_made_up_for(vectors: Vectors) -> None:
+    """Where the lists around a query hold fewer rows than were asked for, the others are looked at too."""
+    chosen = IndexChoice(IndexKind.IVF, {"lists": 256, "probes": 1})
+    similarities, rows = indexes.built(vectors[:300], chosen).search(normalized(vectors[:50]), 11, None)
+    assert (rows >= 0).all()
+    assert np.isfinite(similarities).all()
+    assert all(len(np.unique(found)) == 11 for found in rows)
+
+
 def test_few_allowed_rows_are_all_compared(vectors: Vectors, built: Mapping[IndexKind, VectorIndex]) -> None:
     """Where a mask leaves a handful, all of them are found, nearest first, wherever they lie."""
     allowed = np.zeros(len(vectors), dtype=np.bool_)
@@ -170,6 +179,26 @@ def test_the_fastest_that_finds_enough_is_chosen() -> None:
     assert choice.best([flat, of(IndexKind.IVF, 0.99, 10)]) is flat
     quiet = [of(IndexKind.FLAT, 1.0, None), of(IndexKind.IVF, 0.99, None)]
     assert choice.best(quiet) is quiet[1]
+
+
+@pytest.mark.parametrize("trained", [0.3, 0.04])
+def test_a_choice_holds_for_every_split(tmp_path: Path, trained: float) -> None:
+    """However few rows are of the split that is asked, those of the other and all together are found as well.
+
+    A mask has more lists looked at, so an index that is measured with one alone would look at too few without it.
+    """
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(50, 64))[rng.integers(50, size=12_000)] + 0.6 * rng.normal(size=(12_000, 64))
+    vectors = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
+    train = rng.random(len(vectors)) < trained
+    options = SearchOptions(fewest=1000, queries=200, by_recall=True)
+    told = choice.choose(vectors, train, None, options, tmp_path)
+    assert told["kind"] == "ivf"
+    index = VectorIndex(indexes.built(vectors, IndexChoice.of({"search": told})), vectors)
+    queries = normalized(rows[:200] + rng.normal(scale=0.1, size=(200, 64)))
+    for allowed in (np.ones(len(vectors), np.bool_), ~train, train):
+        truth = knn(vectors, queries, 10, np.flatnonzero(allowed))[1]
+        assert share(index.search(queries, 10, allowed)[1], truth) >= 0.98
 
 
 @pytest.mark.parametrize("heldout", [200, 0])
