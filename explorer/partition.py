@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,10 +38,14 @@ class Partition:
     lists: Lists
 
     @classmethod
-    def of(cls, vectors: Vectors, lists: int, seed: int = 0) -> Partition:
-        """Cut (n, d) unit vectors into lists; there are at most as many as rows."""
-        found = centers(vectors, min(lists, len(vectors)), seed)
-        return cls(found, assigned(vectors, found))
+    def of(cls, vectors: Vectors, lists: int, seed: int = 0, *, wide: bool = False) -> Partition:
+        """Cut (n, d) unit vectors into lists; there are at most as many as rows.
+
+        Where it is `wide` sums are taken in float64 and centers are rounded to float16: then float16 vectors are cut
+        alike on every machine, for the reason that `explorer.exact.cosines` tells.
+        """
+        found = centers(vectors, min(lists, len(vectors)), seed, wide=wide)
+        return cls(found, assigned(vectors, found, wide=wide))
 
     def members(self) -> list[npt.NDArray[np.int64]]:
         """The rows of each list, ascending."""
@@ -56,36 +61,42 @@ def lists_for(count: int) -> int:
     return 1 << max(round(math.log2(2 * math.sqrt(max(count, 1)))), 0)
 
 
-def centers(vectors: Vectors, lists: int, seed: int) -> Floats:
+def centers(vectors: Vectors, lists: int, seed: int, *, wide: bool = False) -> Floats:
     """Centers float32 (lists, d), unit length, of a sample of (n, d) unit vectors; `lists` is at most n."""
     rng = np.random.default_rng(seed)
     drawn = rng.permutation(len(vectors))[: lists * PER_LIST]
-    first = np.array(vectors[np.sort(drawn[:lists])], dtype=np.float32)
-    sample = np.asarray(vectors[np.sort(drawn)], dtype=np.float32)
-    found = _unit(first)
+    sums = np.array(vectors[np.sort(drawn[:lists])], dtype=_sums(wide))
+    sample = np.asarray(vectors[np.sort(drawn)], dtype=sums.dtype)
+    found = _unit(sums, wide)
     for _ in range(ROUNDS):
-        nearest = assigned(sample, found)
+        nearest = assigned(sample, found, wide=wide)
         order = np.argsort(nearest, kind="stable")
         filled, starts = np.unique(nearest[order], return_index=True)
         empty = np.setdiff1d(np.arange(lists), filled)
-        found[filled] = np.add.reduceat(sample[order], starts, axis=0)
-        found[empty] = sample[rng.integers(len(sample), size=len(empty))]
-        found = _unit(found)
+        sums[filled] = np.add.reduceat(sample[order], starts, axis=0)
+        sums[empty] = sample[rng.integers(len(sample), size=len(empty))]
+        found = _unit(sums, wide)
     return found
 
 
-def assigned(vectors: Vectors, centers: Floats) -> Lists:
+def assigned(vectors: Vectors, centers: Floats, *, wide: bool = False) -> Lists:
     """The nearest center of every row of (n, d), int32 (n,)."""
     lists = np.empty(len(vectors), dtype=np.int32)
+    around = centers.T.astype(_sums(wide))
 
     def assign(start: int) -> None:
-        block = np.asarray(vectors[start : start + _BLOCK], dtype=np.float32)
-        lists[start : start + _BLOCK] = (block @ centers.T).argmax(axis=1)
+        block = np.asarray(vectors[start : start + _BLOCK], dtype=around.dtype)
+        lists[start : start + _BLOCK] = (block @ around).argmax(axis=1)
 
     share(assign, range(0, len(vectors), _BLOCK), products=len(vectors) * len(centers))
     return lists
 
 
-def _unit(rows: Floats) -> Floats:
-    lengths: Floats = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(lengths, np.float32(_LEAST_LENGTH)), dtype=np.float32)
+def _sums(wide: bool) -> type[np.float64 | np.float32]:
+    return np.float64 if wide else np.float32
+
+
+def _unit(rows: npt.NDArray[np.floating[Any]], wide: bool) -> Floats:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    found = rows / np.maximum(lengths, rows.dtype.type(_LEAST_LENGTH))
+    return np.asarray(found.astype(np.float16) if wide else found, dtype=np.float32)
