@@ -251,7 +251,7 @@ def test_a_cluster_exports_its_own_rows(visitor: Visitor, served: Live) -> None:
     atlas = served.site.atlas
     cluster = atlas.clusters("clip")[0]
     row = visitor.page.locator(".cluster", has_text=cluster.label)
-    row.locator("summary").click()
+    row.get_by_label(f"Export the cluster {cluster.label}").click()
     with visitor.page.expect_download() as coming:
         row.locator("text=CSV").click()
     path = coming.value.path()
@@ -482,10 +482,15 @@ def test_an_error_says_what_happened_and_what_to_do(visitor: Visitor) -> None:
 
 
 def test_the_keyboard_reaches_everything(visitor: Visitor) -> None:
-    """Tab goes from the brand through the search line on; the map's keys open its list and the search line."""
+    """Tab offers the way past all, then goes from the brand on to the map, whose keys open its list and the search."""
     page = visitor.page
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("() => document.activeElement.id") == "map"
+    visitor.go("/")
+    page.keyboard.press("Tab")
     reached = []
-    for _ in range(60):
+    for _ in range(80):
         page.keyboard.press("Tab")
         focused = page.evaluate("() => document.activeElement.id || document.activeElement.className")
         reached.append(focused)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 ENGLISH: Mapping[str, str] = {
     # the frame around everything
     "frame.title": "latent-explorer",
+    "frame.skip": "Skip to the map",
     "frame.panels": "Show or hide all panels",
     "frame.more": "More",
     "frame.theme": "Light or dark",

@@ -36,9 +36,10 @@ class Offers:
 
 
 def top_bar(context: Context, offers: Offers) -> html.Header:
-    """Return brand, search line, map switch, colors, and the menu of what few need."""
+    """Return a way past it all to the map, brand, search line, map switch, colors, and the menu of what few need."""
     return html.Header(
         [
+            html.A(context.words("frame.skip"), href=f"#{ids.MAP}", className="skip"),
             html.A(
                 [html.Span(className="brand-mark", **{"aria-hidden": "true"}), context.words("frame.title")],
                 href="/",
