@@ -117,7 +117,7 @@ def cosines(queries: Vectors, stored: npt.NDArray[Any]) -> npt.NDArray[np.float3
     they are added; square root and division are rounded by IEEE 754.
     """
     if stored.dtype != np.float64:
-        return normalized(queries) @ stored.T
+        return np.asarray(normalized(queries) @ stored.T, dtype=np.float32)
     asked = np.asarray(queries, dtype=np.float64)
     lengths = np.sqrt(np.einsum("qd,qd->q", asked, asked))[:, None]
     return np.asarray((asked @ stored.T) / lengths, dtype=np.float32)

@@ -65,7 +65,7 @@ def centers(vectors: Vectors, lists: int, seed: int, *, wide: bool = False) -> F
     """Centers float32 (lists, d), unit length, of a sample of (n, d) unit vectors; `lists` is at most n."""
     rng = np.random.default_rng(seed)
     drawn = rng.permutation(len(vectors))[: lists * PER_LIST]
-    sums = np.array(vectors[np.sort(drawn[:lists])], dtype=_sums(wide))
+    sums: npt.NDArray[np.floating[Any]] = np.array(vectors[np.sort(drawn[:lists])], dtype=_sums(wide))
     sample = np.asarray(vectors[np.sort(drawn)], dtype=sums.dtype)
     found = _unit(sums, wide)
     for _ in range(ROUNDS):

@@ -276,7 +276,7 @@ def test_neighbors_and_index_share_their_lists(
     vectors: Vectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a space's stages find in lists they keep, index and baseline use the same ones, and all of it is told."""
-    monkeypatch.setattr(neighbors.find, "__kwdefaults__", {"exact_pairs": 0})
+    monkeypatch.setattr(neighbors.find, "__kwdefaults__", {"exact_pairs": 0, "wide": False})
     rows = vectors[:1500].astype(np.float32)
     pictures = Pictures("key", np.arange(1500) >= 150, np.arange(1500, dtype=np.int32), ())
     options = SpaceOptions(search=SearchOptions(fewest=1000, queries=50, by_recall=True))

@@ -8,6 +8,7 @@ import pytest
 
 from explorer import indexes
 from indexer.mapping import neighbors, partitioned
+from indexer.mapping.project import MapOptions, project
 
 
 def unit(rng: np.random.Generator, count: int, dim: int = 12) -> npt.NDArray[np.float16]:
@@ -57,30 +58,6 @@ def test_too_few_rows_are_filled_up(count: int) -> None:
     assert (found.rows[:, count - 1 :] == neighbors.NO_ROW).all()
     assert np.isinf(found.distances[:, count - 1 :]).all()
     assert np.isfinite(found.distances[:, : count - 1]).all()
-
-
-def test_the_baseline_leaves_whole_families_out() -> None:
-    """Each training row's largest cosine to a training row of another family, sorted; large families included."""
-    rng = np.random.default_rng(3)
-    families = np.concatenate([np.zeros(40, np.int32), np.repeat(np.arange(1, 61, dtype=np.int32), 2)])
-    centers = rng.normal(size=(61, 12))
-    vectors = centers[families] + 0.05 * rng.normal(size=(160, 12))
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
-    train = np.ones(160, bool)
-    train[150:] = False
-    found = neighbors.baseline(vectors, train, families, neighbors.find(vectors, train, 15))
-    others = cosines(vectors)
-    others[families[:, None] == families[None, :]] = -np.inf
-    others[:, ~train] = -np.inf
-    assert found.dtype == np.float32
-    assert np.allclose(found, np.sort(others[train].max(axis=1)), atol=1e-4)
-
-
-def test_one_family_alone_has_no_baseline() -> None:
-    """Where nobody has a neighbor outside the family there is nothing to compare with."""
-    vectors = unit(np.random.default_rng(4), 20)
-    train, families = np.ones(20, bool), np.zeros(20, np.int32)
-    assert neighbors.baseline(vectors, train, families, neighbors.find(vectors, train, 15)).shape == (0,)
 
 
 def grouped(count: int, seed: int = 5) -> npt.NDArray[np.float16]:
@@ -139,20 +116,52 @@ def test_equal_vectors_in_lists_never_give_a_row_itself() -> None:
     assert np.allclose(found.similarities[found.rows >= 0], 1, atol=2e-3)
 
 
-def test_the_baseline_of_large_families_is_found_in_lists() -> None:
-    """Rows whose neighbors are all of their family look in near lists, and everywhere where those hold no stranger."""
-    vectors = grouped(3000)
-    families = np.where(np.arange(3000) < 600, 0, np.arange(3000)).astype(np.int32)
-    vectors[:600] = np.repeat(vectors[:30], 20, axis=0)
-    train = np.ones(3000, bool)
-    near = neighbors.find(vectors, train, 15)
-    exact = neighbors.baseline(vectors, train, families, near)
-    found = neighbors.baseline(vectors, train, families, near, exact_pairs=0)
-    assert len(found) == len(exact) == 3000
-    assert (found <= exact + 1e-6).all()
-    assert np.mean(exact - found) < 0.01
-    alone = np.zeros(3000, np.int32)
-    assert len(neighbors.baseline(vectors, train, alone, near, exact_pairs=0)) == 0
+def test_heldout_rows_far_from_every_training_row_have_neighbors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists that hold held-out rows alone count for nothing, and who finds too few in lists looks everywhere."""
+    monkeypatch.setattr(partitioned, "MOST_COMPARED", 40)
+    vectors, train = np.abs(grouped(3000)), np.arange(3000) < 2970
+    vectors[~train] *= -1
+    found = neighbors.find(vectors, train, 15, exact_pairs=0)
+    assert (found.rows >= 0).all()
+    assert np.isfinite(found.similarities).all()
+    assert np.isfinite(project(vectors, train, found, MapOptions(fewest=10**6)).points).all()
+
+
+def test_a_list_of_few_rows_is_not_all_that_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one probe a row whose list holds fewer training rows than are asked for gets exact ones."""
+    monkeypatch.setattr(partitioned, "MOST_COMPARED", 1)
+    vectors = grouped(1200)
+    train = np.arange(1200) % 40 == 0
+    found = neighbors.find(vectors, train, 15, exact_pairs=0)
+    assert found.way.probes == 1
+    assert (found.rows >= 0).all()
+
+
+def test_a_recall_of_nothing_is_told() -> None:
+    """A way comes back from JSON as it was, a measured recall of 0 too; an exact one says no more than it must."""
+    way = neighbors.Way(neighbors.Method.PARTITIONED, recall=0.0, sample=1000, lists=64, probes=1)
+    assert neighbors.Way.of(way.told()) == way
+    assert neighbors.Way().told() == {"method": "exact", "recall": 1.0}
+    assert neighbors.Way.of(neighbors.Way().told()) == neighbors.Way()
+
+
+def test_few_rows_among_many_are_not_worth_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where cutting all rows into lists costs more than the comparisons that it saves, nothing is cut."""
+    assert neighbors.is_exact_cheaper(700, 1_000_000, 1_000_000)
+    assert neighbors.is_exact_cheaper(5_000, 1_000_000, 1_000_000) is not neighbors.is_exact_cheaper(
+        5_000, 1_000_000, 0
+    )
+    assert not neighbors.is_exact_cheaper(1_000_000, 1_000_000, 1_000_000)
+    assert not neighbors.is_exact_cheaper(30_000, 30_000, 30_000)
+
+
+def test_wide_neighbors_ask_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is to be the same on every machine is not left to a device that only some have."""
+    monkeypatch.setattr(indexes, "has_gpu", lambda: pytest.fail("asked for a GPU"))
+    vectors, train = grouped(1200), np.ones(1200, bool)
+    exact, listed = (neighbors.find(vectors, train, 15, exact_pairs=most, wide=True) for most in (10**9, 0))
+    assert np.allclose(np.sort(cosines(vectors), axis=1)[:, ::-1][:, :15], exact.similarities, atol=1e-5)
+    assert listed.way.recall >= 0.98
 
 
 @pytest.mark.skipif(not indexes.has_gpu(), reason="needs a faiss with a CUDA device")

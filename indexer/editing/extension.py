@@ -21,11 +21,12 @@ from explorer.placement import Placer
 from indexer.editing.contents import Arrays
 from indexer.editing.subset import cosines
 from indexer.mapping import cluster, neighbors
+from indexer.mapping.baseline import baseline
 from indexer.mapping.density import NONE, Levels
 from indexer.mapping.neighbors import NO_ROW, Neighbors
 from indexer.mapping.project import Layout
 
-REVISION = 2
+REVISION = 3
 """Raised when the same new pictures would stand elsewhere; part of the stage's key."""
 
 Mask = npt.NDArray[np.bool_]
@@ -79,9 +80,9 @@ def extended(
         "subcluster": joined.fine,
         "neighbors": near.rows,
         "distances": near.distances,
-        "baseline": neighbors.baseline(
+        "baseline": baseline(
             vectors, rows.train, rows.families, Neighbors(near.rows, cosines(vectors, near.rows))
-        ),
+        ).similarities,
     }
 
 
@@ -98,8 +99,8 @@ def _guides(vectors: npt.NDArray[np.float16], makers: Mask, added: npt.NDArray[n
     rows = np.flatnonzero(makers)
     if not len(rows):
         raise BuildError("none of the pictures that made the map is left; index the corpus again, without --append")
-    similarities, places = knn(vectors[rows], added, NEIGHBORS)
-    return Neighbors(rows[places].astype(np.int32), similarities)
+    similarities, found = knn(vectors, added, NEIGHBORS, rows)
+    return Neighbors(found.astype(np.int32), similarities)
 
 
 def _near(arrays: Arrays, vectors: npt.NDArray[np.float16], rows: Rows) -> _Near:
@@ -109,10 +110,10 @@ def _near(arrays: Arrays, vectors: npt.NDArray[np.float16], rows: Rows) -> _Near
     near, distances = np.asarray(arrays["neighbors"]), np.asarray(arrays["distances"])
     joining = count + np.flatnonzero(rows.train[count:])
     if len(joining):
-        similarities, places = knn(vectors[joining], vectors[:count], NEIGHBORS)
+        similarities, found_by = knn(vectors, vectors[:count], NEIGHBORS, joining)
         both = np.concatenate([distances, np.maximum(1 - similarities, 0)], axis=1)
         order = np.argsort(both, axis=1, kind="stable")[:, :NEIGHBORS]
-        near = np.take_along_axis(np.concatenate([near, joining[places]], axis=1), order, axis=1)
+        near = np.take_along_axis(np.concatenate([near, found_by], axis=1), order, axis=1)
         distances = np.take_along_axis(both, order, axis=1)
     return _Near(
         np.concatenate([near, found.rows]).astype(np.int32),

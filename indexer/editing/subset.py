@@ -22,6 +22,7 @@ from explorer.layout import LEVELS, NEIGHBORS
 from explorer.records import caption_of
 from indexer.editing.contents import Arrays, Contents
 from indexer.mapping import neighbors
+from indexer.mapping.baseline import baseline
 from indexer.mapping.cluster import groups
 from indexer.mapping.density import NONE, Levels
 from indexer.mapping.labels import Groups, Key, Named, is_borne, named
@@ -98,7 +99,7 @@ def _space(arrays: Arrays, kept: Kept) -> Arrays:
         "subcluster": np.asarray(arrays["subcluster"][kept.mask]),
         "neighbors": near,
         "distances": distances,
-        "baseline": neighbors.baseline(vectors, kept.train, kept.families, found),
+        "baseline": baseline(vectors, kept.train, kept.families, found).similarities,
     }
 
 

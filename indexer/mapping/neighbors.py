@@ -1,4 +1,4 @@
-"""Every picture's nearest training pictures in one space, and how near training pictures come to each other.
+"""Every picture's nearest training pictures in one space.
 
 Exact while that is the faster way, and always on CUDA; beyond, in lists, see `indexer.mapping.partitioned`.
 """
@@ -14,19 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from explorer import indexes
-from explorer.exact import knn, normalized
-from explorer.partition import Partition
+from explorer.exact import knn
+from explorer.partition import PER_LIST, ROUNDS, Partition, lists_for
 from indexer.mapping import partitioned
-from indexer.mapping.partitioned import Floats, Lists, Rows
+from indexer.mapping.partitioned import SAMPLE, Floats, Lists, Rows
 
-REVISION = 2
+REVISION = 3
 """Raised when the same vectors would give other neighbors; part of the stage's key."""
 NO_ROW = -1
 EXACT_PAIRS = 25_000**2
 """Up to so many comparisons, those of 25,000 rows, brute force costs ten seconds of a core at 512 dimensions. Lists are
 faster from 10,000 rows on, but only by seconds there, and they cost recall."""
-_BLOCK = 1024
-_BASE_BLOCK = 65_536
 
 
 class Method(StrEnum):
@@ -34,6 +32,17 @@ class Method(StrEnum):
 
     EXACT = "exact"
     PARTITIONED = "partitioned"
+
+
+@dataclass(frozen=True, slots=True)
+class NeighborOptions:
+    """How neighbors are found.
+
+    Attributes:
+        wide: the same on every machine, see `explorer.exact.cosines`; no GPU is asked then.
+    """
+
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,8 @@ class Way:
 
     def told(self) -> dict[str, Any]:
         """As JSON; without what says nothing of an exact way."""
-        return {name: value for name, value in asdict(self).items() if value}
+        told = asdict(self)
+        return told if self.method is Method.PARTITIONED else {name: told[name] for name in ("method", "recall")}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,6 +103,7 @@ def find(
     asked: npt.NDArray[np.integer[Any]] | None = None,
     *,
     exact_pairs: int = EXACT_PAIRS,
+    wide: bool = False,
 ) -> Neighbors:
     """Find them.
 
@@ -102,28 +113,52 @@ def find(
         k: how many.
         asked: rows (q,) whose neighbors to find; None = all.
         exact_pairs: up to so many comparisons they are exact.
+        wide: the same on every machine, see `explorer.exact.cosines`; no GPU is asked then.
     """
     rows = np.arange(len(vectors)) if asked is None else np.asarray(asked, dtype=np.int64)
     makers = np.flatnonzero(train)
     if not len(makers) or not len(rows):
         return Neighbors(np.full((len(rows), k), NO_ROW, np.int32), np.full((len(rows), k), -np.inf, np.float32))
-    if indexes.has_gpu():
+    if not wide and indexes.has_gpu():
         return _others(rows, k, indexes.knn_on_gpu(vectors, vectors[rows], k + 1, makers))
-    if len(rows) * len(makers) <= exact_pairs:
-        return _others(rows, k, knn(vectors, vectors[rows], k + 1, makers))
-    return _in_lists(vectors, makers, rows, k)
+    if is_exact_cheaper(len(rows), len(makers), len(vectors), exact_pairs):
+        return _others(rows, k, knn(vectors, vectors[rows], k + 1, makers, wide=wide))
+    return _in_lists(Lists.of(vectors, makers, wide=wide), makers, rows, k)
 
 
-def _in_lists(vectors: npt.NDArray[np.float16], makers: Rows, asked: Rows, k: int) -> Neighbors:
-    """Look in near lists, in as many as a sample's exact neighbors need."""
-    lists = Lists.of(vectors, makers)
+def is_exact_cheaper(asked: int, makers: int, count: int, exact_pairs: int = EXACT_PAIRS) -> bool:
+    """Whether comparing so many rows with all makers is cheap, or costs less than to cut `count` rows into lists.
+
+    Looking into lists needs the exact neighbors of a sample besides, so for no more rows than that it brings nothing.
+
+    Args:
+        asked: how many rows look for others.
+        makers: how many training rows there are.
+        count: how many rows there are; 0 where lists are known.
+        exact_pairs: what is cheap, comparisons; 0 = nothing, so lists are always taken.
+    """
+    lists = lists_for(makers)
+    cutting = lists * (count + ROUNDS * min(lists * PER_LIST, count))
+    return asked * makers <= exact_pairs or (exact_pairs > 0 and (asked - SAMPLE) * makers <= cutting)
+
+
+def _in_lists(lists: Lists, makers: Rows, asked: Rows, k: int) -> Neighbors:
+    """Look in near lists, in as many as a sample's exact neighbors need; everywhere for those who find too few."""
     sample = partitioned.drawn(asked)
-    truth = _others(asked[sample], k, knn(vectors, vectors[asked[sample]], k + 1, makers))
+    truth = _others(asked[sample], k, _among(lists, makers, asked[sample], k))
     probes = lists.probes(asked[sample], truth.rows)
     found = _others(asked, k, lists.nearest(asked, probes, k + 1))
+    bereft = np.flatnonzero((found.rows == NO_ROW).any(axis=1))
+    rest = _others(asked[bereft], k, _among(lists, makers, asked[bereft], k))
+    found.rows[bereft], found.similarities[bereft] = rest.rows, rest.similarities
     recall = partitioned.recall(found.similarities[sample], truth.similarities)
     way = Way(Method.PARTITIONED, round(recall, 4), len(sample), len(lists.members), probes)
     return Neighbors(found.rows, found.similarities, way, lists.partition)
+
+
+def _among(lists: Lists, makers: Rows, asked: Rows, k: int) -> tuple[Floats, Rows]:
+    """The exact k + 1 nearest."""
+    return knn(lists.vectors, lists.vectors[asked], k + 1, makers, wide=lists.wide)
 
 
 def _others(asked: Rows, k: int, found: tuple[Floats, Rows]) -> Neighbors:
@@ -141,65 +176,3 @@ def _others(asked: Rows, k: int, found: tuple[Floats, Rows]) -> Neighbors:
         np.pad(rows, ((0, 0), (0, missing)), constant_values=NO_ROW)[:, :k].astype(np.int32),
         np.pad(similarities, ((0, 0), (0, missing)), constant_values=-np.inf)[:, :k].astype(np.float32),
     )
-
-
-def baseline(
-    vectors: npt.NDArray[np.float16],
-    train: npt.NDArray[np.bool_],
-    families: npt.NDArray[np.int32],
-    neighbors: Neighbors,
-    *,
-    exact_pairs: int = EXACT_PAIRS,
-) -> npt.NDArray[np.float32]:
-    """How near training pictures come to each other: each one's cosine to its nearest outside its family.
-
-    Args:
-        vectors: float16 (n, d), unit length.
-        train: bool (n,).
-        families: int32 (n,), equal where two rows are of one family.
-        neighbors: of the same rows.
-        exact_pairs: up to so many comparisons, of those whose neighbors are all of their family, they are exact.
-
-    Returns:
-        float32 (m,), ascending; without the rows that have nobody outside their family.
-    """
-    makers = np.flatnonzero(train)
-    rows = neighbors.rows[makers]
-    stranger = (rows != NO_ROW) & (families[rows] != families[makers][:, None])
-    first = stranger.argmax(axis=1)
-    nearest = np.where(stranger.any(axis=1), neighbors.similarities[makers, first], np.float32(-np.inf))
-    hidden = np.flatnonzero(~stranger.any(axis=1))
-    if len(hidden) * len(makers) > exact_pairs:
-        lists = Lists.of(vectors, makers, neighbors.partition)
-        nearest[hidden] = _strangers_in_lists(lists, makers[hidden], families, neighbors.way.probes)
-        hidden = hidden[~np.isfinite(nearest[hidden])]
-    for start in range(0, len(hidden), _BLOCK):
-        block = hidden[start : start + _BLOCK]
-        nearest[block] = _nearest_strangers(vectors, makers, makers[block], families)
-    return np.sort(nearest[np.isfinite(nearest)]).astype(np.float32)
-
-
-def _strangers_in_lists(lists: Lists, asked: Rows, families: npt.NDArray[np.int32], probes: int) -> Floats:
-    """The cosine float32 (q,) of every row asked to its nearest outside its family, in near lists; -inf: none there."""
-    nearest = np.full(len(asked), -np.inf, dtype=np.float32)
-
-    def look(block: Rows, others: Rows, scores: Floats) -> None:
-        scores[families[asked[block]][:, None] == families[others][None, :]] = -np.inf
-        nearest[block] = scores.max(axis=1, initial=-np.inf)
-
-    lists.each(asked, max(probes, 1), look)
-    return nearest
-
-
-def _nearest_strangers(
-    vectors: npt.NDArray[np.float16], makers: Rows, asked: Rows, families: npt.NDArray[np.int32]
-) -> Floats:
-    """The same among all training rows."""
-    queries = normalized(vectors[asked])
-    nearest = np.full(len(asked), -np.inf, dtype=np.float32)
-    for start in range(0, len(makers), _BASE_BLOCK):
-        others = makers[start : start + _BASE_BLOCK]
-        scores = queries @ vectors[others].astype(np.float32).T
-        scores[families[asked][:, None] == families[others][None, :]] = -np.inf
-        nearest = np.maximum(nearest, scores.max(axis=1))
-    return nearest

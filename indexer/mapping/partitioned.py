@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explorer.exact import largest, normalized, share
+from explorer.exact import cosines, fitting, largest, share
 from explorer.partition import Partition, lists_for
 
 SAMPLE = 1000
@@ -24,7 +24,6 @@ most, the nearest, lies in the row's own list or in the next."""
 MOST_COMPARED = 50_000
 """Rows that one is compared with at most, however low the recall is then: a bound on the work. For a million rows of
 512 dimensions that is ten minutes of a core."""
-_CELLS = 1 << 24
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -38,7 +37,8 @@ class Lists:
         vectors: float16 (n, d), unit length; may be memory-mapped.
         partition: of all n rows.
         members: the training rows of each list.
-        near: int64 (l, p), lists, nearest first.
+        near: int64 (l, p), lists that hold training rows, nearest first.
+        wide: see `explorer.exact.cosines`.
     """
 
     vectors: npt.NDArray[np.float16]
@@ -46,17 +46,24 @@ class Lists:
     members: list[Rows]
     near: Rows
 
+    wide: bool = False
+
     @classmethod
-    def of(cls, vectors: npt.NDArray[np.float16], makers: Rows, partition: Partition | None = None) -> Lists:
+    def of(
+        cls, vectors: npt.NDArray[np.float16], makers: Rows, partition: Partition | None = None, *, wide: bool = False
+    ) -> Lists:
         """Cut the rows of a space; `makers` are the training rows, `partition` their lists where they are known."""
-        partition = partition or Partition.of(vectors, lists_for(len(makers)))
+        partition = partition or Partition.of(vectors, lists_for(len(makers)), wide=wide)
         is_maker = np.zeros(len(vectors), dtype=np.bool_)
         is_maker[makers] = True
         members = [rows[is_maker[rows]] for rows in partition.members()]
-        most = min(max(len(members) * MOST_COMPARED // len(makers), 1), len(members))
-        between = partition.centers @ partition.centers.T
+        is_empty = np.array([not len(rows) for rows in members])
+        most = min(max(len(members) * MOST_COMPARED // len(makers), 1), len(members) - int(is_empty.sum()))
+        centers = partition.centers.astype(np.float64)
+        between = (centers @ centers.T).astype(np.float32)
         np.fill_diagonal(between, np.inf)  # a list is the nearest to itself, whatever the rounding
-        return cls(vectors, partition, members, largest(between, most)[1])
+        between[:, is_empty] = -np.inf  # lists that hold held-out rows alone are near to nothing
+        return cls(vectors, partition, members, largest(between, most)[1], wide)
 
     def probes(self, rows: Rows, truth: npt.NDArray[np.integer[Any]]) -> int:
         """How many lists hold `LEAST_RECALL` of the neighbors of some rows; all that are allowed, where none do.
@@ -82,16 +89,17 @@ class Lists:
         order = np.argsort(self.partition.lists[asked], kind="stable")
         sizes = np.bincount(self.partition.lists[asked], minlength=len(self.members))
         places = np.split(order, np.cumsum(sizes)[:-1])
+        held = np.array([len(rows) for rows in self.members])[self.near[:, :probes]].sum(axis=1)
 
         def compare(number: int) -> None:
             rows = np.concatenate([self.members[near] for near in self.near[number, :probes].tolist()])
-            stored = self.vectors[rows].astype(np.float32)
-            step = max(_CELLS // max(len(rows), 1), 1)
+            stored = self.vectors[rows].astype(np.float64 if self.wide else np.float32)
+            step = fitting(len(rows))
             for start in range(0, len(places[number]), step):
                 block = places[number][start : start + step]
-                use(block, rows, normalized(self.vectors[asked[block]]) @ stored.T)
+                use(block, rows, cosines(self.vectors[asked[block]], stored))
 
-        share(compare, np.flatnonzero(sizes).tolist(), products=len(asked) * probes)
+        share(compare, np.flatnonzero(sizes).tolist(), products=int(sizes @ held))
 
     def nearest(self, asked: Rows, probes: int, k: int) -> tuple[Floats, Rows]:
         """Cosines float32 (q, k), most similar first, and rows int64 (q, k) of the training rows found; -inf and -1."""

@@ -16,11 +16,23 @@ from explorer import placement
 from explorer.layout import NEIGHBORS, write_array, write_atomic, write_blocks
 from explorer.partition import Partition
 from explorer.records import Space
-from indexer.mapping import alignment, choice, cluster, descent, labels, neighbors, project, start, vectors, wording
+from indexer.mapping import (
+    alignment,
+    baseline,
+    choice,
+    cluster,
+    descent,
+    labels,
+    neighbors,
+    project,
+    start,
+    vectors,
+    wording,
+)
 from indexer.mapping.alignment import aligned
 from indexer.mapping.choice import SearchOptions
 from indexer.mapping.cluster import ClusterOptions, RowCluster
-from indexer.mapping.neighbors import Neighbors, Way
+from indexer.mapping.neighbors import NeighborOptions, Neighbors, Way
 from indexer.mapping.phrases import PictureText
 from indexer.mapping.project import MapOptions
 from indexer.mapping.wording import Wording, Words
@@ -29,8 +41,9 @@ from indexer.stages import StageStore, digest, digest_each, libraries
 
 @dataclass(frozen=True, slots=True)
 class SpaceOptions:
-    """How search indexes are chosen, and maps and clusters made."""
+    """How neighbors are found, search indexes chosen, and maps and clusters made."""
 
+    neighbors: NeighborOptions = field(default_factory=NeighborOptions)
     search: SearchOptions = field(default_factory=SearchOptions)
     map: MapOptions = field(default_factory=MapOptions)
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
@@ -95,7 +108,8 @@ class SpaceStages:
         made = json.loads((self.map / "map.json").read_bytes())
         near = json.loads((self.neighbors / "neighbors.json").read_bytes())
         search = json.loads((self.search / "search.json").read_bytes())
-        found = {"neighbors": near, "search": search, "recall": search["recall"]}
+        usual = json.loads((self.baseline / "baseline.json").read_bytes())
+        found = {"neighbors": near, "baseline": usual, "search": search}
         labeled = {"labels": {"checked": self._told_clusters["labels_checked"]}}
         return {"dim": int(_load(self.vectors, "mean").shape[0]), **made, **found, **labeled}
 
@@ -127,7 +141,8 @@ class SpaceStages:
         """neighbors.npy, similarities.npy, distances.npy, neighbors.json; centers.npy and lists.npy if approximate."""
 
         def make(folder: Path) -> None:
-            found = neighbors.find(_mapped(self.vectors, "vectors"), self._pictures.train, NEIGHBORS)
+            wide = self._options.neighbors.wide
+            found = neighbors.find(_mapped(self.vectors, "vectors"), self._pictures.train, NEIGHBORS, wide=wide)
             write_array(folder / "neighbors.npy", found.rows)
             write_array(folder / "similarities.npy", found.similarities)
             write_array(folder / "distances.npy", found.distances)
@@ -140,7 +155,7 @@ class SpaceStages:
 
     @cached_property
     def search(self) -> Path:
-        """search.json, and index.faiss until the version that it belongs to is published."""
+        """search.json, and a sealed index.faiss until the version that it belongs to is published."""
 
         def make(folder: Path) -> None:
             found, train = _mapped(self.vectors, "vectors"), self._pictures.train
@@ -157,17 +172,21 @@ class SpaceStages:
 
     @cached_property
     def baseline(self) -> Path:
-        """baseline.npy."""
+        """baseline.npy, and baseline.json with how it was found."""
 
         def make(folder: Path) -> None:
-            pictures = self._pictures
-            near = neighbors.baseline(
-                _mapped(self.vectors, "vectors"), pictures.train, pictures.families, self._found_neighbors()
-            )
-            write_array(folder / "baseline.npy", near)
+            pictures, found = self._pictures, _mapped(self.vectors, "vectors")
+            wide = self._options.neighbors.wide
+            made = baseline.baseline(found, pictures.train, pictures.families, self._found_neighbors(), wide=wide)
+            write_array(folder / "baseline.npy", made.similarities)
+            write_atomic(folder / "baseline.json", json.dumps(made.way.told()).encode())
 
-        inputs = {"neighbors": digest(self._neighbors_inputs), "families": self._pictures.families}
-        return self._store.result("baseline", {key: digest(value) for key, value in inputs.items()}, make)
+        inputs = {
+            "neighbors": digest(self._neighbors_inputs),
+            "families": digest(self._pictures.families),
+            "revision": baseline.REVISION,
+        }
+        return self._store.result("baseline", inputs, make)
 
     @cached_property
     def map(self) -> Path:
@@ -195,7 +214,7 @@ class SpaceStages:
             near = _load(self.neighbors, "neighbors")
             found = cluster.find(_load(self.map, "points"), pictures.train, near, self._options.cluster)
             groups = cluster.groups(found, _load(self.map, "points"), pictures.families, pictures.texts)
-            seen = np.load(self.vectors / "vectors.npy", mmap_mode="r", allow_pickle=False)
+            seen = _mapped(self.vectors, "vectors")
             named = labels.named(groups, Wording(words.embed, seen) if words else None)
             write_array(folder / "cluster.npy", found.coarse)
             write_array(folder / "subcluster.npy", found.fine)
@@ -229,6 +248,7 @@ class SpaceStages:
         return {
             "vectors": digest(self._vectors_inputs),
             "k": NEIGHBORS,
+            "options": self._options.neighbors,
             "revision": neighbors.REVISION,
             "libraries": libraries("faiss-cpu", "faiss-gpu", "numpy"),
         }
