@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from webapp.arrays import pack
+from webapp.arrays import FORMAT, pack
 from webapp.pointcloud import PointCloud
 from webapp.security import content_security_policy
 
@@ -28,6 +29,9 @@ HOSTILE = '<img src=x onerror="window.hacked=1"><b>bold</b>'
 """A caption and a label as a stranger may write them."""
 
 NAMES = ("faces", "flags", "animals", "food", "people", "hands", "clothing", "sky", "tools", "sport", "music", "plants")
+
+PIECES, PAUSE = 12, 0.06
+"""Of what comes slowly; the pause, seconds, is long enough for a frame or two."""
 
 HEAR = """function(clicked, hovered, view, ready, command) {
     window.heard = {clicked, hovered, view, ready, command};
@@ -43,7 +47,8 @@ class World:
         points: space -> float32 (n, 3), map units.
         clusters: int32 (n,), -1 = none, the same for both spaces.
         hits: paths asked for, in order.
-        broken: paths that answer 500.
+        broken: paths, or scripts by name, that answer 500.
+        slow: paths whose bytes come in pieces, with pauses between them.
         pictures: ids whose thumbnails were asked for, many at a time.
         without: ids that have no picture.
         saved: ids whose rows were saved, one list a file.
@@ -54,6 +59,7 @@ class World:
     clusters: NDArray[np.int32]
     hits: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
+    slow: set[str] = field(default_factory=set)
     pictures: list[int] = field(default_factory=list)
     without: set[int] = field(default_factory=set)
     saved: list[list[int]] = field(default_factory=list)
@@ -61,7 +67,8 @@ class World:
     @property
     def meta(self) -> dict[str, Any]:
         """What the component is told before it fetches."""
-        return {"version": "v1", "n": len(self.ids), "spaces": {name: self.frame(name) for name in self.points}}
+        spaces = {name: self.frame(name) for name in self.points}
+        return {"version": "v1", "arrays": FORMAT, "n": len(self.ids), "spaces": spaces}
 
     def frame(self, space: str) -> dict[str, Any]:
         """The quantization of one space."""
@@ -129,21 +136,8 @@ def make_app(world: World, **props: object) -> Flask:
     app.clientside_callback(HEAR, *(Input("map", name) for name in outputs))
     policy = content_security_policy(f"'{found.strip(chr(39))}'" for found in app.csp_hashes())
 
-    arrays = _arrays(world)
-
-    @server.after_request
-    def guard(response: Response) -> Response:
-        world.hits.append(request.path)
-        response.headers["Content-Security-Policy"] = policy
-        return response
-
-    @server.get("/api/v/v1/<path:name>")
-    def array(name: str) -> Response:
-        if name in world.broken:
-            abort(500)
-        if name not in arrays:
-            abort(404)
-        return Response(arrays[name], mimetype="application/octet-stream")
+    _guard(server, world, policy)
+    _serve_arrays(server, world)
 
     @server.get("/api/v/v1/thumbnails.bin")
     def thumbnails() -> Response:
@@ -171,6 +165,34 @@ def make_app(world: World, **props: object) -> Flask:
     return server
 
 
+def _guard(server: Flask, world: World, policy: str) -> None:
+    """Note every request, refuse what is broken, and keep the page to the app's policy."""
+
+    @server.before_request
+    def refuse() -> None:
+        if request.path.rsplit("/", 1)[-1] in world.broken:
+            abort(500)
+
+    @server.after_request
+    def guard(response: Response) -> Response:
+        world.hits.append(request.path)
+        response.headers["Content-Security-Policy"] = policy
+        return response
+
+
+def _serve_arrays(server: Flask, world: World) -> None:
+    arrays = _arrays(world)
+
+    @server.get("/api/v/v1/<path:name>")
+    def array(name: str) -> Response:
+        if name in world.broken:
+            abort(500)
+        if name not in arrays or request.args["arrays"] != str(FORMAT):
+            abort(404)
+        body = _in_pieces(arrays[name]) if name in world.slow else arrays[name]
+        return Response(body, mimetype="application/octet-stream")
+
+
 def _arrays(world: World) -> dict[str, bytes]:
     """What the end points of a version answer, by name."""
     arrays: dict[str, bytes] = {
@@ -183,6 +205,13 @@ def _arrays(world: World) -> dict[str, bytes]:
         arrays[f"{space}/points.bin"] = world.quantized(space).tobytes()
         arrays[f"{space}/cluster.bin"] = pack(world.clusters.astype("<i4"), planes=True).plain
     return arrays
+
+
+def _in_pieces(body: bytes) -> Iterator[bytes]:
+    size = -(-len(body) // PIECES)
+    for start in range(0, len(body), size):
+        time.sleep(PAUSE)
+        yield body[start : start + size]
 
 
 def _saved(world: World, kind: str) -> Response:

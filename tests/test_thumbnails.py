@@ -10,7 +10,7 @@ import pytest
 from chromium import chromium
 from map_page import MapPage, opened
 from numpy.typing import NDArray
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 from pointcloud_page import World, make_world, serving, tint
 
 pytestmark = pytest.mark.flaky(reruns=2)  # a browser on a busy machine may stumble; three times is a fault
@@ -54,10 +54,15 @@ def places(world: World) -> NDArray[np.float64]:
 
 def stand(scene: MapPage, cluster: int, distance: float) -> NDArray[np.float64]:
     """Look along -z at a cluster's middle from a distance, scene units; returns where the camera stands."""
-    middle = np.median(places(scene.world)[scene.world.clusters == cluster], axis=0)
-    eye = middle + (0, 0, distance)
-    scene.set(view={"position": eye.tolist(), "target": middle.tolist()})
-    return eye
+    view = view_of(scene.world, cluster, distance)
+    scene.set(view=view)
+    return np.array(view["position"])
+
+
+def view_of(world: World, cluster: int, distance: float) -> dict[str, list[float]]:
+    """A camera that looks along -z at a cluster's middle from a distance, scene units."""
+    middle = np.median(places(world)[world.clusters == cluster], axis=0)
+    return {"position": (middle + (0, 0, distance)).tolist(), "target": middle.tolist()}
 
 
 def shown(scene: MapPage) -> dict[int, dict[str, Any]]:
@@ -79,6 +84,14 @@ def meets(boxes: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.bo
     """Which boxes, float64 (m, 4) of middles and sizes, have more than a rounding in common with another."""
     met: NDArray[np.bool_] = (2 * np.abs(boxes[:, :2] - box[:2]) < boxes[:, 2:] + box[2:] - 1).all(axis=1)
     return met
+
+
+def assert_painted(pictures: dict[int, dict[str, Any]], pixels: NDArray[np.int16]) -> None:
+    """Each thumbnail shown has the color of its picture in its middle."""
+    for identity, each in pictures.items():
+        x, y = round(each["x"]), round(each["y"])
+        if 12 < x < 1268 and 12 < y < 708:
+            assert np.abs(pixels[y + 5, x + 5] - tint(identity)).max() < 14
 
 
 def test_the_nearest_points_become_their_pictures(scene: MapPage) -> None:
@@ -105,11 +118,7 @@ def test_the_nearest_points_become_their_pictures(scene: MapPage) -> None:
     for row in np.flatnonzero(near & ~np.isin(world.ids, list(pictures))):
         side = COVERED * np.clip(side_at_1 / depth[row], LEAST, GREATEST)
         assert meets(taken, np.array([*spots[row], side + 3, side + 3])).any(), "a near point that had room"
-    pixels = scene.shot("thumbnails")
-    for identity, each in pictures.items():
-        x, y = round(each["x"]), round(each["y"])
-        if 12 < x < 1268 and 12 < y < 708:
-            assert np.abs(pixels[y + 5, x + 5] - tint(identity)).max() < 14
+    assert_painted(pictures, scene.shot("thumbnails"))
 
 
 def test_a_picture_is_found_under_the_pointer(scene: MapPage) -> None:
@@ -198,8 +207,27 @@ def test_a_lost_context_comes_back_with_all_that_stood_in_it(scene: MapPage) -> 
     assert np.abs(scene.shot("after-loss") - before).max() < 24
     assert shown(scene) == pictures
     assert len(world.hits) == hits
-    # three.js reports both as console messages; they are the only ones.
-    scene.watched.complaints[:] = [text for text in scene.watched.complaints if "Context" not in text]
+    scene.set(selected=None, neighbors=[], landing=None)
+    late: list[Route] = []
+    scene.page.route("**/thumbnails.bin*", lambda route: late.append(route))
+    scene.set(view=view_of(world, 7, 0.5))
+    while not late:
+        scene.page.wait_for_timeout(30)
+    scene.page.evaluate("window.lossOf.loseContext()")
+    scene.page.wait_for_selector("#map[data-context=lost]")
+    for route in late:
+        route.continue_()
+    scene.page.unroute("**/thumbnails.bin*")
+    scene.page.wait_for_timeout(500)
+    scene.page.evaluate("window.lossOf.restoreContext()")
+    scene.page.wait_for_selector("#map[data-context=ok]")
+    scene.rest()
+    assert set(shown(scene)) - set(pictures), "pictures that arrived meanwhile"
+    stand(scene, 3, 0.5)
+    assert set(pictures) & set(shown(scene))
+    assert_painted(shown(scene), scene.shot("after-late-pictures"))
+    # three.js reports each as a console message, and lets go of what the lost one had; these are the only ones.
+    scene.watched.complaints[:] = [text for text in scene.watched.complaints if "context" not in text.lower()]
 
 
 def test_pictures_that_cannot_be_fetched_stay_points_until_they_can(browser: Browser, world: World) -> None:

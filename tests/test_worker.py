@@ -10,6 +10,8 @@ import pytest
 from map_worker import ask, eye
 from numpy.typing import NDArray
 
+from webapp.arrays import pack
+
 N = 20_000
 UNIT = 1 / 12_000
 WIDTH, HEIGHT = 1280, 720
@@ -166,7 +168,7 @@ def test_ids_lead_to_rows_and_back(tmp_path: Path) -> None:
     """Ids beyond 32 bits come out exact; a table serves where ids are counted up, an order where they are scattered."""
     near = np.random.default_rng(7).permutation(3000)[:1000].astype("<i8")
     scattered = np.random.default_rng(8).integers(0, 2**53, 1000).astype("<i8")
-    dense, sparse = ask(tmp_path, [("ids", {"buffer": near.tobytes()}), ("ids", {"buffer": scattered.tobytes()})])
+    dense, sparse = ask(tmp_path, [("ids", {"planes": pack(ids, planes=True).plain}) for ids in (near, scattered)])
     assert (np.array(dense["list"]) == near).all()
     assert dense["order"] is None
     assert (np.array(dense["table"])[near] == np.arange(1000)).all()
@@ -178,7 +180,7 @@ def test_ids_lead_to_rows_and_back(tmp_path: Path) -> None:
 def test_tones_are_color_and_presence(tmp_path: Path) -> None:
     """Groups take their colors around, -1 the rest's; what matches, was lassoed or is named stands out."""
     n = 1003
-    groups = (np.arange(n, dtype=np.int32) % 7) - 1
+    groups = (np.arange(n, dtype=np.int32) * 257 % 7001) - 1
     matches = (np.arange(n) % 5 == 0).astype(np.uint8)
     palette, rest = [0x010203, 0x040506, 0x070809], 0x777777
     line = np.zeros((n, 3), np.int16)
@@ -195,7 +197,7 @@ def test_tones_are_color_and_presence(tmp_path: Path) -> None:
         tmp_path,
         [
             ("map", {"space": "clip", "array": line}),
-            ("column", {"name": "g", "values": groups}),
+            ("groups", {"name": "g", "planes": pack(groups, planes=True).plain}),
             ("column", {"name": "m", "values": matches}),
             ("paint", {"coloring": group, "presence": wishes[0]}),
             ("lasso", {"space": "clip", "eye": question(look), "polygon": half, "within": None}),

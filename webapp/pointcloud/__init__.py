@@ -66,8 +66,9 @@ class PointCloud(Component):
 
     Props that the page sets:
         id: string, by which callbacks name it.
-        meta: {version, n, pictures, spaces: {SPACE: {scale, center: [x, y, z], radius}}}; map = center + scale * q,
-            radius in map units; pictures is false where there are no thumbnails. null shows an empty ground.
+        meta: {version, arrays, n, pictures, spaces: {SPACE: {scale, center: [x, y, z], radius}}}; map = center +
+            scale * q, radius in map units; arrays is the format that their addresses name; pictures is false where
+            there are no thumbnails. null shows an empty ground.
         api: prefix of the end points; default "/api".
         space: the map shown; a change morphs the cloud.
         colorBy: "cluster", "split" or "similarity"; the latter reads `similarityUrl` (float32 (n,), cosine).

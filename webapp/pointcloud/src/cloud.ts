@@ -27,7 +27,7 @@ export interface Extent {
   readonly radius: number;
 }
 
-const SAMPLE = 4096; // rows; their order is random, so the first ones are a fair sample
+const SAMPLE = 4096; // rows, evenly over all of them
 const MOST = 0.97; // the share of points that counts as most
 
 export class Cloud {
@@ -169,13 +169,14 @@ export class Cloud {
   /** Where most of the map is that the cloud stands in or goes to. A few strays would else make the rest small. */
   extent(): Extent {
     const center = new Vector3();
-    const rows = Math.min(SAMPLE, this.count, this.to ? this.to.array.length / 3 : 0);
+    const rows = Math.min(SAMPLE, this.count);
     if (!this.to || !rows) return { center, radius: 1 };
     const { array, unit } = this.to;
-    const at = (row: number): Vector3 => new Vector3().fromArray(array, 3 * row).multiplyScalar(unit);
-    for (let row = 0; row < rows; row += 1) center.add(at(row));
+    const sample = Array.from({ length: rows }, (_, i) =>
+      new Vector3().fromArray(array, 3 * Math.floor((i * this.count) / rows)).multiplyScalar(unit));
+    for (const at of sample) center.add(at);
     center.divideScalar(rows);
-    const far = Array.from({ length: rows }, (_, row) => at(row).distanceTo(center)).sort((a, b) => a - b);
+    const far = sample.map((at) => at.distanceTo(center)).sort((a, b) => a - b);
     return { center, radius: Math.max(0.05, far[Math.floor(MOST * (rows - 1))] ?? 1) };
   }
 

@@ -286,6 +286,7 @@ export class PointMap {
 
   private contextChanged(lost: boolean): void {
     this.host.dataset['context'] = lost ? 'lost' : 'ok';
+    if (lost) this.thumbnails.lose();
     if (lost) this.notice.problem(this.props.texts['contextLost'] ?? '');
     else this.notice.hide();
   }

@@ -16,6 +16,8 @@ export interface SpaceMeta {
 
 export interface Meta {
   readonly version: string;
+  /** The order and layout of all arrays, which their addresses name: browsers keep them for a year. */
+  readonly arrays: number;
   readonly n: number;
   /** Whether there are thumbnails at all; an atlas may hold links alone. */
   readonly pictures?: boolean;

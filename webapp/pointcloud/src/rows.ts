@@ -14,19 +14,25 @@ export class Rows {
   private readonly worker = new Worker(ADDRESS);
   private readonly waiting = new Map<number, Waiting>();
   private turn = 0;
+  /** Why nothing will be answered any more. */
+  private ended: Error | null = null;
 
   constructor() {
     this.worker.onmessage = ({ data }: MessageEvent<Answer>) => this.hear(data);
     this.worker.onerror = (event) => {
-      event.preventDefault(); // whoever waits is told instead
+      event.preventDefault(); // whoever waits is told instead, and whoever asks later
       this.fail(new Error(`the map's worker failed: ${event.message || 'it could not be loaded'}`));
     };
   }
 
-  /** Ask; `handedOver` are buffers that the asker needs no more. Rejects with what the worker says, or once disposed. */
+  /**
+   * Ask; `handedOver` are buffers that the asker needs no more. Rejects with what the worker says; at once where it could
+   * not be loaded, has failed or was disposed.
+   */
   ask<K extends Kind>(
     kind: K, ask: Questions[K]['ask'], handedOver: Transferable[] = [],
   ): Promise<Questions[K]['answer']> {
+    if (this.ended) return Promise.reject(this.ended);
     this.turn += 1;
     const { turn } = this;
     return new Promise((answered, failed) => {
@@ -48,6 +54,7 @@ export class Rows {
   }
 
   private fail(error: Error): void {
+    this.ended = error;
     for (const { failed } of this.waiting.values()) failed(error);
     this.waiting.clear();
   }

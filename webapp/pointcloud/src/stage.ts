@@ -18,6 +18,8 @@ export class Stage {
   readonly camera = new PerspectiveCamera(FIELD_OF_VIEW, 1, 0.004, 60);
   readonly renderer: WebGLRenderer;
   readonly canvas: HTMLCanvasElement;
+  /** Whether a pixel has several samples, so that a point's rim may cover a part of it. */
+  readonly smooth: boolean;
   /** CSS pixels. */
   width = 1;
   height = 1;
@@ -27,6 +29,7 @@ export class Stage {
   private readonly after: (() => void)[] = [];
   private readonly resting: (() => void)[] = [];
   private readonly observer: ResizeObserver;
+  private readonly clear = new Color();
   private request = 0;
   private insets: Insets = { left: 0, right: 0, top: 0, bottom: 0 };
 
@@ -47,6 +50,7 @@ export class Stage {
       alpha: false, antialias, depth: true, stencil: false, powerPreference: 'high-performance',
     });
     if (!context) throw new NoWebgl();
+    this.smooth = context.getContextAttributes()?.antialias ?? false; // a lost context has none to tell
     this.renderer = new WebGLRenderer({ canvas: this.canvas, context, antialias, alpha: false });
     this.canvas.className = 'pointcloud-canvas';
     this.canvas.addEventListener('webglcontextlost', this.onLost);
@@ -84,7 +88,7 @@ export class Stage {
   }
 
   ground(color: string): void {
-    this.renderer.setClearColor(new Color(color), 1);
+    this.renderer.setClearColor(this.clear.set(color), 1);
     this.invalidate();
   }
 
@@ -105,11 +109,6 @@ export class Stage {
   /** Device pixels that one scene unit covers at distance 1. */
   get pixelsPerUnit(): number {
     return (this.height * this.ratio) / (2 * Math.tan((FIELD_OF_VIEW * Math.PI) / 360));
-  }
-
-  /** Whether a pixel has several samples, so that a point's rim may cover a part of it. */
-  get smooth(): boolean {
-    return this.renderer.getContextAttributes().antialias ?? false;
   }
 
   get ratio(): number {
@@ -178,6 +177,7 @@ export class Stage {
 
   private readonly onRestored = (): void => {
     this.lost = false;
+    this.renderer.setClearColor(this.clear, 1); // three.js clears a context that comes back in black
     this.contextChanged(false);
     this.invalidate();
   };

@@ -2,7 +2,7 @@
 
 import type { Meta } from './props';
 import { Rows } from './rows';
-import type { Coloring, Eye, IdTable, Lassoed, Nearness, Presence, Spot, Values } from './worker/messages';
+import type { Coloring, Eye, IdTable, Lassoed, Nearness, Presence, Spot } from './worker/messages';
 
 export class FetchError extends Error {}
 
@@ -34,26 +34,24 @@ export class Ids {
   }
 }
 
-/** Numbers of `size` bytes out of planes: the first byte of each, then the second of each, and so on. */
-function woven(buffer: ArrayBuffer, size: number): ArrayBuffer {
-  const planes = new Uint8Array(buffer);
-  const numbers = new Uint8Array(planes.length);
-  const count = planes.length / size;
-  for (let plane = 0; plane < size; plane++) {
-    for (let row = 0; row < count; row++) numbers[row * size + plane] = planes[plane * count + row] ?? 0;
-  }
-  return numbers.buffer;
+/** What columns of the worker are filled from: bytes a row, and what the worker makes of them. */
+const COLUMNS = {
+  cluster: { itemBytes: 4, fill: (rows, name, planes) => rows.ask('groups', { name, planes }, [planes]) },
+  split: { itemBytes: 1, fill: (rows, name, buffer) => filled(rows, name, new Uint8Array(buffer)) },
+  similarity: { itemBytes: 4, fill: (rows, name, buffer) => filled(rows, name, new Float32Array(buffer)) },
+  matches: { itemBytes: 1, fill: (rows, name, buffer) => filled(rows, name, new Uint8Array(buffer)) },
+} as const satisfies Readonly<Record<string, Column>>;
+
+interface Column {
+  readonly itemBytes: number;
+  readonly fill: (rows: Rows, name: string, buffer: ArrayBuffer) => Promise<null>;
 }
 
-/** What columns of the worker are filled from. */
-const COLUMNS = {
-  cluster: { itemBytes: 4, read: (buffer: ArrayBuffer): Values => new Int32Array(woven(buffer, 4)) },
-  split: { itemBytes: 1, read: (buffer: ArrayBuffer): Values => new Uint8Array(buffer) },
-  similarity: { itemBytes: 4, read: (buffer: ArrayBuffer): Values => new Float32Array(buffer) },
-  matches: { itemBytes: 1, read: (buffer: ArrayBuffer): Values => new Uint8Array(buffer) },
-} as const;
-
 type ColumnKind = keyof typeof COLUMNS;
+
+function filled(rows: Rows, name: string, values: Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>): Promise<null> {
+  return rows.ask('column', { name, values }, [values.buffer]);
+}
 
 export class Store {
   /** Bytes moved so far. */
@@ -67,18 +65,22 @@ export class Store {
 
   constructor(private readonly api: string, readonly meta: Meta) {}
 
-  /** Arrive as int64 (n,); the worker unpacks them. */
+  /** Arrive as int64 (n,) in planes of bytes; the worker unpacks them. */
   async ids(): Promise<Ids> {
-    const buffer = woven(await this.fetch(`${this.base}/ids.bin?planes=1`, 8 * this.meta.n), 8);
-    return new Ids(await this.rows.ask('ids', { buffer }, [buffer]));
+    const planes = new ArrayBuffer(8 * this.meta.n);
+    await this.fetch(`${this.base}/ids.bin?planes=1`, planes);
+    return new Ids(await this.rows.ask('ids', { planes }, [planes]));
   }
 
-  /** int16 (n, 3), quantized; the worker has a copy. `progress` hears how many of its points have come. */
+  /**
+   * int16 (n, 3), quantized; the worker has a copy. `progress` hears how many of its points have come into the array that
+   * is promised: always the same one, since whoever draws it keeps a copy on the graphics card.
+   */
   points(space: string, progress?: (rows: number, array: Int16Array) => void): Promise<Int16Array> {
-    const heard = progress && ((bytes: number, buffer: ArrayBuffer) =>
-      progress(Math.floor(bytes / 6), new Int16Array(buffer)));
     return once(this.maps, space, async () => {
-      const array = new Int16Array(await this.fetch(`${this.base}/${space}/points.bin`, 6 * this.meta.n, heard));
+      const array = new Int16Array(3 * this.meta.n);
+      const heard = progress && ((bytes: number) => progress(Math.floor(bytes / 6), array));
+      await this.fetch(`${this.base}/${space}/points.bin`, array.buffer, heard);
       const copy = array.slice();
       this.rows.ask('map', { space, array: copy }, [copy.buffer]).catch(() => undefined); // who needs it will be told
       return array;
@@ -151,7 +153,7 @@ export class Store {
 
   /** The rows of a bit mask in the map's order, as a file. */
   async file(mask: Uint8Array<ArrayBuffer>, space: string, format: string, signal: AbortSignal): Promise<Blob> {
-    const url = `${this.base}/selection.${format}?${new URLSearchParams({ space })}`;
+    const url = this.named(`${this.base}/selection.${format}?${new URLSearchParams({ space })}`);
     const answer = await fetch(url, {
       method: 'POST', body: mask, headers: { 'Content-Type': 'application/octet-stream' },
       signal: AbortSignal.any([signal, this.stop.signal]),
@@ -170,10 +172,11 @@ export class Store {
   }
 
   private column(kind: ColumnKind, url: string): Promise<string> {
-    const { itemBytes, read } = COLUMNS[kind];
+    const { itemBytes, fill } = COLUMNS[kind];
     return once(this.columns, url, async () => {
-      const values = read(await this.fetch(url, itemBytes * this.meta.n));
-      await this.rows.ask('column', { name: url, values }, [values.buffer as ArrayBuffer]);
+      const buffer = new ArrayBuffer(itemBytes * this.meta.n);
+      await this.fetch(url, buffer);
+      await fill(this.rows, url, buffer);
       return url;
     });
   }
@@ -192,13 +195,16 @@ export class Store {
     this.rows.ask('forget', { name }).catch(() => undefined); // fails only where the map is taken away
   }
 
-  /** Fetch exactly `size` bytes, handing on what has come so far. */
-  private async fetch(
-    url: string, size: number, progress?: (bytes: number, buffer: ArrayBuffer) => void,
-  ): Promise<ArrayBuffer> {
-    const answer = await fetch(url, { signal: this.stop.signal });
+  /** The address of rows in the order that this page knows. */
+  private named(url: string): string {
+    return `${url}${url.includes('?') ? '&' : '?'}arrays=${this.meta.arrays}`;
+  }
+
+  /** Fetch an array of exactly the buffer's bytes into it, telling how many have come so far. */
+  private async fetch(url: string, buffer: ArrayBuffer, progress?: (bytes: number) => void): Promise<void> {
+    const answer = await fetch(this.named(url), { signal: this.stop.signal });
     if (!answer.ok || !answer.body) throw new FetchError(`${url}: HTTP ${answer.status}`);
-    const buffer = new ArrayBuffer(size);
+    const size = buffer.byteLength;
     const bytes = new Uint8Array(buffer);
     const reader = answer.body.getReader();
     let have = 0;
@@ -209,10 +215,9 @@ export class Store {
       bytes.set(value, have);
       have += value.length;
       this.bytes += value.length;
-      progress?.(have, buffer);
+      progress?.(have);
     }
     if (have !== size) throw new FetchError(`${url}: ${have} bytes, expected ${size}`);
-    return buffer;
   }
 }
 

@@ -159,6 +159,11 @@ export class Thumbnails {
     this.stage.invalidate();
   }
 
+  /** The context is lost, and with it the graphics card's copies. */
+  lose(): void {
+    this.wall?.tiles.lose();
+  }
+
   resize(): void {
     this.wall?.tiles.resize(this.stage.width, this.stage.height, this.stage.ratio);
   }

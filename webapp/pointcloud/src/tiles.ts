@@ -94,6 +94,8 @@ export class Tiles {
   private readonly canvas = { value: new Vector2(1, 1) };
   private readonly ratio = { value: 1 };
   private readonly texture: DataArrayTexture;
+  /** Whether layers go to the graphics card one by one: until a lost context has all of them again they do not. */
+  private single = true;
 
   /** `most` tiles at a time out of as many layers. */
   constructor(cloud: Cloud, most: number) {
@@ -101,6 +103,7 @@ export class Tiles {
     this.texture = new DataArrayTexture(new Uint8Array(4 * SIDE * SIDE * most), SIDE, SIDE, most);
     this.texture.magFilter = LinearFilter;
     this.texture.minFilter = LinearFilter;
+    this.texture.onUpdate = () => (this.single = true);
     const { pointSize, pixelsPerUnit, pixels, ground } = cloud.uniforms;
     const material = new ShaderMaterial({
       glslVersion: GLSL3,
@@ -135,8 +138,14 @@ export class Tiles {
   /** Write a picture's pixels, RGBA, into a layer. */
   write(layer: number, pixels: Uint8ClampedArray): void {
     (this.texture.image.data as Uint8Array).set(pixels, layer * pixels.length);
-    this.texture.addLayerUpdate(layer);
+    if (this.single) this.texture.addLayerUpdate(layer);
     this.texture.needsUpdate = true;
+  }
+
+  /** The context is lost: the first upload after it is of all layers. */
+  lose(): void {
+    this.texture.clearLayerUpdates();
+    this.single = false;
   }
 
   /** Draw these. */

@@ -74,11 +74,13 @@ export interface Nearness {
 
 /** Every question with its answer. */
 export interface Questions {
-  /** int64 (n,), as bytes. */
-  ids: { ask: { readonly buffer: ArrayBuffer }; answer: IdTable };
+  /** int64 (n,), in planes of bytes. */
+  ids: { ask: { readonly planes: ArrayBuffer }; answer: IdTable };
   /** int16 (n, 3), quantized. */
   map: { ask: { readonly space: string; readonly array: Int16Array }; answer: null };
   column: { ask: { readonly name: string; readonly values: Values }; answer: null };
+  /** A column of int32 (n,), in planes of bytes. */
+  groups: { ask: { readonly name: string; readonly planes: ArrayBuffer }; answer: null };
   forget: { ask: { readonly name: string }; answer: null };
   /** Tones: uint8 (n, 4). */
   paint: { ask: { readonly coloring: Coloring; readonly presence: Presence }; answer: Uint8Array };

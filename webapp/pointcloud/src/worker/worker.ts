@@ -5,6 +5,7 @@ import { inside } from './inside';
 import type { Answer, Kind, Question, Questions, Values } from './messages';
 import { near } from './near';
 import { pick } from './pick';
+import { woven } from './planes';
 import { spot } from './spot';
 import { presences, tones } from './tones';
 import { Tree } from './tree';
@@ -36,7 +37,7 @@ function column(name: string): Values {
 }
 
 const ANSWERS: Answers = {
-  ids: ({ buffer }) => unpack(buffer),
+  ids: ({ planes }) => unpack(woven(planes, 8)),
   map: ({ space, array }) => {
     trees.set(space, new Tree(array));
     if (present.length !== array.length / 3) present = new Uint8Array(array.length / 3);
@@ -44,6 +45,10 @@ const ANSWERS: Answers = {
   },
   column: ({ name, values }) => {
     columns.set(name, values);
+    return null;
+  },
+  groups: ({ name, planes }) => {
+    columns.set(name, new Int32Array(woven(planes, 4)));
     return null;
   },
   forget: ({ name }) => {
