@@ -109,7 +109,7 @@ def cloud_of(page: Page, url: str) -> Cloud:
     ids = list(range(1, 2001))
     seen = page.evaluate("ids => ids.map((id) => document.querySelector('#map').project(id).across)", ids)
     base = page.evaluate(
-        "() => performance.getEntriesByType('resource').map((e) => e.name).find((name) => name.endsWith('points.bin'))"
+        "() => performance.getEntriesByType('resource').map((e) => e.name).find((name) => name.includes('points.bin'))"
     )
     quantized = np.frombuffer(httpx.get(base, timeout=60).content, "<i2").reshape(-1, 3)
     smooth = page.evaluate("() => window.canvas.getContext('webgl2').getContextAttributes().antialias")

@@ -19,7 +19,7 @@ from tests.chromium import chromium
 BYTES = """() => {
     const entries = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
     const sum = (chosen) => chosen.reduce((total, entry) => total + entry.transferSize, 0);
-    return {all: sum(entries), map: sum(entries.filter((entry) => entry.name.endsWith('.bin')))};
+    return {all: sum(entries), map: sum(entries.filter((entry) => new URL(entry.name).pathname.endsWith('.bin')))};
 }"""
 
 
