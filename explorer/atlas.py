@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from explorer import cache, denylist, verify
 from explorer.contributions import contributions, training
 from explorer.errors import AtlasError, QueryError
+from explorer.index_choice import IndexChoice
 from explorer.layout import AtlasPaths, VersionPaths
 from explorer.manifest import Manifest, from_dict
 from explorer.records import Cluster, Record, Space, Split
@@ -108,6 +109,8 @@ class Atlas:
     def _read(cls, paths: AtlasPaths, version: VersionPaths, workspace: Path | None) -> Self:
         meta = verify.read_meta(version)
         folder = _writable(paths.cache, cache.own_cache(paths))
+        for told in meta["spaces"].values():
+            IndexChoice.of(told)  # now, not in the middle of the first search
         verify.hold(version, meta, folder)
         cache.prune(folder, paths)
         kept = workspace or _writable(paths.workspace, cache.own_workspace(paths))

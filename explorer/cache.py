@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,10 @@ from explorer.verify import MEMORY, entries, read_meta
 _APPLICATION = "latent-explorer"
 _DIGITS = 32
 _INDEX = re.compile(rf"[A-Za-z0-9_]+-([0-9a-f]{{{_DIGITS}}})(-[0-9a-f]+)?\.(faiss|json)")
+_UNFINISHED = re.compile(rf"\.(?:{_INDEX.pattern}|{MEMORY.pattern})\.[0-9a-f]{{16}}")
+"""What a process that was killed leaves of a file that it was writing, see `explorer.layout.replacing`."""
+_ABANDONED = 3600.0
+"""Seconds without a byte after which nobody writes such a file any more."""
 
 
 def own_cache(paths: AtlasPaths) -> Path:
@@ -51,13 +56,22 @@ def prune(folder: Path, paths: AtlasPaths) -> None:
         names = {path.name for path in paths.versions.glob("[!.]*")}
         files = [path for path in folder.iterdir() if path.is_file()]
         for file in files:
-            if (found := MEMORY.fullmatch(file.name)) and found[1] not in names:
+            is_old = (found := MEMORY.fullmatch(file.name)) and found[1] not in names
+            if is_old or (_UNFINISHED.fullmatch(file.name) and time.time() - file.stat().st_mtime > _ABANDONED):
                 file.unlink(missing_ok=True)
         indexes = {file: found[1] for file in files if (found := _INDEX.fullmatch(file.name))}
         if indexes:
             known = set(_vectors(paths))
             for file in (file for file, vectors in indexes.items() if vectors not in known):
                 file.unlink(missing_ok=True)
+
+
+def prune_indexes(folder: Path, kept: Collection[str]) -> None:
+    """Remove all indexes from a cache but those of these names; a cache that cannot be changed stays."""
+    stems = {Path(name).stem for name in kept}
+    with suppress(OSError):
+        for file in [each for each in folder.iterdir() if _INDEX.fullmatch(each.name) and each.stem not in stems]:
+            file.unlink(missing_ok=True)
 
 
 def _vectors(paths: AtlasPaths) -> Iterator[str]:

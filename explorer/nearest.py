@@ -1,44 +1,45 @@
 """Which vectors of an atlas stand nearest to a vector: its search index, opened once and asked with masks.
 
 The index is of the kind that the build measured to be the fastest, see `explorer.indexes`. It lies in the cache and is
-mapped, so opening reads nothing; its checksum is remembered by the file's inode, size and time of change, as those of
-the atlas's own files are.
+mapped, so opening reads nothing; faiss reads none that this user has not made, see `explorer.seals`. Building one takes
+minutes of a million rows: no question waits for that. Until `prepare` is through, the vectors are compared one by one.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 import weakref
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from explorer import exact, indexes
+from explorer import cache, exact, indexes, seals
 from explorer.atlas import Atlas
-from explorer.cache import index_file
 from explorer.errors import AtlasError, QueryError
 from explorer.exact import Vectors, normalized
 from explorer.index_choice import IndexChoice, IndexKind
 from explorer.indexes import Found, Index
-from explorer.layout import AtlasPaths, replacing, write_atomic
-from explorer.verify import checksum, current, read_meta, stamp
+from explorer.layout import AtlasPaths, replacing
+from explorer.progress import SILENT, Progress
+from explorer.verify import current, read_meta
 
 MAX_K = 10_000
 _FEW_ROWS, _FEW_SHARE = 4096, 1 / 16
 """Where a mask leaves no more than this, its rows are compared one by one, see `is_few`."""
-_opening = threading.Lock()
+_opening, _building = threading.Lock(), threading.Lock()
 _opened: weakref.WeakKeyDictionary[Atlas, dict[str, VectorIndex]] = weakref.WeakKeyDictionary()
 
 
 class VectorIndex:
     """All vectors of one space, ready to be searched from several threads."""
 
-    def __init__(self, index: Index, vectors: npt.NDArray[np.float16]) -> None:
-        """Take an index of `vectors`, float16 (n, d), unit length."""
+    def __init__(self, index: Index | None, vectors: npt.NDArray[np.float16]) -> None:
+        """Take an index of `vectors`, float16 (n, d), unit length; None = not yet there, so all are compared."""
         self._index, self._vectors = index, vectors
 
     @classmethod
@@ -52,16 +53,20 @@ class VectorIndex:
 
     @classmethod
     def _load(cls, atlas: Atlas, space: str) -> VectorIndex:
-        """Map the index in the atlas's cache, or build it there where it is missing or damaged."""
-        vectors, choice = atlas.space(space).vectors, IndexChoice.of(atlas.meta["spaces"][space])
-        path = index_path(atlas.cache_dir, space, atlas.meta["files"][f"{space}/vectors.npy"]["sha256"], choice)
-        index = _cached(path, choice, vectors.shape)
-        if index is None:
-            index = indexes.built(vectors, choice)
-            with suppress(OSError):  # a cache that cannot be kept costs time and memory, not truth
-                keep(index, path)
-                index = _cached(path, choice, vectors.shape) or index
-        return cls(index, vectors)
+        """Map the index in the atlas's cache; build it where it is missing only if that takes no time."""
+        file = _File(atlas, space)
+        index = file.mapped()
+        if index is None and file.choice.kind is IndexKind.FLAT:
+            index = file.built()
+        return cls(index, file.vectors)
+
+    def complete(self, atlas: Atlas, space: str, progress: Progress) -> None:
+        """Build the index where it is missing; questions are answered meanwhile, and by it from then on."""
+        if self._index is None:
+            file = _File(atlas, space)
+            progress.note(f"Building the search index of {space}; until it is there searches compare every picture")
+            self._index = file.mapped() or file.built()
+            progress.note(f"The search index of {space} is there")
 
     def search(self, queries: Vectors, k: int, allowed: npt.NDArray[np.bool_] | None = None) -> Found:
         """The k most similar rows for each query, as far as the index finds them; see its recall in `atlas.json`.
@@ -87,9 +92,10 @@ class VectorIndex:
         k = min(k, left)
         if k == 0:
             return np.empty((len(vectors), 0), np.float32), np.empty((len(vectors), 0), np.int64)
-        if allowed is not None and is_few(left, count):
-            return exact.knn(self._vectors, vectors, k, np.flatnonzero(allowed))
-        similarities, rows = self._index.search(vectors, k, None if left == count else allowed)
+        mask, index = None if left == count else allowed, self._index
+        if index is None or (mask is not None and is_few(left, count)):
+            return exact.knn(self._vectors, vectors, k, None if mask is None else np.flatnonzero(mask))
+        similarities, rows = index.search(vectors, k, mask)
         if ((rows < 0) | (rows >= count)).any():
             raise AtlasError("the search index knows other rows than the atlas; remove the atlas's cache folder")
         return similarities, rows
@@ -100,54 +106,63 @@ def is_few(left: int, count: int) -> bool:
     return left <= min(_FEW_ROWS, _FEW_SHARE * count)
 
 
-def prepare(paths: AtlasPaths) -> None:
-    """Build into the cache what it lacks of the live version's indexes, so that no start waits for them.
+def prepare(atlas: Atlas, progress: Progress = SILENT) -> None:
+    """Build into the cache what it lacks of an atlas's indexes; its questions are answered meanwhile."""
+    with _building:
+        for space in atlas.spaces:
+            VectorIndex.open(atlas, space).complete(atlas, space, progress)
 
-    One that is flat takes no time to build, so it is left to the first question.
+
+def adopt(index: Path, paths: AtlasPaths, space: str) -> None:
+    """Move an index that this user sealed elsewhere into the live version's cache, if it is there and the cache's not.
+
+    A cache that cannot be kept costs time, not truth.
     """
-    told = read_meta(current(paths))["spaces"]
-    spaces = [space for space in told if IndexChoice.of(told[space]).kind is not IndexKind.FLAT]
-    if spaces:
-        atlas = Atlas.open(paths.root)
-        for space in spaces:
-            VectorIndex.open(atlas, space)
-
-
-def index_path(folder: Path, space: str, vectors: str, choice: IndexChoice) -> Path:
-    """Where in a cache the index of a space lies; `vectors` is the sha256 of its vectors' file."""
-    return index_file(folder, space, vectors, f"{choice.settings}, faiss {indexes.VERSION}")
-
-
-def keep(index: Index, path: Path) -> None:
-    """Write an index and what it is known by."""
-    with replacing(path) as handle:
-        indexes.write(index, handle)
-    _remember(path, checksum(path))
-
-
-def adopt(index: Path, path: Path) -> None:
-    """Move an index that was written elsewhere into a cache; nothing is done where there is one already, or none."""
-    with suppress(OSError):  # a cache that cannot be kept costs time, not truth
-        if index.exists() and not path.exists():
+    with suppress(OSError):
+        meta = read_meta(current(paths))
+        path = _path(paths.cache, meta, space)
+        if index.exists() and seals.is_ours(index) and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(index, path)
-            _remember(path, checksum(path))
+            _settle(path, paths)
 
 
-def _remember(path: Path, digest: str) -> None:
-    write_atomic(path.with_suffix(".json"), json.dumps({"sha256": digest, "stamp": stamp(path)}).encode())
+def index_files(paths: AtlasPaths) -> Iterator[str]:
+    """The names, in a cache, of the indexes that the versions which are there are searched by."""
+    for folder in sorted(paths.versions.glob("[!.]*")):
+        with suppress(AtlasError, KeyError):
+            meta = read_meta(paths.version(folder.name))
+            yield from [_path(paths.cache, meta, space).name for space in meta["spaces"]]
 
 
-def _cached(path: Path, choice: IndexChoice, shape: tuple[int, ...]) -> Index | None:
-    """The index in the cache, or None; faiss maps it only if its checksum is right, or was and nothing has changed."""
-    try:
-        known = json.loads(path.with_suffix(".json").read_bytes())
-        digest = known["sha256"]
-        if known.get("stamp") != stamp(path):
-            if digest != checksum(path):
-                return None
-            with suppress(OSError):  # a memory that cannot be kept costs time, not truth
-                _remember(path, digest)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return indexes.mapped(path, choice, shape)
+class _File:
+    """Where in the cache the index of a space lies, and what it is made of."""
+
+    def __init__(self, atlas: Atlas, space: str) -> None:
+        self._paths, self._path = AtlasPaths(atlas.path), _path(atlas.cache_dir, atlas.meta, space)
+        self.vectors, self.choice = atlas.space(space).vectors, IndexChoice.of(atlas.meta["spaces"][space])
+
+    def mapped(self) -> Index | None:
+        """The index, or None where there is none that this user has made of these vectors."""
+        return indexes.mapped(self._path, self.choice, self.vectors.shape) if seals.is_ours(self._path) else None
+
+    def built(self) -> Index:
+        """The index, made anew and kept."""
+        index = indexes.built(self.vectors, self.choice)
+        with suppress(OSError):  # a cache that cannot be kept costs time and memory, not truth
+            with replacing(self._path) as handle:
+                indexes.write(index, handle)
+            _settle(self._path, self._paths)
+            return self.mapped() or index
+        return index
+
+
+def _path(folder: Path, meta: Mapping[str, Any], space: str) -> Path:
+    choice, vectors = IndexChoice.of(meta["spaces"][space]), meta["files"][f"{space}/vectors.npy"]["sha256"]
+    return cache.index_file(folder, space, vectors, f"{choice.settings}, faiss {indexes.VERSION}")
+
+
+def _settle(path: Path, paths: AtlasPaths) -> None:
+    """Seal a new index; those of other choices and other versions of faiss, of the same vectors, go."""
+    seals.seal(path)
+    cache.prune_indexes(path.parent, {path.name, *index_files(paths)})

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from explorer import denylist, nearest
-from explorer.index_choice import IndexChoice
 from explorer.layout import AtlasPaths, VersionPaths, write_array
 from explorer.manifest import Manifest
 from explorer.progress import SILENT, Progress
@@ -142,13 +141,9 @@ class _Build:
         return read_meta(current(self._paths))
 
     def _keep_indexes(self, spaces: Sequence[SpaceStages]) -> None:
-        """Move the chosen indexes into the cache, so that the first search need not build them again."""
-        meta = read_meta(current(self._paths))
+        """Move the chosen indexes into the cache, so that nobody need build them again."""
         for space in spaces:
-            name = space.space.value
-            choice = IndexChoice.of(meta["spaces"][name])
-            vectors = meta["files"][f"{name}/vectors.npy"]["sha256"]
-            nearest.adopt(space.search / "index.faiss", nearest.index_path(self._paths.cache, name, vectors, choice))
+            nearest.adopt(space.search / "index.faiss", self._paths, space.space.value)
 
     def _live(self) -> dict[str, Any]:
         version = live(self._paths)

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,7 @@ def run_index(args: argparse.Namespace) -> dict[str, Any]:
         result = index(args.atlas, manifest, options, rebuild=args.rebuild, progress=args.progress)
     for note in result.notes:
         args.progress.note(note)
+    args.afterwards = partial(_prepare, args)
     return {"atlas": str(args.atlas), **asdict(result)}
 
 
@@ -121,6 +123,8 @@ def run_forget(args: argparse.Namespace) -> dict[str, Any]:
     takedowns = [Takedown(kind, value) for kind, value in named if value is not None]
     ids = [hit["id"] for hit in found] if args.id is None else [args.id]
     done = forget(args.atlas, takedowns, ids, workspaces=args.workspace, progress=args.progress)
+    if done.removed and done.version:
+        args.afterwards = partial(_prepare, args)
     return {"atlas": str(args.atlas), **asdict(done)}
 
 
@@ -131,6 +135,14 @@ def show_forget(document: Mapping[str, Any]) -> str:
         return f"{lines.found({'hits': document['found']})}\n\n{notes}"
     removed, images, traces = (f"{document[name]:,}" for name in ("removed", "images", "traces"))
     return f"{document['atlas']}: {removed} removed, {images} left, {traces} traces in workspaces\n{notes}"
+
+
+def _prepare(args: argparse.Namespace) -> None:
+    """Build the search indexes that the atlas lacks now; that may take minutes, and nothing waits for it."""
+    from explorer.atlas import Atlas
+    from explorer.nearest import prepare
+
+    prepare(Atlas.open(args.atlas), args.progress)
 
 
 def run_check(args: argparse.Namespace) -> dict[str, Any]:

@@ -12,12 +12,11 @@ import numpy.typing as npt
 import pytest
 from small_atlas import SmallAtlas
 
-from explorer import indexes, nearest
+from explorer import indexes, nearest, seals
 from explorer.atlas import Atlas
 from explorer.errors import AtlasError
 from explorer.exact import knn, normalized
 from explorer.index_choice import IndexChoice, IndexKind
-from explorer.layout import AtlasPaths
 from explorer.lines import state
 from explorer.nearest import VectorIndex
 from explorer.partition import Partition
@@ -124,7 +123,7 @@ def test_an_atlas_is_searched_by_the_index_it_names(tmp_path: Path, chosen: Inde
     extra = {"spaces": {"clip": meta}, "title": "shapes"}
     root = SmallAtlas(dims={"clip": 32}, extra_meta=extra).write(tmp_path / "atlas")
     atlas = Atlas.open(root)
-    nearest.prepare(AtlasPaths(root))
+    nearest.prepare(atlas)
     assert len(list((root / "cache").glob("clip-*.faiss"))) == 1
     found = VectorIndex.open(atlas, "clip").search(atlas.space("clip").vectors, 12)
     (file,) = (root / "cache").glob("clip-*.faiss")
@@ -143,7 +142,7 @@ def test_a_known_index_is_not_read_at_the_next_start(small_atlas: Path, monkeypa
     atlas = Atlas.open(small_atlas)
     VectorIndex.open(atlas, "clip")
     read: list[Path] = []
-    monkeypatch.setattr(nearest, "checksum", lambda path: read.append(path) or "another")
+    monkeypatch.setattr(seals, "checksum", lambda path: read.append(path) or "another")
     VectorIndex.open(Atlas.open(small_atlas), "clip")
     assert not read
     (file,) = (small_atlas / "cache").glob("clip-*.faiss")

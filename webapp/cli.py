@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from threading import Timer
+from threading import Thread, Timer
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
@@ -91,7 +91,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     if document is None:
         return 0
     report(args, document)
-    return 0 if document.get("ok", True) else 1
+    return _finish(args) if document.get("ok", True) else 1
+
+
+def _finish(args: argparse.Namespace) -> int:
+    """Do what a verb leaves for after its result is told; return the exit code."""
+    try:
+        if afterwards := getattr(args, "afterwards", None):
+            afterwards()
+    except ExplorerError as error:
+        sys.stderr.write(f"{APPLICATION}: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{APPLICATION}: stopped; the result above stands\n")
+        return 130
+    return 0
 
 
 def report(args: argparse.Namespace, document: Mapping[str, Any]) -> None:
@@ -196,11 +210,21 @@ def serve(args: argparse.Namespace, path: Path) -> None:
             """Answer first, then load: what imports the models' libraries holds up everything else in the process."""
             running.enter_context(site.studio)
             _announce(args, {"atlas": str(path), "version": atlas.version, "url": address})
-            page = Timer(PAGE_SECONDS, app.layout)
-            page.daemon = True
-            page.start()
+            for later in (Timer(PAGE_SECONDS, app.layout), Thread(target=_prepare, args=(atlas, args.progress))):
+                later.daemon = True
+                later.start()
 
         server.run(app.server, listening, ready=ready, stopping=site.studio.close)
+
+
+def _prepare(atlas: Atlas, progress: Progress) -> None:
+    """Build the search indexes that are missing, behind everything else: searches are answered without them too."""
+    from explorer.nearest import prepare
+
+    try:
+        prepare(atlas, progress)
+    except (RuntimeError, MemoryError) as error:  # faiss's own; or the server ends, and no more threads are started
+        progress.note(f"The search index cannot be built ({error}); searches compare every picture")
 
 
 def takes_uploads(choice: str, host: str) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from explorer import denylist, nearest
+from explorer import denylist
 from explorer.atlas import Atlas
 from explorer.errors import BuildError
 from explorer.layout import AtlasPaths, VersionPaths, write_atomic
@@ -79,7 +79,6 @@ def append(
         )
         growing = _Append(run, atlas, known)
         meta = growing.run()
-        nearest.prepare(paths)
         told = {**meta, "timings": {}}  # those that stand there are of the build
         return BuildResult.of(told, started, is_new=meta["version"] != atlas.version, notes=growing.notes())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from explorer import cache, denylist
+from explorer import cache, denylist, nearest
 from explorer.denylist import DenyKind, Denylist
 from explorer.layout import AtlasPaths
 from explorer.workspace import FILE, Workspace
@@ -41,10 +41,14 @@ def erase_build(paths: AtlasPaths, shown: Collection[str], denied: Denylist) -> 
 
 
 def erase_caches(paths: AtlasPaths) -> None:
-    """Empty the caches of the atlas: the one beside it, and that of this user."""
+    """Empty the caches of the atlas, the one beside it and that of this user, of all but the live version's indexes.
+
+    An index bears the checksum of its vectors in its name, so one of another version is never taken for such.
+    """
+    kept = {Path(name).stem for name in nearest.index_files(paths)}
     for folder in (paths.cache, cache.own_cache(paths)):
         with suppress(FileNotFoundError, NotADirectoryError):
-            for path in [each for each in folder.iterdir() if each.is_file()]:
+            for path in [each for each in folder.iterdir() if each.is_file() and each.stem not in kept]:
                 path.unlink(missing_ok=True)
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from explorer import denylist, nearest
+from explorer import denylist
 from explorer.atlas import Atlas, as_ids
 from explorer.denylist import COLUMNS, DenyKind, Denylist, Takedown
 from explorer.errors import BuildError, QueryError
@@ -160,8 +160,6 @@ def _remove(paths: AtlasPaths, workspaces: Sequence[Path]) -> Forgotten:
     erase.erase_build(paths, {*keys, *_listed(version)}, denied)
     erase.erase_caches(paths)
     traces = erase.erase_stories(paths, ledger.forgotten - set(ids), workspaces)
-    if version is not None:
-        nearest.prepare(paths)
     return Forgotten(removed, len(ids), version.root.name if version else None, traces)
 
 

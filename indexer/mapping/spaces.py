@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explorer import placement
+from explorer import placement, seals
 from explorer.layout import NEIGHBORS, write_array, write_atomic, write_blocks
 from explorer.partition import Partition
 from explorer.records import Space
@@ -160,6 +160,8 @@ class SpaceStages:
         def make(folder: Path) -> None:
             found, train = _mapped(self.vectors, "vectors"), self._pictures.train
             chosen = choice.choose(found, train, self._lists(), self._options.search, folder)
+            if (folder / "index.faiss").exists():
+                seals.seal(folder / "index.faiss")
             write_atomic(folder / "search.json", json.dumps(chosen).encode())
 
         inputs = {
