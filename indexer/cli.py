@@ -6,10 +6,10 @@ import argparse
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from explorer import lines
 from explorer import manifest as manifests
@@ -17,6 +17,9 @@ from explorer.errors import QueryError, UsageError
 from explorer.models.device import DEVICES
 from explorer.records import to_json
 from indexer.folder_manifest import expect_apart, own_manifest, with_contact
+
+if TYPE_CHECKING:
+    from indexer.plan import BuildOptions
 
 _MAX_SEED = 2**32 - 1
 """What numpy's RandomState takes, with which UMAP draws."""
@@ -50,7 +53,14 @@ def _index_words(index: argparse.ArgumentParser) -> None:
         "--reproducible",
         action="store_true",
         help="the same input and seed give the same bytes in an empty ATLAS, dated by SOURCE_DATE_EPOCH or the "
-        "manifest; sums are taken by one thread, which costs the time of the other cores",
+        "manifest; models and maps run in one thread, and neighbors are added up more widely",
+    )
+    index.add_argument(
+        "--fit-most",
+        type=_count,
+        metavar="N",
+        help="lay out at most N training pictures together; of more a sample is laid out and the rest joins it "
+        "(default: 2,000,000)",
     )
     index.add_argument("--contact", metavar="C", help="by which hosts can reach you, in place of the manifest's")
     index.add_argument("--no-thumbnails", action="store_true", help="keep links only, no small copies of the pictures")
@@ -72,20 +82,9 @@ def run_index(args: argparse.Namespace) -> dict[str, Any]:
 
     # umap alone takes seconds to import, which the other verbs need not wait for
     from indexer.build import index
-    from indexer.corpus import Selection
     from indexer.editing.append import append
-    from indexer.encoding.encode import EncodeOptions
-    from indexer.mapping.project import MapOptions
-    from indexer.mapping.spaces import SpaceOptions
-    from indexer.plan import BuildOptions
 
-    options = BuildOptions(
-        selection=Selection(args.limit, args.sample, args.seed),
-        encode=EncodeOptions(thumbnail=0) if args.no_thumbnails else EncodeOptions(),
-        spaces=SpaceOptions(map=MapOptions(seed=args.seed)),
-        device=args.device,
-        reproducible=args.reproducible,
-    )
+    options = _options(args)
     if args.append:
         result = append(args.atlas, manifest, options, progress=args.progress)
     else:
@@ -94,6 +93,26 @@ def run_index(args: argparse.Namespace) -> dict[str, Any]:
         args.progress.note(note)
     args.afterwards = partial(_prepare, args)
     return {"atlas": str(args.atlas), **asdict(result)}
+
+
+def _options(args: argparse.Namespace) -> BuildOptions:
+    """The settings that the command line names, the others as they are."""
+    from indexer.corpus import Selection
+    from indexer.encoding.encode import EncodeOptions
+    from indexer.mapping.project import MapOptions
+    from indexer.mapping.spaces import SpaceOptions
+    from indexer.plan import BuildOptions
+
+    laid_out = MapOptions(seed=args.seed)
+    if args.fit_most is not None:
+        laid_out = replace(laid_out, fit_most=args.fit_most)
+    return BuildOptions(
+        selection=Selection(args.limit, args.sample, args.seed),
+        encode=EncodeOptions(thumbnail=0) if args.no_thumbnails else EncodeOptions(),
+        spaces=SpaceOptions(map=laid_out),
+        device=args.device,
+        reproducible=args.reproducible,
+    )
 
 
 def show_index(document: Mapping[str, Any]) -> str:

@@ -1,7 +1,9 @@
 """`--reproducible`: the same corpus, settings, seed and libraries give the same bytes, in an empty directory.
 
 What makes two builds differ is the clock, chance, and the order in which sums are taken. The clock is one that the
-manifest names; chance has a seed in every build; and sums are taken by one thread over batches of one size.
+manifest names; chance has a seed in every build; models and the map's descent run in one thread over batches of one
+size. From the vectors on, sums are such that no order and no kind of processor changes them (`explorer.exact.cosines`),
+and maps start with principal components, since no linear algebra gives the same eigenvectors of a graph everywhere.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from threadpoolctl import threadpool_limits
 
 from explorer.errors import BuildError
 from explorer.manifest import Manifest
+from indexer.mapping.neighbors import NeighborOptions
+from indexer.mapping.start import Start
 from indexer.plan import BuildOptions
 
 BATCH = 32
@@ -29,7 +33,8 @@ def settled(options: BuildOptions) -> BuildOptions:
         return options
     encode = replace(options.encode, batch=options.encode.batch or BATCH)
     search = replace(options.spaces.search, by_recall=True)
-    spaces = replace(options.spaces, search=search, map=replace(options.spaces.map, threads_from=None))
+    laid_out = replace(options.spaces.map, threads_from=None, start=Start.PCA)
+    spaces = replace(options.spaces, neighbors=NeighborOptions(wide=True), search=search, map=laid_out)
     return replace(options, encode=encode, spaces=spaces)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from dataclasses import replace
@@ -174,3 +175,14 @@ def test_results_in_words() -> None:
         "a: nothing has changed, 5"
     )
     assert cli.show_check({"problems": ["x: one", "x: two"]}) == "x: one\nx: two"
+
+
+def test_the_size_of_a_fit_is_a_setting() -> None:
+    """`--fit-most` bounds how many are laid out together; without it the default is what the help says."""
+    parser = argparse.ArgumentParser()
+    cli.add_verbs(verbs := parser.add_subparsers())
+    words = ["index", "atlas", "folder"]
+    asked = cli._options(parser.parse_args([*words, "--fit-most", "5000"]))
+    assert asked.spaces.map.fit_most == 5000
+    plain = cli._options(parser.parse_args(words))
+    assert f"(default: {plain.spaces.map.fit_most:,})" in " ".join(verbs.choices["index"].format_help().split())

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy.linalg import block_diag
+from scipy.sparse import csr_matrix
 
+from explorer.errors import BuildError
 from explorer.placement import Placer
 from indexer.mapping import neighbors
 from indexer.mapping.project import Layout, MapOptions, project
-from indexer.mapping.start import principal_components
+from indexer.mapping.start import Start, principal_components, start
 
 
 def blobs(count: int, groups: int = 6, dim: int = 20, seed: int = 0) -> npt.NDArray[np.float16]:
@@ -68,3 +71,36 @@ def test_components_do_not_depend_on_the_sign_of_the_day() -> None:
     largest = np.take_along_axis(scores, np.abs(scores).argmax(axis=0)[None, :], axis=0)
     assert (largest > 0).all()
     assert np.allclose(scores, principal_components(vectors, np.arange(12)[::-1])[::-1], atol=1e-5)
+
+
+def test_more_neighbors_than_there_are_is_refused() -> None:
+    """A map of more neighbors than are found would silently be one of fewer, so it is refused in one line."""
+    assert MapOptions(neighbors=16).neighbors == 16
+    for count in (1, 17, 50):
+        with pytest.raises(BuildError, match=f"a map's neighbors: found {count}; expected 2 to 16"):
+            MapOptions(neighbors=count)
+
+
+def test_components_are_those_of_float64_and_rounded() -> None:
+    """They span what an independent decomposition says, and noise in its last bits does not reach them."""
+    vectors = blobs(500)
+    scores = principal_components(vectors, np.arange(500))
+    exact = vectors.astype(np.float64) - vectors.astype(np.float64).mean(axis=0)
+    left, values, _ = np.linalg.svd(exact, full_matrices=False)
+    expected = left[:, :3] * values[:3]
+    assert np.allclose(np.abs(scores), np.abs(expected), atol=1e-3)
+    again = principal_components(vectors[np.arange(500)[::-1]], np.arange(500))[::-1]
+    assert np.array_equal(scores, again)
+
+
+def test_many_small_components_stand_near_their_likes() -> None:
+    """Components beside the largest start amid the rows that are most like them, each found in one pass over all."""
+    vectors = blobs(400)
+    big = np.ones((360, 360)) - np.eye(360)
+    graph = csr_matrix(block_diag(big, *[np.ones((4, 4)) - np.eye(4)] * 10))
+    places = start(vectors, np.arange(400), graph, Start.SPECTRAL, 0)
+    assert np.isfinite(places).all()
+    apart = np.linalg.norm(
+        places[360:].reshape(10, 4, 3) - places[360:].reshape(10, 4, 3).mean(axis=1)[:, None], axis=2
+    )
+    assert apart.max() < 0.01 * np.abs(places).max()

@@ -16,16 +16,20 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
+from explorer.errors import BuildError
 from explorer.exact import share
+from explorer.layout import NEIGHBORS
 from explorer.placement import Placer
 from indexer.mapping import neighbors
 from indexer.mapping.descent import Curve, descend
 from indexer.mapping.neighbors import NO_ROW, Neighbors
 from indexer.mapping.start import Start, principal_components, start
 
-REVISION = 2
+REVISION = 3
 """Raised when the same neighbors would give another map; part of the stage's key."""
-_BLOCK = 8192
+_BLOCK = 1024
+_PLACING = 1 << 13
+"""Products of rows that take as long as placing one row does."""
 _FARTHEST = 2.0
 """The largest cosine distance."""
 
@@ -42,7 +46,7 @@ class MapOptions:
     """How a map is made.
 
     Attributes:
-        neighbors: UMAP's n_neighbors, the picture itself counted.
+        neighbors: UMAP's n_neighbors, the picture itself counted; 2 to 16, as each has 15 others.
         min_dist: UMAP's, map units.
         epochs: UMAP's n_epochs; None = its own rule, 500 up to 10,000 rows and 200 above.
         start: UMAP's init.
@@ -61,6 +65,17 @@ class MapOptions:
     fewest: int = 32
     fit_most: int = 2_000_000
     threads_from: int | None = 250_000
+
+    def __post_init__(self) -> None:
+        """Refuse what would silently be less.
+
+        Raises:
+            BuildError: `neighbors` are more than are found, or none.
+        """
+        if not 2 <= self.neighbors <= NEIGHBORS + 1:
+            raise BuildError(
+                f"a map's neighbors: found {self.neighbors}; expected 2 to {NEIGHBORS + 1}, the picture itself counted"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +98,12 @@ class Map:
 
 
 def project(
-    vectors: npt.NDArray[np.float16], train: npt.NDArray[np.bool_], near: Neighbors, options: MapOptions
+    vectors: npt.NDArray[np.float16],
+    train: npt.NDArray[np.bool_],
+    near: Neighbors,
+    options: MapOptions,
+    *,
+    wide: bool = False,
 ) -> Map:
     """Lay out every row of a space.
 
@@ -92,13 +112,14 @@ def project(
         train: bool (n,); the rows that may make the map.
         near: the nearest training rows of every row.
         options: how.
+        wide: of the neighbors in a sample, see `explorer.exact.cosines`.
     """
     makers = np.flatnonzero(train)
     if len(makers) > options.fit_most:
         chosen = np.random.default_rng(options.seed).permutation(makers)[: options.fit_most]
         makers, train = np.sort(chosen), np.zeros_like(train)
         train[makers] = True
-        near = neighbors.find(vectors, train, near.rows.shape[1])
+        near = neighbors.find(vectors, train, near.rows.shape[1], wide=wide)
     points = np.zeros((len(vectors), 3), dtype=np.float32)
     if len(makers) < options.fewest:
         layout, curve = Layout.PCA, Curve(1.0, 1.0)
@@ -161,4 +182,4 @@ def _place(points: npt.NDArray[np.float32], placer: Placer, rows: npt.NDArray[np
         block = rows[first : first + _BLOCK]
         points[block] = placer.place(near.rows[block], near.similarities[block])
 
-    share(one, range(0, len(rows), _BLOCK), products=len(rows) * _BLOCK)
+    share(one, range(0, len(rows), _BLOCK), products=len(rows) * _PLACING)

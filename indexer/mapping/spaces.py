@@ -196,7 +196,8 @@ class SpaceStages:
 
         def make(folder: Path) -> None:
             train, onto = self._pictures.train, self._onto
-            made = project.project(_mapped(self.vectors, "vectors"), train, self._found_neighbors(), self._options.map)
+            wide, found = self._options.neighbors.wide, self._found_neighbors()
+            made = project.project(_mapped(self.vectors, "vectors"), train, found, self._options.map, wide=wide)
             points = aligned(made.points, _load(onto.map, "points"), train) if onto else made.points
             write_array(folder / "points.npy", points)
             fit = {"fitted": made.fitted, "placed": len(train) - made.fitted}

@@ -23,7 +23,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
 from explorer.exact import knn
 
-REVISION = 1
+REVISION = 2
 """Raised when the same graph would give another start; part of a map's key."""
 MOST = 0.5
 """A component of the graph that holds this share of the rows gets its eigenvectors, and the others stand near it."""
@@ -37,6 +37,10 @@ _TOLERANCE = 1e-3
 _RESTARTS = 100
 _SMOOTHING = 30
 _BLOCK = 16_384
+_WHOLE = 2.0**15
+"""Entries of unit vectors are counted in so many parts, and up to 16 million products of two still add up exactly."""
+_AXES = 2.0**14
+_LEAST_SPREAD = 1e-9
 
 Vectors = npt.NDArray[np.float16]
 Rows = npt.NDArray[np.int64]
@@ -101,10 +105,11 @@ def _spectral(graph: csr_matrix, seed: int) -> Points | None:
 
 def _join(points: Points, vectors: Vectors, rows: Rows, component: npt.NDArray[np.int32], held: Rows) -> None:
     """Put every other component amid those rows of the largest, whose places are known, that are most like it."""
-    others = np.unique(component[np.isin(np.arange(len(rows)), held, invert=True)])
-    if not len(others):
+    order = np.argsort(component, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(component))[:-1])
+    del members[component[held[0]]]
+    if not members:
         return
-    members = [np.flatnonzero(component == other) for other in others]
     centers = np.stack([vectors[rows[each]].mean(axis=0, dtype=np.float32) for each in members])
     _, near = knn(vectors, centers, min(NEAR, len(held)), rows[held])
     place = np.full(len(vectors), -1)
@@ -122,17 +127,25 @@ def _smoothed(points: Points, graph: csr_matrix) -> Points:
 
 
 def principal_components(vectors: npt.NDArray[Any], rows: Rows) -> Points:
-    """The first three principal components of some rows of (n, d), float32 (m, 3); largest entries are positive."""
+    """The first three principal components of some rows of (n, d), float32 (m, 3); largest entries are positive.
+
+    The same on every machine: sums are of whole numbers that float64 holds, in whatever order they are added, and what
+    the linear algebra of the day gives is rounded far above its own error.
+    """
     dim = vectors.shape[1]
-    total = sum((block.sum(axis=0, dtype=np.float64) for block in _blocks(vectors, rows)), np.zeros(dim))
-    mean = (total / len(rows)).astype(np.float32)
-    spread = np.zeros((dim, dim))
+    total, spread = np.zeros(dim), np.zeros((dim, dim))
     for block in _blocks(vectors, rows):
-        spread += (block - mean).T @ (block - mean)
+        whole = np.rint(block * _WHOLE)
+        total += whole.sum(axis=0)
+        spread += whole.T @ whole
+    mean = total / len(rows)
     kept = min(3, dim)
-    axes = np.linalg.eigh(spread)[1][:, ::-1][:, :kept].astype(np.float32)
+    values, found = np.linalg.eigh(spread - np.outer(mean, total))
+    says_something = values > _LEAST_SPREAD * max(values[-1], 1)
+    axes = (np.rint(found * says_something * _AXES) / _AXES)[:, ::-1][:, :kept]
+    middle = (mean[:, None] * axes).sum(axis=0) / _WHOLE
     scores = np.zeros((len(rows), 3), dtype=np.float32)
-    scores[:, :kept] = np.concatenate([(block - mean) @ axes for block in _blocks(vectors, rows)])
+    scores[:, :kept] = np.concatenate([block @ axes - middle for block in _blocks(vectors, rows)])
     return _upright(scores)
 
 
@@ -140,9 +153,9 @@ def _degrees(graph: csr_matrix) -> npt.NDArray[np.float64]:
     return np.maximum(np.asarray(graph.sum(axis=1), dtype=np.float64).ravel(), np.finfo(np.float32).tiny)
 
 
-def _blocks(vectors: npt.NDArray[Any], rows: Rows) -> Iterator[npt.NDArray[np.float32]]:
+def _blocks(vectors: npt.NDArray[Any], rows: Rows) -> Iterator[npt.NDArray[np.float64]]:
     for first in range(0, len(rows), _BLOCK):
-        yield np.asarray(vectors[rows[first : first + _BLOCK]], dtype=np.float32)
+        yield np.asarray(vectors[rows[first : first + _BLOCK]], dtype=np.float64)
 
 
 def _upright(scores: Points) -> Points:
