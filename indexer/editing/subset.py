@@ -7,9 +7,11 @@ none of its other pictures says. The mean of `vae` stays: it is the frame that t
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -68,6 +70,15 @@ def without(contents: Contents, kept: Kept) -> Contents:
         thumbnails=_of(contents.thumbnails, records),
         origins=_of(contents.origins, records),
     )
+
+
+def renamed(before: Contents, after: Contents, space: str) -> bool:
+    """Whether a cluster of a space bears another name in the version after, which no model of words has judged."""
+    named = [
+        {(row["level"], row["cluster"]): row["label"] for row in each.clusters.to_pylist() if row["space"] == space}
+        for each in (before, after)
+    ]
+    return any(label != named[0].get(key) for key, label in named[1].items())
 
 
 def cosines(vectors: npt.NDArray[np.float16], rows: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
@@ -142,14 +153,19 @@ class _Clusters:
     def rows(self, space: str) -> Iterator[dict[str, Any]]:
         """The rows of `clusters.parquet`; a cluster keeps its number, and goes with its last picture."""
         listed = [row for row in self._old.clusters.to_pylist() if row["space"] == space]
-        used = {row["label"] for row in listed}
+        used = defaultdict[int | None, set[str]](
+            set
+        )  # parent -> what it and its parts are named; None: all coarse ones
+        for row in listed:
+            used[row["parent"]].add(row["label"])
+            used[row["cluster"]] |= {row["label"]} if row["level"] == 0 else set()
         for row in listed:
             key = Key(row["level"], row["cluster"])
             if key not in self._bereft:
                 yield row
             elif key in self._groups.central:
-                label = self._label(key, row["label"], used)
-                used.add(label)
+                label = self._label(key, row["label"], used[row["parent"]])
+                used[row["parent"]].add(label)
                 members = self._groups.central[key]
                 ids = self._records["id"].to_numpy()[members[: self._kept.exemplars]]
                 yield row | {"size": len(members), "exemplars": ids.tolist(), "label": label}
@@ -175,4 +191,5 @@ class _Clusters:
         if is_borne(label, [self._texts[row] for row in self._groups.central[key].tolist()]):
             return label
         found = self._names.labels[key]
-        return found if found not in used else f"group {key.cluster + 1}"
+        numbered = (f"group {number}" for number in count(key.cluster + 1))
+        return next(name for name in chain([found], numbered) if name not in used)

@@ -22,7 +22,7 @@ from explorer.errors import ModelError
 from indexer.mapping.density import NONE
 from indexer.mapping.phrases import Matrix, Phrases, PictureText, is_silent
 
-REVISION = 3
+REVISION = 4
 """Raised when the same captions would give other labels; part of the stage's key."""
 SHARES = (0.25, 0.12)
 """A phrase must be borne by this share of a cluster's families; the second where none reaches the first."""
@@ -251,7 +251,7 @@ def _unused(phrases: Sequence[str], captions: Sequence[str], used: Sequence[str]
         if label not in used:
             return label
     label = pairs[0] if pairs else ""
-    for caption in captions:
+    for caption in filter(None, captions):
         title = caption
         for phrase in phrases[:1]:
             title = re.sub(rf"^{re.escape(phrase)}\W+", "", title, flags=re.IGNORECASE)
