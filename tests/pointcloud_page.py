@@ -52,6 +52,7 @@ class World:
         pictures: ids whose thumbnails were asked for, many at a time.
         without: ids that have no picture.
         saved: ids whose rows were saved, one list a file.
+        unsafe: ids that no file holds.
     """
 
     ids: NDArray[np.int64]
@@ -63,6 +64,7 @@ class World:
     pictures: list[int] = field(default_factory=list)
     without: set[int] = field(default_factory=set)
     saved: list[list[int]] = field(default_factory=list)
+    unsafe: set[int] = field(default_factory=set)
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -198,6 +200,7 @@ def _arrays(world: World) -> dict[str, bytes]:
     arrays: dict[str, bytes] = {
         "ids.bin": pack(world.ids.astype("<i8"), planes=True).plain,
         "split.bin": (np.arange(len(world.ids)) % 10 == 0).astype(np.uint8).tobytes(),
+        "pictures.bin": (~np.isin(world.ids, list(world.without))).astype(np.uint8).tobytes(),
         "matches.bin": (np.arange(len(world.ids)) % 2).astype(np.uint8).tobytes(),
         "clip/similarity.bin": np.linspace(0.1, 0.9, len(world.ids), dtype="<f4").tobytes(),
     }
@@ -220,7 +223,10 @@ def _saved(world: World, kind: str) -> Response:
         abort(500)
     chosen = np.unpackbits(np.frombuffer(request.data, np.uint8), bitorder="little")[: len(world.ids)]
     world.saved.append(world.ids[chosen == 1].tolist())
-    return Response("\n".join(["id", *map(str, world.saved[-1])]), mimetype=f"text/{kind}")
+    unsafe = world.unsafe & set(world.saved[-1])
+    world.saved[-1] = [found for found in world.saved[-1] if found not in unsafe]
+    told = {"X-Rows": str(len(world.saved[-1])), "X-Left-Out": str(len(unsafe))}
+    return Response("\n".join(["id", *map(str, world.saved[-1])]), mimetype=f"text/{kind}", headers=told)
 
 
 def tint(found: int) -> tuple[int, int, int]:

@@ -89,6 +89,12 @@ def test_a_lasso_selects_saves_and_lets_go(scene: MapPage) -> None:
         rows = download.value.path().read_text("utf-8").split()[1:]
         assert len(rows) == len(scene.world.saved[-1]) == count
     assert ringed(scene, 640, 360, 116) <= set(scene.world.saved[-1]) <= ringed(scene, 640, 360, 124)
+    scene.world.unsafe.update(scene.world.saved[-1][:3])
+    with scene.page.expect_download():
+        scene.page.get_by_role("button", name=TEXTS["csv"], exact=True).click()
+    said = TEXTS["selectionSavedBut"].replace("{count}", f"{count - 3:,}").replace("{left}", "3")
+    scene.page.get_by_text(said, exact=True).wait_for()
+    scene.world.unsafe.clear()
     scene.world.broken.add("selection")
     scene.page.get_by_role("button", name=TEXTS["csv"], exact=True).click()
     scene.page.get_by_text(TEXTS["selectionFailed"]).wait_for()
@@ -104,11 +110,17 @@ def test_a_lasso_selects_saves_and_lets_go(scene: MapPage) -> None:
 def test_a_lasso_takes_corners_and_keys(scene: MapPage) -> None:
     """L begins, clicks set corners, Enter closes; of a filter's answer it takes what meets it; Escape gives up."""
     page = scene.page
-    scene.set(matchesUrl="/api/v/v1/matches.bin")
+    scene.set(matchesUrl="/api/v/v1/matches.bin", highlighted=scene.world.ids[:40].tolist())
     page.focus("#map")
     page.keyboard.press("l")
+    page.get_by_text(TEXTS["lassoHint"]).wait_for()
+    view = scene.page.evaluate("() => document.querySelector('#map').view()")
     for corner in ring(6, 640, 360, 200):
         page.mouse.click(*corner)
+        page.mouse.wheel(0, -200)
+        page.keyboard.press("ArrowLeft")
+    scene.rest()
+    assert scene.page.evaluate("() => document.querySelector('#map').view()") == view, "the camera moved under the line"
     assert scene.heard("clicked") is None, "a corner is not a click"
     page.keyboard.press("Enter")
     kept = selected(scene)
@@ -124,6 +136,52 @@ def test_a_lasso_takes_corners_and_keys(scene: MapPage) -> None:
     page.keyboard.press("Escape")
     assert page.get_attribute("#map", "data-lasso") == "false"
     assert page.locator(".pointcloud-selected").is_hidden()
+
+
+def test_what_is_found_anew_takes_the_place_of_a_lasso(scene: MapPage) -> None:
+    """A later search lets go of it, the same one again does not; an empty line has its own Escape, and its Clear."""
+    found = scene.world.ids[:40].tolist()
+    scene.set(highlighted=found)
+    surround(scene, ring(72, 640, 360, 120))
+    count = selected(scene)
+    scene.set(highlighted=found.copy())
+    assert selected(scene) == count
+    scene.set(highlighted=found[:20])
+    scene.page.locator(".pointcloud-selected").wait_for(state="hidden")
+    surround(scene, ring(20, 20, 700, 8))
+    scene.page.get_by_text(TEXTS["selectionNone"]).wait_for()
+    scene.page.keyboard.press("Escape")
+    scene.page.locator(".pointcloud-selected").wait_for(state="hidden")
+    assert scene.heard("command") is None, "the page was cleared as well"
+    surround(scene, ring(20, 20, 700, 8))
+    scene.page.get_by_role("button", name=TEXTS["selectionClear"]).click()
+    scene.page.locator(".pointcloud-selected").wait_for(state="hidden")
+
+
+def test_a_line_that_cannot_be_followed_is_told_beside_it(scene: MapPage) -> None:
+    """The lasso says so itself, over a map in sight; a failed look at the pointer is said too, and ends no hovering."""
+    refuse = """kind => {
+        window.posting ??= Worker.prototype.postMessage;
+        Worker.prototype.postMessage = function (asked, ...more) {
+            if (asked.kind === kind) throw new Error(`no ${kind} today`);
+            return window.posting.call(this, asked, ...more);
+        };
+    }"""
+    scene.page.evaluate(refuse, "lasso")
+    surround(scene, ring(72, 640, 360, 120))
+    scene.page.get_by_text(TEXTS["lassoFailed"]).wait_for()
+    assert not scene.page.locator(".pointcloud-notice").is_visible()
+    scene.page.evaluate(refuse, "pick")
+    identity = scene.clear_id()
+    scene.page.mouse.move(*scene.place(identity))
+    scene.page.get_by_text("no pick today").wait_for()
+    scene.page.evaluate(refuse, "nothing")
+    scene.page.get_by_role("button", name=TEXTS["retry"]).click()
+    scene.wait()
+    scene.page.mouse.move(*np.add(scene.place(identity), (0, 1)))
+    scene.until("id => window.heard.hovered === id", identity)
+    surround(scene, ring(72, 640, 360, 120))
+    assert selected(scene)
 
 
 def test_a_finger_draws_a_lasso(browser: Browser, world: World, address: str) -> None:

@@ -160,6 +160,7 @@ def test_what_has_no_picture_stays_a_point(browser: Browser, world: World) -> No
                 stand(scene, 3, distance)
             assert shown(scene)
             assert not world.without & set(shown(scene))
+            assert not world.without & set(world.pictures), "the map knows which have none"
             assert len(world.pictures) == len(set(world.pictures))
     world.hits.clear()
     with serving(world, meta={**world.meta, "pictures": False}) as address:

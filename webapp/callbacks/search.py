@@ -25,7 +25,7 @@ class Strip:
 
     Attributes:
         ids: what was found, for the map to light up; None where nothing was searched for.
-        matches: where the map finds the filter's answer; None where there is none, or what was found goes before it.
+        matches: where the map finds the filter's answer; None where there is none. What was found goes before it.
     """
 
     head: Any = None
@@ -93,6 +93,7 @@ def _found(site: Site, query: dict[str, Any], where: str | None, space: str) -> 
         export=found.export(context, hits, space),
         conditions=panel.chips(context, conditions),
         ids=[hit.id for hit in hits],
+        matches=_matches(site, where) if where else None,
     )
 
 
@@ -106,5 +107,10 @@ def _filtered(site: Site, where: str, space: str) -> Strip:
         cards=found.filtered_cards(context, atlas.records(shown), flagged[:SHOWN].tolist()),
         export=found.filtered_export(context, where, int(flagged.sum()), space) if len(shown) else None,
         conditions=panel.chips(context, conditions),
-        matches=f"/api/v/{atlas.version}/matches.bin?{urlencode({'where': where})}",
+        matches=_matches(site, where),
     )
+
+
+def _matches(site: Site, where: str) -> str:
+    """Return where the map gets the rows that meet conditions."""
+    return f"/api/v/{site.atlas.version}/matches.bin?{urlencode({'where': where})}"

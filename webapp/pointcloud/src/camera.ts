@@ -17,6 +17,8 @@ export class Rig {
   private flight: Mover | null = null;
   private timer = 0;
   private gliding = false;
+  /** Raised with everything that takes the camera somewhere: who has waited with a flight sees that it is too late. */
+  private taken = 0;
   /** Nobody has taken the camera away from home: it follows the window's size. */
   private homely = true;
   private extent: Extent = { center: new Vector3(), radius: 1 };
@@ -40,8 +42,7 @@ export class Rig {
     this.controls.addEventListener('change', this.changed);
     this.controls.addEventListener('change', this.glide);
     this.controls.addEventListener('start', () => {
-      this.homely = false;
-      this.land();
+      this.leave();
       this.glide();
     });
   }
@@ -86,9 +87,25 @@ export class Rig {
     return this.stage.camera.position.distanceTo(this.controls.target);
   }
 
+  /** How often the camera was taken somewhere, by hand or by flight. */
+  get journeys(): number {
+    return this.taken;
+  }
+
   /** Stand there now. */
   place(view: View): void {
-    this.homely = false;
+    this.leave();
+    this.stand(view);
+  }
+
+  /** Stop where the camera is, in flight or gliding. */
+  halt(): void {
+    if (!this.flight && !this.gliding) return;
+    const view = this.view();
+    const { enableDamping } = this.controls;
+    this.controls.enableDamping = false; // what is left of a drag is spent at once, and taken back
+    this.controls.update();
+    this.controls.enableDamping = enableDamping;
     this.stand(view);
   }
 
@@ -102,8 +119,7 @@ export class Rig {
 
   /** Fly there, 300-800 ms by how far it is; at once where motion is not wanted. */
   fly(view: View): void {
-    this.homely = false;
-    this.land();
+    this.leave();
     const from = this.view();
     const offset = (v: View): Spherical =>
       new Spherical().setFromVector3(new Vector3(...v.position).sub(new Vector3(...v.target)));
@@ -139,8 +155,7 @@ export class Rig {
 
   /** Turn around the target, radians. */
   orbit(across: number, up: number): void {
-    this.homely = false;
-    this.land();
+    this.leave();
     const { camera } = this.stage;
     const at = new Spherical().setFromVector3(camera.position.clone().sub(this.controls.target));
     at.theta += across;
@@ -152,8 +167,7 @@ export class Rig {
 
   /** Come nearer by a factor (above 1) or go farther (below). */
   zoom(factor: number): void {
-    this.homely = false;
-    this.land();
+    this.leave();
     const { camera } = this.stage;
     const offset = camera.position.clone().sub(this.controls.target);
     offset.setLength(MathUtils.clamp(offset.length() / factor, NEAREST, FARTHEST));
@@ -164,8 +178,7 @@ export class Rig {
 
   /** Shift the view by parts of its height. */
   pan(right: number, up: number): void {
-    this.homely = false;
-    this.land();
+    this.leave();
     const { camera } = this.stage;
     const span = 2 * this.distance * Math.tan(MathUtils.degToRad(camera.fov / 2));
     const x = new Vector3().setFromMatrixColumn(camera.matrix, 0).multiplyScalar(right * span);
@@ -196,6 +209,13 @@ export class Rig {
       return this.gliding;
     });
   };
+
+  /** The camera goes elsewhere: neither home nor on with its flight. */
+  private leave(): void {
+    this.taken += 1;
+    this.homely = false;
+    this.land();
+  }
 
   private land(): void {
     if (this.flight) this.stage.halt(this.flight);

@@ -33,7 +33,7 @@ function mount(host: HTMLElement, inputs: Inputs, tell: SetProps): { map: PointM
     return { map: new PointMap(host, notice, inputs, tell), notice };
   } catch (error) {
     if (!(error instanceof NoWebgl)) throw error;
-    notice.problem(inputs.texts['noWebgl'] ?? '');
+    notice.problem('webgl', inputs.texts['noWebgl'] ?? '');
     host.dataset['ready'] = 'unsupported';
     return { map: null, notice };
   }

@@ -1,24 +1,23 @@
-/** The map as a whole: it loads, keeps its parts in step with the page's props, and tells the page what happens. */
+/** The map as a whole: it keeps its parts in step with the page's props, and tells the page what happens. */
 
+import { Arrival } from './arrival';
 import { Rig } from './camera';
 import { compose, save } from './capture';
 import { Cloud } from './cloud';
-import { THEMES, packed, rgb } from './colors';
+import { THEMES, rgb } from './colors';
 import { Gatherer } from './gather';
 import { HoverCard } from './hover';
 import { type Action, KeyList } from './keys';
 import { Labels } from './labels';
 import { Billboard, Growth } from './landing';
 import { Markers } from './markers';
-import { Notice } from './notice';
-import { Picker, type Sights } from './picking';
+import type { Notice } from './notice';
+import { Picker } from './picking';
 import { Pointer } from './pointer';
-import { PRESENCE } from './presence';
 import { expose } from './probe';
 import type { CommandName, FlyTo, Inputs, SetProps } from './props';
-import { Scenery } from './scenery';
+import type { Scenery } from './scenery';
 import { Stage } from './stage';
-import { type Ids, Store } from './store';
 import { Thumbnails } from './thumbnails';
 import { Voice } from './voice';
 
@@ -36,12 +35,15 @@ export class PointMap {
   private readonly markers: Markers;
   private readonly billboard: Billboard;
   private readonly growth: Growth;
-  private scenery: Scenery | null = null;
-  private store: Store | null = null;
-  private ids: Ids | null = null;
+  private readonly arrival: Arrival;
   private readonly voice: Voice;
   private readonly conceal: () => void;
+  /** A flight for which the cloud does not stand yet. */
   private waiting: FlyTo | null = null;
+  /** Raised by every flight: an answer to an earlier one is too late. */
+  private flights = 0;
+  /** A picture of the view is wished for as soon as there is a context again. */
+  private unsaved = false;
 
   /** Throws NoWebgl where there is no WebGL 2. */
   constructor(
@@ -55,59 +57,83 @@ export class PointMap {
     this.labels = new Labels(host, this.stage);
     this.billboard = new Billboard(host, this.stage);
     this.thumbnails = new Thumbnails(
-      this.stage, this.cloud, () => this.sights, () => [...this.labels.boxes(), ...this.billboard.boxes()],
-      () => this.scenery?.place());
+      this.stage, this.cloud, () => this.arrival.sights, () => [...this.labels.boxes(), ...this.billboard.boxes()],
+      () => this.arrival.scenery?.place(), this.failed);
     this.card = new HoverCard(host, props.texts);
     this.keys = new KeyList(host);
     this.markers = new Markers(this.cloud);
-    this.growth = new Growth(this.stage, () => this.scenery?.place());
+    this.growth = new Growth(this.stage, () => this.arrival.scenery?.place());
+    this.gatherer = new Gatherer(host, this.stage, this.cloud, {
+      sights: () => this.arrival.sights,
+      filter: () => this.props.matchesUrl,
+      begun: () => {
+        this.pointer.letGo();
+        this.rig.halt();
+      },
+      selected: (some) => void this.arrival.scenery?.select(some).catch(this.failed),
+    });
     this.rig = new Rig(this.stage, () => this.cameraMoved(), (view) => this.voice.view(view));
-    this.picker = new Picker(this.stage, this.cloud, this.thumbnails, () => this.sights);
+    this.picker = new Picker(this.stage, this.cloud, this.thumbnails, () => this.arrival.sights);
     this.pointer = new Pointer(host, this.stage, this.rig, this.picker, {
       hovered: (row) => this.hover(row),
       picked: (row) => this.click(row),
       asked: (what) => this.answer(what),
+      failed: this.failed,
     });
-    this.gatherer = new Gatherer(host, this.stage, this.cloud, {
-      sights: () => this.sights,
-      filter: () => (this.props.highlighted?.length ? null : this.props.matchesUrl),
-      begun: () => this.pointer.letGo(),
-      selected: (some) => void this.scenery?.select(some).catch((error: unknown) => this.failed(error)),
-      failed: (error) => this.failed(error),
-    });
+    this.arrival = this.arriving();
     this.stage.scene.add(this.cloud.points, this.markers.group);
     this.stage.onRest(() => this.pointer.lookAgain());
     this.stage.afterFrame(() => {
       this.billboard.follow();
-      this.labels.follow(this.scenery?.leading(), this.billboard.boxes());
+      this.labels.follow(this.arrival.scenery?.leading(), this.billboard.boxes());
       this.thumbnails.follow();
     });
-    this.conceal = expose(host, this.stage, this.cloud, this.rig, this.thumbnails, () => this.ids);
+    this.conceal = expose(host, this.stage, this.cloud, this.rig, this.thumbnails, () => this.arrival.ids);
     this.dress();
     this.speak();
     this.inset();
     if (props.view) this.rig.place(props.view);
     this.voice.heard(this.rig.view());
-    void this.load();
+    void this.arrival.load();
+  }
+
+  private arriving(): Arrival {
+    const { host, notice, stage, cloud, rig, markers, labels, billboard, growth, thumbnails, voice } = this;
+    return new Arrival(
+      { host, notice, stage, cloud, rig, markers, labels, billboard, growth, thumbnails, voice }, {
+        props: () => this.props,
+        begun: () => {
+          this.waiting ??= this.props.flyTo;
+          this.gatherer.clear();
+        },
+        leaves: () => {
+          this.card.hide();
+          this.gatherer.moved(); // a line that is begun goes around something else there
+        },
+        stands: () => this.stands(),
+        failed: this.failed,
+      });
   }
 
   /** Follow the page: only what changed is done again. */
-  update(next: Inputs): void {
+  update(given: Inputs): void {
     const before = this.props;
+    // The page finds the same anew where something beside it has changed, such as the map.
+    const next = alike(before.highlighted, given.highlighted) ? { ...given, highlighted: before.highlighted } : given;
     this.props = next;
     const changed = (...names: (keyof Inputs)[]): boolean => names.some((name) => before[name] !== next[name]);
     if (changed('theme')) this.dress();
     if (changed('texts')) this.speak();
     if (changed('insets')) this.inset();
     if (changed('view') && next.view && !this.voice.knows(next.view)) this.rig.fly(next.view);
-    if (next.meta?.version !== before.meta?.version || changed('api')) void this.load();
-    if (this.scenery) this.restage(this.scenery, changed);
+    if (next.meta?.version !== before.meta?.version || changed('api')) void this.arrival.load();
+    if (this.arrival.scenery) this.restage(this.arrival.scenery, changed);
     if (changed('flyTo') && next.flyTo && next.flyTo.nonce !== before.flyTo?.nonce) this.fly(next.flyTo);
     if (changed('savePng') && next.savePng !== null) this.savePng();
   }
 
   dispose(): void {
-    this.store?.dispose();
+    this.arrival.dispose();
     for (const part of [
       this.voice, this.pointer, this.rig, this.gatherer, this.labels, this.billboard, this.thumbnails, this.card,
       this.keys, this.markers, this.cloud, this.stage,
@@ -117,120 +143,54 @@ export class PointMap {
 
   private restage(scenery: Scenery, changed: (...names: (keyof Inputs)[]) => boolean): void {
     scenery.adopt(this.props);
-    if (changed('space')) void this.go(scenery);
+    if (changed('space')) {
+      this.flights += 1;
+      void this.arrival.go();
+    }
+    // What is found or filtered anew is what the visitor wants to see now, and no longer what a lasso holds.
+    if (changed('highlighted', 'matchesUrl')) this.gatherer.clear();
     if (changed('trajectory')) this.growth.to(this.props.trajectory?.[scenery.space]?.length ?? 0);
     if (changed('labels', 'palette', 'theme', 'colorBy')) scenery.name();
     if (changed('selected', 'neighbors', 'landing', 'trajectory', 'accent', 'theme')) scenery.place();
     const tones = changed(
       'colorBy', 'similarityUrl', 'highlighted', 'matchesUrl', 'selected', 'neighbors', 'landing', 'palette', 'theme');
-    if (tones) scenery.paint().catch((error: unknown) => this.failed(error));
-  }
-
-  /** Fetch the first map and show it as it comes. */
-  private async load(): Promise<void> {
-    this.store?.dispose();
-    this.thumbnails.close();
-    this.scenery = null;
-    this.gatherer.clear();
-    const { meta, space, api, theme, texts } = this.props;
-    const about = meta?.spaces[space];
-    if (!meta || !about) return;
-    const begun = performance.now();
-    const store = new Store(api, meta);
-    this.store = store;
-    this.host.dataset['ready'] = 'false';
-    this.cloud.allot(meta.n, packed(rgb(THEMES[theme].rest)), PRESENCE.soft);
-    this.notice.progress(texts, 0, meta.n);
-    try {
-      const unit = about.scale / about.radius;
-      const array = await store.points(space, (rows, part) => {
-        if (this.store !== store) return;
-        this.cloud.reveal({ array: part, unit }, rows);
-        this.notice.progress(texts, rows / meta.n, meta.n);
-        this.stage.invalidate();
-      });
-      if (this.store !== store) return;
-      this.cloud.reveal({ array, unit }, meta.n);
-      this.rig.settle(this.cloud.extent(), false);
-      this.voice.heard(this.rig.view());
-      // Only now: the cloud can be seen without them.
-      const ids = await store.ids();
-      if (this.store !== store) return;
-      this.ids = ids;
-      this.settle(store, ids, space);
-      this.notice.hide();
-      this.stage.draw();
-      Object.assign(this.host.dataset, { ready: 'true', points: String(meta.n), space });
-      this.voice.ready(meta.n, performance.now() - begun, store.bytes);
-    } catch (error) {
-      if (this.store === store) this.failed(error);
-    }
-  }
-
-  /** Put everything else on the ground that the first map gave. */
-  private settle(store: Store, ids: Ids, space: string): void {
-    const scenery = new Scenery(
-      this.stage, this.cloud, this.markers, this.labels, this.billboard, this.growth, this.thumbnails,
-      this.props, { store, ids }, space);
-    this.scenery = scenery;
-    this.growth.to(this.props.trajectory?.[space]?.length ?? 0);
-    scenery.name();
-    scenery.place();
-    scenery.paint(0).catch((error: unknown) => this.failed(error));
-    this.thumbnails.open(store, ids);
-    if (this.props.space !== space) void this.go(scenery);
-    const flight = this.waiting ?? this.props.flyTo;
-    this.waiting = null;
-    if (flight) this.fly(flight);
-  }
-
-  /** Morph to the space that the page asks for. */
-  private async go(scenery: Scenery): Promise<void> {
-    const { space } = this.props;
-    if (!this.store || !this.store.meta.spaces[space]) return;
-    try {
-      const array = await this.store.points(space);
-      if (this.props.space !== space || this.scenery !== scenery) return;
-      this.card.hide();
-      scenery.go(space, array, () => {
-        this.host.dataset['space'] = space;
-        if (this.waiting) this.fly(this.waiting);
-      });
-      this.rig.settle(this.cloud.extent(), true);
-    } catch (error) {
-      this.failed(error);
-    }
+    if (tones) scenery.paint().catch(this.failed);
   }
 
   private fly(to: FlyTo): void {
-    const { scenery, store } = this;
+    const { scenery } = this.arrival;
     this.waiting = scenery && !scenery.morphing ? null : to;
-    if (!scenery || !store || this.waiting) return;
+    if (!scenery || this.waiting) return;
+    this.flights += 1;
     if (to.target === 'reset') {
       this.rig.goHome();
       return;
     }
+    const [turn, { journeys }, { space }] = [this.flights, this.rig, scenery];
     scenery.sight(to).then((sight) => {
-      if (sight) this.rig.fly(this.rig.framing(sight.at, sight.radius));
-    }, (error: unknown) => this.failed(error));
+      const late = turn !== this.flights || journeys !== this.rig.journeys || space !== this.arrival.scenery?.space;
+      if (sight && !late) this.rig.fly(this.rig.framing(sight.at, sight.radius));
+    }, this.failed);
   }
 
-  /** Where picking looks; null while there is nothing to pick from. */
-  private get sights(): Sights | null {
-    const { store, scenery } = this;
-    return store && scenery && !scenery.morphing ? { store, space: scenery.space } : null;
+  /** The cloud stands in a map: what has waited for that flies now. */
+  private stands(): void {
+    const flight = this.waiting;
+    this.waiting = null;
+    if (flight) this.fly(flight);
   }
 
   private hover(row: number): void {
-    const id = row < 0 ? undefined : this.ids?.list[row];
+    const { ids, store } = this.arrival;
+    const id = row < 0 ? undefined : ids?.list[row];
     this.stage.canvas.style.cursor = id === undefined ? '' : 'pointer';
-    if (id === undefined || !this.store) this.card.hide();
-    else this.card.show(id, this.thumbnails.disc(row) ?? this.cloud.disc(row, this.stage), this.store);
+    if (id === undefined || !store) this.card.hide();
+    else this.card.show(id, this.thumbnails.disc(row) ?? this.cloud.disc(row, this.stage), store);
     this.voice.hovered(id ?? null);
   }
 
   private click(row: number): void {
-    const id = this.ids?.list[row];
+    const id = this.arrival.ids?.list[row];
     if (id !== undefined) this.voice.clicked(id);
   }
 
@@ -247,11 +207,13 @@ export class PointMap {
   }
 
   private savePng(): void {
+    this.unsaved = this.stage.lost; // there is nothing to save before the context comes back
+    if (this.unsaved) return;
     const { theme, accent, attribution } = this.props;
     const sheet = compose(this.stage, { names: this.labels.visible(), picture: this.billboard.visible() }, {
       attribution, accent: accent[theme], ink: THEMES[theme].ink, ground: THEMES[theme].ground,
     });
-    save(sheet, `latent-explorer-${this.scenery?.space ?? 'map'}.png`);
+    save(sheet, `latent-explorer-${this.arrival.scenery?.space ?? 'map'}.png`);
   }
 
   private speak(): void {
@@ -277,24 +239,31 @@ export class PointMap {
     this.markers.resize(this.stage.ratio);
     this.thumbnails.resize();
     this.rig.resized();
+    this.gatherer.moved();
   }
 
   private cameraMoved(): void {
     this.cloud.uniforms.fog.value.set(Math.max(0.3, this.rig.distance - 0.35), this.rig.distance + 2.2);
     this.card.hide();
+    this.gatherer.moved();
   }
 
   private contextChanged(lost: boolean): void {
     this.host.dataset['context'] = lost ? 'lost' : 'ok';
     if (lost) this.thumbnails.lose();
-    if (lost) this.notice.problem(this.props.texts['contextLost'] ?? '');
-    else this.notice.hide();
+    if (lost) this.notice.problem('context', this.props.texts['contextLost'] ?? '');
+    else this.notice.hide('context');
+    if (!lost && this.unsaved) this.savePng();
   }
 
-  private failed(error: unknown): void {
+  private readonly failed = (error: unknown): void => {
     if (error instanceof DOMException && error.name === 'AbortError') return;
     const { texts } = this.props;
     const detail = error instanceof Error ? error.message : String(error);
-    this.notice.problem(texts['failed'] ?? '', detail, texts['retry'] ?? '', () => void this.load());
-  }
+    this.notice.problem('failed', texts['failed'] ?? '', detail, texts['retry'] ?? '', () => void this.arrival.load());
+  };
+}
+
+function alike(some: readonly number[] | null, others: readonly number[] | null): boolean {
+  return some === others || (some?.length === others?.length && Boolean(some?.every((id, i) => id === others?.[i])));
 }

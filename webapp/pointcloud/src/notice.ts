@@ -1,6 +1,20 @@
 /** What the map says in the middle of itself: that it loads, that it could not, that it cannot draw here. */
 
+import { count } from './counts';
 import type { Texts } from './props';
+
+/** Why something is said. Each is said and taken back by itself; of several the first of these is seen. */
+const CAUSES = ['context', 'failed', 'webgl', 'loading'] as const;
+type Cause = (typeof CAUSES)[number];
+
+interface Said {
+  readonly words: string;
+  /** 0-1; null where there is nothing to wait for. */
+  readonly part: number | null;
+  readonly detail: string;
+  readonly button: string;
+  readonly retry: (() => void) | null;
+}
 
 export class Notice {
   private readonly box = document.createElement('div');
@@ -8,52 +22,58 @@ export class Notice {
   private readonly detail = document.createElement('small');
   private readonly bar = document.createElement('progress');
   private readonly button = document.createElement('button');
+  private readonly said = new Map<Cause, Said>();
   private retry: (() => void) | null = null;
 
   constructor(host: HTMLElement) {
     this.box.className = 'pointcloud-notice';
-    this.box.setAttribute('role', 'status');
     this.button.type = 'button';
     this.button.addEventListener('click', () => this.retry?.());
     this.box.append(this.words, this.detail, this.bar, this.button);
     host.append(this.box);
-    this.hide();
+    this.show();
   }
 
   /** A wait with a name and a bar; `part` is 0-1. */
-  progress(texts: Texts, part: number, count: number): void {
-    const total = count.toLocaleString();
-    this.show((texts['loading'] ?? '').replace('{count}', total));
-    this.bar.style.display = '';
-    this.bar.max = 1;
-    this.bar.value = part;
-    this.bar.setAttribute('aria-label', this.words.textContent ?? '');
+  progress(texts: Texts, part: number, pictures: number): void {
+    const words = (texts['loading'] ?? '').replace('{count}', count(pictures));
+    this.say('loading', { words, part, detail: '', button: '', retry: null });
   }
 
   /** What happened and what to do, with a detail to copy; `retry` is offered where it makes sense. */
-  problem(words: string, detail = '', button = '', retry: (() => void) | null = null): void {
-    this.show(words);
-    this.box.setAttribute('role', 'alert');
-    this.detail.textContent = detail;
-    this.retry = retry;
-    this.button.textContent = button;
-    this.button.style.display = retry ? '' : 'none';
+  problem(
+    cause: Exclude<Cause, 'loading'>, words: string, detail = '', button = '', retry: (() => void) | null = null,
+  ): void {
+    this.say(cause, { words, part: null, detail, button, retry });
   }
 
-  hide(): void {
-    this.box.style.display = 'none';
+  /** Take back what was said for a cause. */
+  hide(cause: Cause): void {
+    if (this.said.delete(cause)) this.show();
   }
 
   dispose(): void {
     this.box.remove();
   }
 
-  private show(words: string): void {
-    this.box.style.display = '';
-    this.box.setAttribute('role', 'status');
-    this.words.textContent = words;
-    this.detail.textContent = '';
-    this.bar.style.display = 'none';
-    this.button.style.display = 'none';
+  private say(cause: Cause, said: Said): void {
+    this.said.set(cause, said);
+    this.show();
+  }
+
+  private show(): void {
+    const cause = CAUSES.find((each) => this.said.has(each));
+    const said = cause && this.said.get(cause);
+    this.box.style.display = said ? '' : 'none';
+    if (!said) return;
+    this.box.setAttribute('role', said.part === null ? 'alert' : 'status');
+    if (this.words.textContent !== said.words) this.words.textContent = said.words;
+    this.detail.textContent = said.detail;
+    this.bar.style.display = said.part === null ? 'none' : '';
+    this.bar.value = said.part ?? 0;
+    this.bar.setAttribute('aria-label', said.words);
+    this.retry = said.retry;
+    this.button.textContent = said.button;
+    this.button.style.display = said.retry ? '' : 'none';
   }
 }

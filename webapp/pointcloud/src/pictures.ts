@@ -22,11 +22,12 @@ export class Pictures {
   private readonly pen: OffscreenCanvasRenderingContext2D;
   private disposed = false;
 
-  /** `arrived` is handed what one answer brought. */
+  /** `arrived` is handed what one answer brought; `failed` what should not have happened. */
   constructor(
     private readonly store: Store,
     private readonly ids: Ids,
     private readonly arrived: (pictures: readonly Picture[]) => void,
+    private readonly failed: (error: unknown) => void,
   ) {
     const pen = this.canvas.getContext('2d', { willReadFrequently: true });
     if (!pen) throw new Error('no 2D canvas');
@@ -59,7 +60,7 @@ export class Pictures {
       if (!this.disposed) this.arrived(found);
     } catch (error) {
       const expected = error instanceof FetchError || error instanceof TypeError || this.disposed;
-      if (!expected) throw error;
+      if (!expected) this.failed(error);
       this.wishes = [];
     } finally {
       this.requests -= 1;

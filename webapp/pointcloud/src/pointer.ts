@@ -7,13 +7,14 @@ import type { Stage } from './stage';
 
 const SLOP = 5; // CSS pixels that a click may wander
 const STEP = 0.08; // radians a key press turns
-const REACH = { mouse: 5, touch: 14, key: 90 }; // CSS pixels
+export const REACH = { mouse: 5, touch: 14, key: 90 }; // CSS pixels
 
 export interface Heard {
   /** The row under the pointer, -1 if none. */
   readonly hovered: (row: number) => void;
   readonly picked: (row: number) => void;
   readonly asked: (what: Exclude<Action, 'pick'>) => void;
+  readonly failed: (error: unknown) => void;
 }
 
 export class Pointer {
@@ -83,7 +84,7 @@ export class Pointer {
     if (!down) return;
     const { x, y } = this.spot(event);
     if (Math.hypot(x - down.x, y - down.y) > SLOP) return;
-    void this.pick(x, y, event.pointerType === 'touch' ? REACH.touch : REACH.mouse);
+    this.pick(x, y, event.pointerType === 'touch' ? REACH.touch : REACH.mouse);
   };
 
   private readonly onLeave = (): void => {
@@ -97,20 +98,24 @@ export class Pointer {
   private async look(): Promise<void> {
     if (this.busy) return;
     this.busy = true;
-    for (let spot = this.last, seen = null; spot && spot !== seen; spot = this.last) {
-      seen = spot;
-      const row = await this.picker.at(spot.x, spot.y, REACH.mouse);
-      if (this.last === spot) {
-        this.heard.hovered(row);
-        break;
+    try {
+      for (let spot = this.last, seen = null; spot && spot !== seen; spot = this.last) {
+        seen = spot;
+        const row = await this.picker.at(spot.x, spot.y, REACH.mouse);
+        if (this.last === spot) {
+          this.heard.hovered(row);
+          break;
+        }
       }
+    } catch (error) {
+      this.heard.failed(error);
+    } finally {
+      this.busy = false;
     }
-    this.busy = false;
   }
 
-  private async pick(x: number, y: number, reach: number): Promise<void> {
-    const row = await this.picker.at(x, y, reach);
-    if (row >= 0) this.heard.picked(row);
+  private pick(x: number, y: number, reach: number): void {
+    this.picker.at(x, y, reach).then((row) => row >= 0 && this.heard.picked(row), this.heard.failed);
   }
 
   private readonly onKey = (event: KeyboardEvent): void => {
@@ -120,7 +125,7 @@ export class Pointer {
     event.preventDefault();
     if (what === 'pick') {
       const { x, y } = this.stage.free;
-      void this.pick(x, y, REACH.key);
+      this.pick(x, y, REACH.key);
     } else if (!this.steer(what)) {
       this.heard.asked(what);
     }

@@ -72,7 +72,7 @@ export class Scenery {
   }
 
   /** Morph the cloud to another space's map. */
-  go(space: string, array: Int16Array, arrived: () => void): void {
+  go(space: string, array: Int16Array, arrived: () => void, failed: (error: unknown) => void): void {
     const meta = this.meta(space);
     if (!meta || space === this.to) return;
     if (this.morph) this.stage.halt(this.morph);
@@ -89,7 +89,7 @@ export class Scenery {
       this.labels.veil(false);
       this.name();
       this.place();
-      void this.paint();
+      this.paint().catch(failed);
       arrived();
     });
   }

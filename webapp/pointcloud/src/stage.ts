@@ -2,6 +2,7 @@
 
 import { Color, PerspectiveCamera, Scene, type Vector3, WebGLRenderer } from 'three';
 import type { Insets } from './props';
+import { NEAR } from './worker/lens';
 
 const FIELD_OF_VIEW = 45; // degrees, vertical
 const CROWD = 30_000; // points that are so small on screen that a jagged rim is hardly seen
@@ -15,7 +16,7 @@ export class NoWebgl extends Error {}
 
 export class Stage {
   readonly scene = new Scene();
-  readonly camera = new PerspectiveCamera(FIELD_OF_VIEW, 1, 0.004, 60);
+  readonly camera = new PerspectiveCamera(FIELD_OF_VIEW, 1, NEAR, 60);
   readonly renderer: WebGLRenderer;
   readonly canvas: HTMLCanvasElement;
   /** Whether a pixel has several samples, so that a point's rim may cover a part of it. */

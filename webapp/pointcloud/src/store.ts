@@ -38,6 +38,7 @@ export class Ids {
 const COLUMNS = {
   cluster: { itemBytes: 4, fill: (rows, name, planes) => rows.ask('groups', { name, planes }, [planes]) },
   split: { itemBytes: 1, fill: (rows, name, buffer) => filled(rows, name, new Uint8Array(buffer)) },
+  pictured: { itemBytes: 1, fill: (rows, name, buffer) => filled(rows, name, new Uint8Array(buffer)) },
   similarity: { itemBytes: 4, fill: (rows, name, buffer) => filled(rows, name, new Float32Array(buffer)) },
   matches: { itemBytes: 1, fill: (rows, name, buffer) => filled(rows, name, new Uint8Array(buffer)) },
 } as const satisfies Readonly<Record<string, Column>>;
@@ -63,7 +64,8 @@ export class Store {
   private readonly passing = new Map<ColumnKind, string>();
   private readonly stop = new AbortController();
 
-  constructor(private readonly api: string, readonly meta: Meta) {}
+  /** `failed` hears what nobody waits for. */
+  constructor(private readonly api: string, readonly meta: Meta, private readonly failed: (error: unknown) => void) {}
 
   /** Arrive as int64 (n,) in planes of bytes; the worker unpacks them. */
   async ids(): Promise<Ids> {
@@ -82,7 +84,7 @@ export class Store {
       const heard = progress && ((bytes: number) => progress(Math.floor(bytes / 6), array));
       await this.fetch(`${this.base}/${space}/points.bin`, array.buffer, heard);
       const copy = array.slice();
-      this.rows.ask('map', { space, array: copy }, [copy.buffer]).catch(() => undefined); // who needs it will be told
+      this.rows.ask('map', { space, array: copy }, [copy.buffer]).catch(this.failed);
       return array;
     });
   }
@@ -95,6 +97,16 @@ export class Store {
   /** uint8 (n,), 0 = train, 1 = heldout. */
   split(): Promise<string> {
     return this.column('split', `${this.base}/split.bin`);
+  }
+
+  /** uint8 (n,), 1 = has a picture. */
+  pictured(): Promise<string> {
+    return this.column('pictured', `${this.base}/pictures.bin`);
+  }
+
+  /** These rows turned out to have none. */
+  bar(pictured: string, rows: readonly number[]): Promise<null> {
+    return this.rows.ask('bar', { pictured, rows });
   }
 
   /** float32 (n,), cosine. */
@@ -151,15 +163,15 @@ export class Store {
     return (await answer.json()) as Record<string, unknown>;
   }
 
-  /** The rows of a bit mask in the map's order, as a file. */
-  async file(mask: Uint8Array<ArrayBuffer>, space: string, format: string, signal: AbortSignal): Promise<Blob> {
+  /** The rows of a bit mask in the map's order, as a file that comes while it is made. */
+  async file(mask: Uint8Array<ArrayBuffer>, space: string, format: string, signal: AbortSignal): Promise<Response> {
     const url = this.named(`${this.base}/selection.${format}?${new URLSearchParams({ space })}`);
     const answer = await fetch(url, {
       method: 'POST', body: mask, headers: { 'Content-Type': 'application/octet-stream' },
       signal: AbortSignal.any([signal, this.stop.signal]),
     });
     if (!answer.ok) throw new FetchError(`${url}: HTTP ${answer.status}`);
-    return answer.blob();
+    return answer;
   }
 
   dispose(): void {
@@ -186,8 +198,9 @@ export class Store {
     this.passing.set(kind, url);
     if (before !== undefined && before !== url) this.forget(before);
     const name = await this.column(kind, url);
-    if (this.passing.get(kind) !== url) this.forget(url); // another one was asked for while this one came
-    return name;
+    if (this.passing.get(kind) === url) return name;
+    this.forget(url);
+    throw new DOMException('another one was asked for while this one came', 'AbortError');
   }
 
   private forget(name: string): void {

@@ -38,9 +38,9 @@ interface Near {
 export class Thumbnails {
   private wall: Wall | null = null;
   private pictures: Pictures | null = null;
+  /** The worker's column of rows that have a picture; null until it is there. */
+  private pictured: string | null = null;
   private readonly shown = new Map<number, Near>();
-  /** Rows that turned out to have no picture. */
-  private readonly none = new Set<number>();
   private rims: ReadonlyMap<number, Rgb> = new Map();
   private readonly before = new Matrix4();
   private timer = 0;
@@ -57,6 +57,7 @@ export class Thumbnails {
     private readonly sights: () => Sights | null,
     private readonly taken: () => readonly Box[],
     private readonly changed: () => void,
+    private readonly failed: (error: unknown) => void,
   ) {
     const context = stage.renderer.getContext() as WebGL2RenderingContext;
     this.capacity = Math.min(LAYERS, context.getParameter(context.MAX_ARRAY_TEXTURE_LAYERS) as number);
@@ -66,7 +67,13 @@ export class Thumbnails {
   open(store: Store, ids: Ids): void {
     this.close();
     if (store.meta.pictures === false) return;
-    this.pictures = new Pictures(store, ids, (pictures) => this.arrived(pictures));
+    const pictures = new Pictures(store, ids, (some) => this.arrived(some), this.failed);
+    this.pictures = pictures;
+    store.pictured().then((column) => {
+      if (this.pictures !== pictures) return;
+      this.pictured = column;
+      this.look();
+    }, this.failed);
   }
 
   /** Show none. */
@@ -76,8 +83,8 @@ export class Thumbnails {
     this.looks += 1;
     this.pictures?.dispose();
     this.pictures = null;
+    this.pictured = null;
     this.shown.clear();
-    this.none.clear();
     if (this.wall) this.stage.scene.remove(this.wall.tiles.mesh);
     this.wall?.tiles.dispose();
     this.wall = null;
@@ -90,7 +97,7 @@ export class Thumbnails {
 
   /** After every frame: look again if the camera has moved, soon or once it rests. */
   follow(): void {
-    if (!this.pictures || this.timer || this.seen().equals(this.before)) return;
+    if (!this.pictured || this.timer || this.seen().equals(this.before)) return;
     const wait = Math.max(0, this.looked + EVERY - performance.now());
     this.timer = window.setTimeout(() => this.look(), wait);
   }
@@ -101,16 +108,13 @@ export class Thumbnails {
     this.timer = 0;
     const sights = this.sights();
     const eye = eyeOf(this.stage, this.cloud);
-    if (!this.pictures || !sights || !eye) return;
+    if (!this.pictured || !sights || !eye) return;
     this.looked = performance.now();
     this.before.copy(this.seen());
     this.looks += 1;
     const look = this.looks;
-    sights.store.near(sights.space, eye, this.wish(eye)).then(
-      (chosen) => look === this.looks && this.turn([...chosen]),
-      (error: unknown) => {
-        if (look === this.looks) throw error; // else the map was taken away
-      });
+    sights.store.near(sights.space, eye, this.wish(eye, this.pictured)).then(
+      (chosen) => look === this.looks && this.turn([...chosen]), this.failed);
   }
 
   /** The row whose picture covers (x, y), CSS pixels; -1 if none does. */
@@ -196,7 +200,8 @@ export class Thumbnails {
     this.stir();
   }
 
-  private wish(eye: Eye): Nearness {
+  private wish(eye: Eye, pictured: string): Nearness {
+    const { x, y, width, height } = this.stage.free;
     return {
       side: SWELL * eye.diameter,
       least: LEAST,
@@ -204,7 +209,8 @@ export class Thumbnails {
       most: Math.min(MOST, this.capacity),
       present: PRESENCE.soft,
       held: [...this.shown.values()].filter((tile) => tile.wanted).map((tile) => tile.row),
-      barred: [...this.none],
+      pictured,
+      free: around(x, y, width, height),
       taken: this.taken(),
     };
   }
@@ -222,15 +228,17 @@ export class Thumbnails {
 
   private arrived(pictures: readonly Picture[]): void {
     const { tiles, layers } = this.wall ?? this.hang();
-    const known = this.none.size;
+    const bare = pictures.filter(({ pixels }) => !pixels).map(({ row }) => row);
     for (const { row, pixels } of pictures) {
-      if (!pixels) this.none.add(row);
       const layer = pixels && layers.take(row, (other) => this.shown.has(other));
       // Where all layers are in view, it is asked for again once the camera moves.
       if (pixels && layer !== null) tiles.write(layer, pixels);
     }
-    if (this.none.size > known) this.look(); // their places are free for others
-    else this.stir();
+    this.stir();
+    const { store } = this.sights() ?? {};
+    if (!bare.length || !this.pictured || !store) return;
+    store.bar(this.pictured, bare).catch(this.failed);
+    this.look(); // their places are free for others
   }
 
   /** Most visits to a large map begin far from every point: nothing is made before the first pictures come. */

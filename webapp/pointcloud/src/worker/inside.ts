@@ -1,9 +1,8 @@
 /** Which points a drawn line goes around. */
 
+import { Lens } from './lens';
 import type { Eye, Lassoed } from './messages';
 import type { Tree } from './tree';
-
-const NEAR = 0.004; // depth at which the camera begins to see, scene units
 
 /**
  * The points seen within a polygon, at any depth. The polygon is filled into a mask of CSS pixels first, so that the
@@ -15,19 +14,13 @@ export function inside(tree: Tree, eye: Eye, polygon: readonly number[], within:
   const begun = performance.now();
   const [width, height] = [Math.ceil(eye.width), Math.ceil(eye.height)];
   const filled = fill(polygon, width, height);
-  const [a0, a1, a2, a3, b0, b1, b2, b3, w0, w1, w2, w3] = eye.rows as
-    [number, number, number, number, number, number, number, number, number, number, number, number];
+  const lens = new Lens(eye);
   const { points, order } = tree;
   const mask = new Uint8Array(Math.ceil(order.length / 8));
   let count = 0;
   for (let place = 0; place < order.length; place += 1) {
-    const qx = points[3 * place] as number;
-    const qy = points[3 * place + 1] as number;
-    const qz = points[3 * place + 2] as number;
-    const depth = w0 * qx + w1 * qy + w2 * qz + w3;
-    if (depth < NEAR) continue;
-    const x = Math.floor((a0 * qx + a1 * qy + a2 * qz + a3) / depth);
-    const y = Math.floor((b0 * qx + b1 * qy + b2 * qz + b3) / depth);
+    if (!lens.sees(points, place)) continue;
+    const [x, y] = [Math.floor(lens.x), Math.floor(lens.y)];
     if (x < 0 || y < 0 || x >= width || y >= height || filled[y * width + x] === 0) continue;
     const row = order[place] as number;
     if (within && within[row] === 0) continue;

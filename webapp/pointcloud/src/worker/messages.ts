@@ -66,8 +66,10 @@ export interface Nearness {
   readonly present: number;
   /** Rows that are shown as pictures now. */
   readonly held: readonly number[];
-  /** Rows that have no picture. */
-  readonly barred: readonly number[];
+  /** The name of a column that is not zero where a row has a picture. */
+  readonly pictured: string;
+  /** Where no panel covers the canvas, CSS pixels from its corner. */
+  readonly free: Box;
   /** What no picture may cover, CSS pixels from the canvas's corner. */
   readonly taken: readonly Box[];
 }
@@ -96,6 +98,8 @@ export interface Questions {
     };
     answer: Lassoed;
   };
+  /** Rows turned out to have no picture, whatever the column says. */
+  bar: { ask: { readonly pictured: string; readonly rows: readonly number[] }; answer: null };
   /** The rows to show as pictures, the nearest first. */
   near: { ask: { readonly space: string; readonly eye: Eye; readonly wish: Nearness }; answer: Int32Array };
   spot: { ask: { readonly space: string; readonly column: string; readonly group: number }; answer: Spot | null };

@@ -1,7 +1,8 @@
 /** Which points are near enough to be shown as their pictures: the nearest ones in view that leave each other room. */
 
-import { Taken, around } from '../boxes';
+import { type Box, Taken, around } from '../boxes';
 import { PRESENCE } from '../presence';
+import { Lens, NEAR } from './lens';
 import type { Eye, Nearness } from './messages';
 import type { Tree } from './tree';
 
@@ -10,20 +11,25 @@ const HOLD = { reach: 1.2, rank: 2, covered: 0.85 };
 const FIRST = 2; // what was found or chosen counts as so much nearer
 const CANDIDATES = 2048; // looked at, at least; there is room for a few hundred
 const COVERED = 0.82; // the part of a picture's side that no other picture reaches into
-const NEAR = 0.004; // depth at which the camera begins to see, scene units
 
-/** The chosen rows, the nearest first. `presences`: uint8 (n,), see `presence.ts`. */
-export function near(tree: Tree, presences: Uint8Array, eye: Eye, wish: Nearness): Int32Array {
-  const found = new Candidates(eye, (HOLD.reach * wish.side) / wish.least);
-  found.look(tree, presences, wish.present);
+/** What is known of every row: uint8 (n,), see `presence.ts`, and 0 where there is no picture. */
+export interface About {
+  readonly presences: Uint8Array;
+  readonly pictured: Uint8Array;
+}
+
+/** The chosen rows, the nearest first. */
+export function near(tree: Tree, about: About, eye: Eye, wish: Nearness): Int32Array {
+  const { presences } = about;
+  const found = new Candidates(eye, wish.free, (HOLD.reach * wish.side) / wish.least);
+  found.look(tree, about, wish.present);
   const held = new Set(wish.held);
-  const barred = new Set(wish.barred);
   const keys = new Float64Array(found.count);
   const order: number[] = [];
   for (let i = 0; i < found.count; i += 1) {
     const row = found.rows[i] as number;
     const depth = found.depths[i] as number;
-    if (barred.has(row) || (!held.has(row) && wish.side < depth * wish.least)) continue;
+    if (!held.has(row) && wish.side < depth * wish.least) continue;
     const first = presences[row] === PRESENCE.strong;
     keys[i] = depth / ((held.has(row) ? HOLD.rank : 1) * (first ? FIRST : 1));
     order.push(i);
@@ -58,32 +64,27 @@ class Candidates {
   readonly down = new Float32Array(2 * CANDIDATES);
   count = 0;
 
-  constructor(private readonly eye: Eye, private farthest: number) {}
+  constructor(private readonly eye: Eye, private readonly free: Box, private farthest: number) {}
 
-  /** Go through what the camera sees of the tree, nearer than the limit. */
-  look(tree: Tree, presences: Uint8Array, present: number): void {
-    const { width, height } = this.eye;
-    const [a0, a1, a2, a3, b0, b1, b2, b3, w0, w1, w2, w3] = this.eye.rows as
-      [number, number, number, number, number, number, number, number, number, number, number, number];
+  /** Go through what the camera sees of the tree where no panel covers it, nearer than the limit. */
+  look(tree: Tree, { presences, pictured }: About, present: number): void {
+    const { left, top, right, bottom } = this.free;
+    const lens = new Lens(this.eye);
     tree.visit((boxes, at) => this.sees(boxes, at), (first, end) => {
       for (let place = first; place < end; place += 1) {
-        const qx = tree.points[3 * place] as number;
-        const qy = tree.points[3 * place + 1] as number;
-        const qz = tree.points[3 * place + 2] as number;
-        const depth = w0 * qx + w1 * qy + w2 * qz + w3;
-        if (depth < NEAR || depth > this.farthest) continue;
-        const x = (a0 * qx + a1 * qy + a2 * qz + a3) / depth;
-        const y = (b0 * qx + b1 * qy + b2 * qz + b3) / depth;
+        if (!lens.sees(tree.points, place) || lens.depth > this.farthest) continue;
+        const { x, y } = lens;
         const row = tree.order[place] as number;
-        if (x < 0 || y < 0 || x > width || y > height || (presences[row] as number) < present) continue;
-        this.add(row, depth, x, y);
+        if (x < left || y < top || x > right || y > bottom) continue;
+        if (pictured[row] !== 0 && (presences[row] as number) >= present) this.add(row, lens.depth, x, y);
       }
     });
   }
 
   /** Whether any of a box may be in view and near: for each side of what is seen, its corner farthest inside. */
   private sees(boxes: Int16Array, at: number): boolean {
-    const { rows, width, height } = this.eye;
+    const { rows } = this.eye;
+    const { left, top, right, bottom } = this.free;
     const side = (across: number, down: number, depth: number, plus: number): boolean => {
       const weigh = (i: number): number =>
         across * (rows[i] as number) + down * (rows[4 + i] as number) + depth * (rows[8 + i] as number);
@@ -95,7 +96,7 @@ class Candidates {
       return most >= 0;
     };
     return side(0, 0, 1, -NEAR) && side(0, 0, -1, this.farthest)
-      && side(1, 0, 0, 0) && side(-1, 0, width, 0) && side(0, 1, 0, 0) && side(0, -1, height, 0);
+      && side(1, 0, -left, 0) && side(-1, 0, right, 0) && side(0, 1, -top, 0) && side(0, -1, bottom, 0);
   }
 
   private add(row: number, depth: number, x: number, y: number): void {

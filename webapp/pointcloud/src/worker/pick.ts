@@ -1,10 +1,9 @@
 /** Which point is seen at a place: the nearest to the eye of those whose discs are there, as the GPU draws them. */
 
 import { factor, isBefore } from '../presence';
+import { Lens, NEAR } from './lens';
 import type { Eye } from './messages';
 import type { Tree } from './tree';
-
-const NEAR = 0.004; // depth at which the camera begins to see, scene units
 
 /** Points around the pointer: their offsets from it and radii, CSS pixels, and their ranks; a lower one is before. */
 class Seen {
@@ -20,7 +19,7 @@ class Seen {
  * within `reach` CSS pixels of it. `presences`: uint8 (n,), see `presence.ts`.
  */
 export function pick(tree: Tree, presences: Uint8Array, eye: Eye, x: number, y: number, reach: number): number {
-  const seen = around(tree, presences, eye, x, y, reach);
+  const seen = touched(tree, presences, eye, x, y, reach);
   let nearest = -1;
   let least = reach;
   for (let i = 0; i < seen.rows.length; i += 1) {
@@ -50,13 +49,14 @@ function before(seen: Seen, i: number, other: number): boolean {
 }
 
 /** Every point whose disc comes within `reach` of (x, y). */
-function around(tree: Tree, presences: Uint8Array, eye: Eye, x: number, y: number, reach: number): Seen {
+function touched(tree: Tree, presences: Uint8Array, eye: Eye, x: number, y: number, reach: number): Seen {
   const seen = new Seen();
   const [a0, a1, a2, a3, b0, b1, b2, b3, w0, w1, w2, w3] = eye.rows as
     [number, number, number, number, number, number, number, number, number, number, number, number];
   // Offsets from the pointer times depth: linear in q, so that a box's extremes are known from its middle and sides.
   const [c0, c1, c2, c3] = [a0 - x * w0, a1 - x * w1, a2 - x * w2, a3 - x * w3];
   const [d0, d1, d2, d3] = [b0 - y * w0, b1 - y * w1, b2 - y * w2, b3 - y * w3];
+  const lens = new Lens(eye);
   const most = reach + eye.greatest / 2;
   const touches = (boxes: Int16Array, at: number): boolean => {
     const [lx, ly, lz] = [boxes[at] as number, boxes[at + 1] as number, boxes[at + 2] as number];
@@ -71,12 +71,9 @@ function around(tree: Tree, presences: Uint8Array, eye: Eye, x: number, y: numbe
   };
   tree.visit(touches, (first, end) => {
     for (let place = first; place < end; place += 1) {
-      const [qx, qy, qz] = [
-        tree.points[3 * place] as number, tree.points[3 * place + 1] as number, tree.points[3 * place + 2] as number];
-      const depth = w0 * qx + w1 * qy + w2 * qz + w3;
-      if (depth < NEAR) continue;
-      const across = (c0 * qx + c1 * qy + c2 * qz + c3) / depth;
-      const up = (d0 * qx + d1 * qy + d2 * qz + d3) / depth;
+      if (!lens.sees(tree.points, place)) continue;
+      const { depth } = lens;
+      const [across, up] = [lens.x - x, lens.y - y];
       const row = tree.order[place] as number;
       const presence = presences[row] as number;
       const size = Math.min(eye.greatest, Math.max(eye.least, (eye.diameter / depth) * factor(presence)));

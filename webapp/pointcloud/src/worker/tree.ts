@@ -28,7 +28,7 @@ export class Tree {
     let boxes = leaves(this.points);
     this.levels.push(boxes);
     while (boxes.length > 6 * FAN) {
-      boxes = around(boxes);
+      boxes = outer(boxes);
       this.levels.push(boxes);
     }
   }
@@ -113,13 +113,14 @@ function leaves(points: Int16Array): Int16Array {
   return boxes;
 }
 
-function around(inner: Int16Array): Int16Array {
+/** Each `FAN` boxes in one. */
+function outer(inner: Int16Array): Int16Array {
   const boxes = empty(Math.ceil(inner.length / 6 / FAN));
   for (let box = 0; box < inner.length / 6; box += 1) {
-    const outer = 6 * Math.floor(box / FAN);
+    const whole = 6 * Math.floor(box / FAN);
     for (let axis = 0; axis < 3; axis += 1) {
       const at = 6 * box + axis;
-      grow(boxes, outer + axis, inner[at] as number, inner[at + 3] as number);
+      grow(boxes, whole + axis, inner[at] as number, inner[at + 3] as number);
     }
   }
   return boxes;

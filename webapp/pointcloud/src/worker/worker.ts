@@ -60,7 +60,12 @@ const ANSWERS: Answers = {
     return tones(coloring, present, column);
   },
   pick: ({ space, eye, x, y, reach }) => pick(tree(space), present, eye, x, y, reach),
-  near: ({ space, eye, wish }) => near(tree(space), present, eye, wish),
+  bar: ({ pictured, rows }) => {
+    for (const row of rows) column(pictured)[row] = 0;
+    return null;
+  },
+  near: ({ space, eye, wish }) =>
+    near(tree(space), { presences: present, pictured: column(wish.pictured) as Uint8Array }, eye, wish),
   lasso: ({ space, eye, polygon, within }) => {
     const found = inside(tree(space), eye, polygon, within === null ? null : (column(within) as Uint8Array));
     lassoed = found.mask.slice();
