@@ -139,8 +139,9 @@ class _File:
     """Where in the cache the index of a space lies, and what it is made of."""
 
     def __init__(self, atlas: Atlas, space: str) -> None:
+        self.vectors = atlas.space(space).vectors
+        self.choice = IndexChoice.of(atlas.meta["spaces"][space])
         self._paths, self._path = AtlasPaths(atlas.path), _path(atlas.cache_dir, atlas.meta, space)
-        self.vectors, self.choice = atlas.space(space).vectors, IndexChoice.of(atlas.meta["spaces"][space])
 
     def mapped(self) -> Index | None:
         """The index, or None where there is none that this user has made of these vectors."""
