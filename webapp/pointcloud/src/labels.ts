@@ -116,7 +116,6 @@ export class Labels {
     const fresh = [...shown].filter((tag) => !tag.element);
     if (fresh.length && this.layer.childElementCount + fresh.length > ELEMENTS) this.shed(shown);
     for (const tag of fresh) tag.element = this.element(tag.name);
-    if (fresh.length) void this.layer.offsetWidth; // they have been hidden, so that they fade in
     for (const tag of this.tags) {
       if (!shown.has(tag)) tag.box = null;
       const { element, box } = tag;
@@ -153,7 +152,7 @@ export class Labels {
     const far = at.distanceTo(this.stage.camera.position);
     const [begin, end] = [2, 5];
     const clear = 1 - 0.4 * Math.min(1, Math.max(0, (far - begin) / (end - begin)));
-    return Math.round(20 * clear * (this.hushed ? 0.55 : 1)) / 20; // in steps: each change is a transition
+    return Math.round(20 * clear * (this.hushed ? 0.55 : 1)) / 20; // in steps: most frames change none
   }
 
   private element(name: Name): HTMLElement {
