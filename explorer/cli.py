@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from explorer import lines
+from explorer import chosen, lines
 from explorer.errors import PictureError, QueryError, UsageError
 from explorer.models.device import DEVICES
 from explorer.records import Space, Split, to_json
@@ -121,18 +121,15 @@ def run_export(args: argparse.Namespace) -> Document:
 
 
 def _chosen(args: argparse.Namespace, atlas: Atlas, among: Mask | None) -> list[int]:
-    """The ids to export: of a cluster, a file or a search, as far as they meet the filters; or of the filters alone."""
+    """The ids to export: of a search, or what `chosen.meant` says."""
     if args.level is not None and args.cluster is None:
         raise QueryError(f"found --level {args.level} without --cluster; name the cluster too, or leave the level out")
     if args.search is not None:
         from explorer.search import search_text
 
         return [hit.id for hit in search_text(atlas, _models(args, atlas), args.search, args.k, _split(args), among)]
-    if args.cluster is not None:
-        ids = cluster_ids(atlas, args.space, args.cluster, args.level or 0)
-    else:
-        ids = atlas.ids[atlas.allowed(None)].tolist() if args.ids is None else read_ids(args.ids)
-    return ids if among is None else [identity for identity in ids if among[atlas.row(identity)]]
+    cluster = None if args.cluster is None else chosen.Group(args.space, args.cluster, args.level or 0)
+    return chosen.meant(atlas, cluster, args.ids, among)
 
 
 def run_status(args: argparse.Namespace) -> Document:
@@ -148,40 +145,6 @@ def run_verify(args: argparse.Namespace) -> Document:
 
     problems = verify(args.atlas)
     return {"ok": not problems, "problems": problems}
-
-
-def cluster_ids(atlas: Atlas, space: str, cluster: int, level: int = 0) -> list[int]:
-    """The ids of the pictures of a cluster of a level, those taken down left out.
-
-    Raises:
-        QueryError: the space has no such cluster.
-    """
-    known = {each.cluster for each in atlas.clusters(space, level)}
-    if cluster not in known:
-        where = f"{space} has {len(known)} clusters" + (f" of level {level}" if level else "")
-        raise QueryError(f"cluster {cluster}: {where}; `clusters` lists them")
-    members = (atlas.space(space).clusters(level) == cluster) & atlas.allowed(None)
-    return [int(identity) for identity in atlas.ids[members]]
-
-
-def read_ids(file: Path) -> list[int]:
-    """Read ids, one a line; empty lines count for nothing.
-
-    Raises:
-        QueryError: the file cannot be read, or a line is no id.
-    """
-    try:
-        texts = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeError) as error:
-        raise QueryError(f"{file}: cannot be read as text ({error}); expected one id a line") from error
-    ids = []
-    for number, text in enumerate(texts, start=1):
-        if text.strip():
-            try:
-                ids.append(int(text))
-            except ValueError as error:
-                raise QueryError(f"{file}, line {number}: expected an id, found {text.strip()[:40]!r}") from error
-    return ids
 
 
 def _verb(

@@ -72,6 +72,8 @@ def _state(document: Document) -> list[str]:
     ]
     for name, space in document["spaces"].items():
         told.append(f"{name:<9} {space['dim']} dimensions, {document['clusters'][name]} clusters")
+        if "measured_at" in space:
+            told.append(f"          neighbors and map as measured with {space['measured_at']:,} pictures, at the build")
         told += _search(space["search"]) if "search" in space else ()
     for role, model in document["models"].items():
         told.append(f"{role + ' is':<9} {plain((model or {}).get('reference') or 'none')}")
@@ -90,7 +92,8 @@ def _search(chosen: Document) -> Iterator[str]:
     parameters = ", ".join(f"{name} {value}" for name, value in chosen["parameters"].items())
     times = f", p50 {chosen['p50_ms']:g} ms, p99 {chosen['p99_ms']:g} ms" if "p50_ms" in chosen else ""
     how = f"{chosen['kind']} ({parameters})" if parameters else chosen["kind"]
-    yield f"          searched {how}: recall@10 {chosen['recall']:.3f} on {chosen['queries']:,} queries{times}"
+    when = f", measured with {chosen['measured_at']:,} pictures" if "measured_at" in chosen else ""
+    yield f"          searched {how}: recall@10 {chosen['recall']:.3f} on {chosen['queries']:,} queries{times}{when}"
 
 
 def _manifest(part: Document) -> Iterator[str]:

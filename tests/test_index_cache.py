@@ -22,11 +22,15 @@ from explorer.atlas import Atlas
 from explorer.errors import AtlasError
 from explorer.exact import knn
 from explorer.layout import AtlasPaths, write_atomic
+from explorer.lines import state
 from explorer.nearest import VectorIndex
 from explorer.search import search_id
+from explorer.status import status
 from explorer.verify import current, read_meta
 from indexer.build import BuildResult
+from indexer.editing.contents import Contents
 from indexer.editing.erase import erase_caches
+from indexer.editing.figures import spaces_of
 from webapp.cli import main
 
 IVF: Mapping[str, Any] = {"kind": "ivf", "parameters": {"lists": 4, "probes": 2}}
@@ -193,6 +197,26 @@ def test_a_build_that_finds_nothing_changed_makes_up_for_a_lost_index(
     (tmp_path / "pictures").mkdir()
     assert main(["index", str(root), str(tmp_path / "pictures")]) == 0
     assert len(cached(root)) == 1
+
+
+@pytest.mark.parametrize(("before", "is_chosen_anew"), [(50, False), (40, True), (100, True)])
+def test_figures_are_of_a_number_of_pictures(root: Path, tmp_path: Path, before: int, *, is_chosen_anew: bool) -> None:
+    """After many came or went the index is chosen anew; else figures are told to be of the version they are of."""
+    paths = AtlasPaths(root)
+    meta = read_meta(current(paths)) | {"outcomes": {"indexed": before}}
+    meta["spaces"]["clip"]["search"] |= {"recall": 0.992, "queries": 500, "p50_ms": 1.0, "p99_ms": 2.0}
+    contents = Contents.read(current(paths), meta)
+    (tmp_path / "build").mkdir()
+    told = spaces_of(contents, meta, tmp_path / "build")["clip"]
+    search = told["search"]
+    assert told["measured_at"] == before
+    assert not list((tmp_path / "build").iterdir())
+    assert told["recall"] == search["recall"]
+    assert (search["kind"], search["measured_at"]) == (("flat", 60) if is_chosen_anew else ("ivf", before))
+    assert spaces_of(contents, meta | {"spaces": {"clip": told}, "outcomes": {"indexed": 60}}, tmp_path)["clip"] == told
+    document = status(root) | {"spaces": {"clip": told}}
+    assert f"neighbors and map as measured with {before} pictures" in state(document)
+    assert f"measured with {search['measured_at']} pictures" in state(document)
 
 
 def test_an_index_is_adopted_only_from_this_user(root: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from small_atlas import SmallAtlas
 
 from explorer import Atlas, layout, verify
-from explorer.cli import cluster_ids
+from explorer.chosen import Group, cluster_ids
 from explorer.errors import QueryError
 from indexer.editing.forget import forget
 from webapp import layout as page
@@ -63,7 +63,7 @@ def test_a_fine_cluster_exports_its_rows(path: Path, tmp_path: Path, capfd: pyte
     )
     assert "found --level 1 without --cluster" in capfd.readouterr().err
     with pytest.raises(QueryError, match="clip has 12 clusters of level 1; `clusters` lists them"):
-        cluster_ids(atlas, "clip", 12, 1)
+        cluster_ids(atlas, Group("clip", 12, 1))
 
 
 def republished(path: Path) -> None:

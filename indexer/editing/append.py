@@ -23,6 +23,7 @@ from explorer.progress import SILENT, Progress
 from explorer.verify import current, read_meta
 from indexer import datacard, families, unfinished
 from indexer.build import BuildResult
+from indexer.editing import figures
 from indexer.editing.contents import Contents
 from indexer.editing.growth import STAGE, Growth
 from indexer.editing.tally import Tally
@@ -149,6 +150,7 @@ class _Append:
             contents, ledger = growth.contents, growth.ledger
             origins = tally.origins(contents.origins, contents.ids[-len(encoded.rows) :])
             contents = replace(contents, origins=origins)
+            meta["spaces"] = figures.spaces_of(contents, self._meta, self._paths.build)
             meta["near_duplicates"] = families.counted(contents.records["family"].to_pylist())
 
         def write(folder: VersionPaths) -> dict[str, Any]:

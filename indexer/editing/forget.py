@@ -28,9 +28,9 @@ from explorer.layout import AtlasPaths, VersionPaths, write_atomic
 from explorer.progress import SILENT, Progress
 from explorer.verify import current, read_meta
 from indexer import datacard, families
-from indexer.editing import erase
+from indexer.editing import erase, figures
 from indexer.editing.contents import REJECTED, Contents
-from indexer.editing.subset import Kept, without
+from indexer.editing.subset import Kept, renamed, without
 from indexer.editing.tally import taken_down
 from indexer.ids import Ledger
 from indexer.lock import explained, writing
@@ -181,7 +181,11 @@ def _publish_rest(paths: AtlasPaths, denied: Denylist) -> int:
         kept = Kept(~gone, atlas.train[~gone], atlas.families[~gone], _exemplars(atlas.meta))
         rest = replace(without(contents, kept), rejected=rejected)
         counts = taken_down(atlas.meta, contents, atlas.ids[gone])
-        meta = _meta(atlas.meta, version, ledger, rest) | counts | {"denylist": denylist.state(denied)}
+        spaces = figures.spaces_of(rest, atlas.meta, paths.build)
+        for space in spaces:
+            spaces[space] |= {"labels": {"checked": False}} if renamed(contents, rest, space) else {}
+        meta = _meta(atlas.meta, version, ledger, rest) | counts
+        meta |= {"spaces": spaces, "denylist": denylist.state(denied)}
         publish(paths, meta["key"], lambda folder: _write(folder, rest, ledger, meta, has_card=version.card.exists()))
     return int(gone.sum())
 
