@@ -170,7 +170,8 @@ class _Build:
         return encoded.with_rows(corpus.by_share(families.joined(encoded.rows, first), plan.manifest))
 
     def _spaces(self, encoded: Encoded) -> list[SpaceStages]:
-        pictures = encoded.pictures(encoded.key(self._plan.pictures_key), self._run.models.words())
+        words = reproducible.words(self._run.models, self._plan.options)
+        pictures = encoded.pictures(encoded.key(self._plan.pictures_key), words)
         options, spaces = self._plan.options.spaces, list[SpaceStages]()
         for name in self._plan.models:
             onto = spaces[0] if spaces else None

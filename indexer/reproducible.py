@@ -18,8 +18,11 @@ from threadpoolctl import threadpool_limits
 
 from explorer.errors import BuildError
 from explorer.manifest import Manifest
+from indexer.encoding.encoders import ModelSet
+from indexer.encoding.given import GivenModels
 from indexer.mapping.neighbors import NeighborOptions
 from indexer.mapping.start import Start
+from indexer.mapping.wording import Words
 from indexer.plan import BuildOptions
 
 BATCH = 32
@@ -36,6 +39,11 @@ def settled(options: BuildOptions) -> BuildOptions:
     laid_out = replace(options.spaces.map, threads_from=None, start=Start.PCA)
     spaces = replace(options.spaces, neighbors=NeighborOptions(wide=True), search=search, map=laid_out)
     return replace(options, encode=encode, spaces=spaces)
+
+
+def words(models: ModelSet, options: BuildOptions) -> Words | None:
+    """What judges labels; of ready-made vectors nothing does, since only some machines have the model they are from."""
+    return None if options.reproducible and isinstance(models, GivenModels) else models.words()
 
 
 def now(manifest: Manifest, options: BuildOptions) -> datetime:
