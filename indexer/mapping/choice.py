@@ -27,7 +27,7 @@ from explorer.partition import Partition, lists_for
 from explorer.records import Split
 from indexer.mapping.partitioned import recall
 
-REVISION = 2
+REVISION = 3
 """Raised when the same vectors would get another index; part of the stage's key."""
 LEAST_RECALL = 0.99
 _K = indexes.MEASURED_K - 1
@@ -204,7 +204,7 @@ def _candidates(
     yield _tuned(questions, [flat], indexes.built(vectors, flat), options, folder)
     if len(vectors) < options.fewest:
         return
-    lists = partition or Partition.of(vectors, lists_for(len(vectors)))
+    lists = partition or Partition.of(vectors, lists_for(len(vectors)), wide=options.by_recall)
     choices = [
         IndexChoice(IndexKind.IVF, {"lists": len(lists.centers), "probes": probes})
         for probes in _PROBES
