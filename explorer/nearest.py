@@ -31,6 +31,8 @@ from explorer.verify import current, read_meta
 MAX_K = 10_000
 _FEW_ROWS, _FEW_SHARE = 4096, 1 / 16
 """Where a mask leaves no more than this, its rows are compared one by one, see `is_few`."""
+_AT_ONCE = 100_000
+"""So many rows are in a flat index before anybody notices."""
 _opening, _building = threading.Lock(), threading.Lock()
 _opened: weakref.WeakKeyDictionary[Atlas, dict[str, VectorIndex]] = weakref.WeakKeyDictionary()
 
@@ -56,7 +58,7 @@ class VectorIndex:
         """Map the index in the atlas's cache; build it where it is missing only if that takes no time."""
         file = _File(atlas, space)
         index = file.mapped()
-        if index is None and file.choice.kind is IndexKind.FLAT:
+        if index is None and file.choice.kind is IndexKind.FLAT and len(file.vectors) <= _AT_ONCE:
             index = file.built()
         return cls(index, file.vectors)
 

@@ -53,8 +53,13 @@ def cached(root: Path) -> list[Path]:
     return sorted((root / "cache").glob("*.faiss"))
 
 
-def test_no_question_waits_for_an_index(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("search", [IVF, {"kind": "flat", "parameters": {}}])
+def test_no_question_waits_for_an_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, search: Mapping[str, Any]
+) -> None:
     """Until the index is there answers are exact and nothing is built; once prepared, the same object is asked."""
+    monkeypatch.setattr(nearest, "_AT_ONCE", 59)
+    root = atlas_of(tmp_path / "atlas", search)
     atlas = Atlas.open(root)
     vectors = np.asarray(atlas.space("clip").vectors)
     asked = VectorIndex.open(atlas, "clip")
