@@ -53,11 +53,21 @@ def test_the_page_says_so_and_still_answers(visitor: Visitor, served: Live) -> N
 
 
 def test_a_cluster_without_a_map_opens_its_first_example(visitor: Visitor, served: Live) -> None:
-    """There is nowhere to fly to, so a click on a cluster shows what it looks like; its export works."""
+    """There is nowhere to fly to, so a click on a cluster, coarse or fine, shows one of its own; its export works."""
     atlas = served.site.atlas
     largest = by_size(atlas.clusters("clip"))[0]
     visitor.page.click(f"#clusters-body [data-do='cluster'][data-to='{largest.cluster}']")
     visitor.says("#here-body", atlas.record(largest.exemplars[0]).caption)
+    fine = next(
+        found
+        for found in by_size(atlas.clusters("clip", 1))
+        if found.parent == largest.cluster and found.exemplars[0] != largest.exemplars[0]
+    )
+    visitor.page.click(
+        f"#clusters-body .cluster:has([data-do='cluster'][data-to='{largest.cluster}']) summary >> nth=-1"
+    )
+    visitor.page.click(f"#clusters-body [data-do='subcluster'][data-to='{fine.cluster}']")
+    visitor.says("#here-body", atlas.record(fine.exemplars[0]).caption)
     address = visitor.page.get_attribute("#clusters-body a[download$='.csv'] >> nth=0", "href")
     answer = served.client.get(address or "")
     assert answer.status_code == 200

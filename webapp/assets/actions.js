@@ -32,10 +32,10 @@
     show('studio');
   }
 
-  /** Fly to a cluster; where there is no map, its first example is opened. */
+  /** Fly to a cluster; where there is no map, its own first example is opened. */
   function toCluster(cluster, level, button) {
     if (drawn()) fly('cluster', { cluster, level });
-    else button.closest('.cluster')?.querySelector('.picture-button')?.click();
+    else if (button.dataset.example) open(Number(button.dataset.example));
   }
 
   /** What buttons do, by the name in their `data-do`, to what is in their `data-to`; some ask where they stand. */

@@ -85,8 +85,9 @@ def _parts(context: Context, fine: Sequence[Cluster]) -> html.Details:
 
 
 def _fly(context: Context, cluster: Cluster, *before: html.Span) -> html.Button:
-    """Return a cluster's name and size; a click flies there."""
+    """Return a cluster's name and size; a click flies there, or opens its first example where there is no map."""
     words = context.words
+    example = {"data-example": str(cluster.exemplars[0])} if cluster.exemplars else {}
     size = html.Span(number(cluster.size), title=words("clusters.size", count=number(cluster.size)), className="count")
     return parts.deed(
         [*before, foreign.words(cluster.label or words("clusters.unnamed"), 60, className="one-line"), size],
@@ -94,6 +95,7 @@ def _fly(context: Context, cluster: Cluster, *before: html.Span) -> html.Button:
         cluster.cluster,
         className="cluster-button",
         title=words("clusters.fly", label=_plain(context, cluster)),
+        **example,
     )
 
 
