@@ -7,6 +7,7 @@ Our side runs the stages of a build as a build does; UMAP gets the same training
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import warnings
@@ -15,10 +16,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 from scipy.spatial import cKDTree
 
 from benchmarks import placing
@@ -26,11 +29,13 @@ from benchmarks.parts import Part
 from benchmarks.placing import Asked, seconds, shared
 from benchmarks.rows import Figure, Row, duration, held
 from benchmarks.vectors import CHUNK, DIM, HELDOUT, Data, unit_vectors
+from benchmarks.watch import Watch
 from explorer.exact import knn
 from explorer.layout import NEIGHBORS
 from explorer.records import Space
+from indexer.mapping import neighbors
 from indexer.mapping.phrases import PictureText
-from indexer.mapping.project import MapOptions
+from indexer.mapping.project import MapOptions, project
 from indexer.mapping.spaces import Pictures, SpaceOptions, SpaceStages
 from indexer.stages import StageStore
 
@@ -47,6 +52,8 @@ ASKED = 1000
 """Rows whose k-overlap counts, and new vectors that are placed."""
 STAGES = ("neighbors", "search", "map")
 """What our side does in the time that is compared; `search` builds and measures the index."""
+FIT_SIZES = (25_000, 50_000, 100_000)
+"""Rows whose fits are measured one by one; of the most, half a fit is held against the whole."""
 SHARE, WORSE = 0.5, 0.01
 """What is promised: of UMAP's time, and of k-overlap."""
 
@@ -199,9 +206,62 @@ def _without(rows: Rows, own: Rows) -> list[Rows]:
     return [each[each != row][:NEIGHBORS] for each, row in zip(rows, own, strict=True)]
 
 
-PARTS = tuple(
-    Part(f"maps/{data}-{n}", partial(measure, data, n), minutes)
-    for data in Data
-    for n, minutes in SIZES.items()
-    if n <= data.most
+def fits() -> Iterator[Row]:
+    """What a fit costs by its size, and what a map loses where only half of its rows are fitted together."""
+    data, n = Data.SYNTHETIC, FIT_SIZES[-1]
+    _fitted(Case.of(data, WARM), WARM)
+    whole = [_fitted(Case.of(data, size), size) for size in FIT_SIZES]
+    half = _fitted(Case.of(data, n), n // 2)
+    yield Row(
+        f"map of {n:,} x {DIM}, its neighbors known: half fitted, the rest placed",
+        f"{duration(half.seconds)}, k-overlap {half.overlap:.3f}",
+        f"all in one fit: {duration(whole[-1].seconds)}, k-overlap {whole[-1].overlap:.3f}",
+        half.seconds / whole[-1].seconds,
+        f"one fit holds {', '.join(f'{fit.bytes / 2**20:,.0f} MB at {fit.n:,}' for fit in whole)}",
+        data.says,
+        tuple(
+            Figure(series, fit.n, value, unit)
+            for fit in whole
+            for series, value, unit in (("one fit", fit.seconds, "s"), ("one fit, memory", fit.bytes / 2**20, "MB"))
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What a map took once neighbors were known; those within a sample are found anew.
+
+    Attributes:
+        n: rows.
+        seconds: of the clock.
+        bytes: the most that was held beyond what there was before.
+        overlap: k-overlap.
+    """
+
+    n: int
+    seconds: float
+    bytes: int
+    overlap: float
+
+
+def _fitted(case: Case, most: int) -> Fit:
+    """A map of all rows with at most so many in the fit, by one thread."""
+    near = neighbors.find(case.vectors, case.train, NEIGHBORS)
+    options = MapOptions(epochs=EPOCHS, fit_most=most, threads_from=None)
+    watch = Watch(os.getpid())
+    watch.start()
+    before, started = psutil.Process().memory_info().rss, perf_counter()
+    points = project(case.vectors, case.train, near, options).points
+    spent, held = perf_counter() - started, max(watch.peak - before, 0)
+    return Fit(len(case.train), spent, held, _overlap(case, points[case.train]))
+
+
+PARTS = (
+    *(
+        Part(f"maps/{data}-{n}", partial(measure, data, n), minutes)
+        for data in Data
+        for n, minutes in SIZES.items()
+        if n <= data.most
+    ),
+    Part("maps/fits", fits, 6.0),
 )
