@@ -34,10 +34,10 @@ def spaces_of(contents: Contents, meta: Mapping[str, Any], folder: Path) -> dict
     """
     before, spaces = meta["outcomes"]["indexed"], dict[str, Any]()
     for space, told in meta["spaces"].items():
-        spaces[space] = {**told, "measured_at": told.get("measured_at", before)}
+        kept = {name: told[name] for name in told if name != "recall"}  # older versions said the search's twice
+        spaces[space] = {**kept, "measured_at": told.get("measured_at", before)}
         if "search" in told:
-            search = _search(contents, space, {"measured_at": before, **told["search"]}, folder)
-            spaces[space] |= {"search": search, "recall": search["recall"]}
+            spaces[space]["search"] = _search(contents, space, {"measured_at": before, **told["search"]}, folder)
     return spaces
 
 
