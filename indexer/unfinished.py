@@ -69,10 +69,10 @@ def _known(paths: AtlasPaths) -> dict[str, Any] | None:
 
 
 def _differences(known: Mapping[str, Any], told: Mapping[str, Any]) -> Iterator[str]:
-    """What was and what is, a line each."""
+    """What was and what is, a line each; the outermost first, since those inside may follow from them."""
     before, now = _flat(known), _flat(told)
     names = [name for name in now | before if not name.startswith(("shards", "left_out")) and name != "rows.content"]
-    changed = [name for name in names if before.get(name) != now.get(name)]
+    changed = sorted((name for name in names if before.get(name) != now.get(name)), key=lambda name: name.count("."))
     yield from (f"{name} was {_short(before.get(name))}, is {_short(now.get(name))}" for name in changed)
     if not changed and before.get("rows.content") != now.get("rows.content"):
         yield f"of its {now['rows.count']:,} rows some were others, or have changed since"
