@@ -18,7 +18,7 @@ from PIL import Image
 from small_atlas import SmallAtlas, changed
 from tiny_models import build_lora
 
-from explorer import cli, export, lines
+from explorer import cli, formats, lines
 from explorer.atlas import Atlas
 from explorer.records import Split
 from webapp.cli import main
@@ -323,7 +323,7 @@ def test_hostile_captions_do_not_steer_the_terminal(tmp_path: Path, capfd: pytes
 
 def test_choices_are_the_librarys() -> None:
     """What the parser offers, without loading the library, is what the library has."""
-    assert cli.FORMATS == export.FORMATS
+    assert cli.FORMATS == formats.FORMATS
     assert cli.SPLITS == (*(split.value for split in Split), "all")
 
 

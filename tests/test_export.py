@@ -22,7 +22,8 @@ from explorer import export as module
 from explorer.atlas import Atlas
 from explorer.denylist import DenyKind, hashed
 from explorer.errors import QueryError
-from explorer.export import FORMATS, csv_cell, csv_text, export
+from explorer.export import export
+from explorer.formats import FORMATS, csv_cell, csv_text
 from explorer.records import Record
 
 COLUMNS = [

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from dash import html
 
-from explorer.export import FORMATS
+from explorer.formats import FORMATS
 from explorer.links import web_link
 from explorer.records import Hit, Relation, Split
 from webapp import foreign
