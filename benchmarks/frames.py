@@ -19,7 +19,7 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 import plotly
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 from playwright.sync_api import Error as BrowserError
 
 from benchmarks import drawn
@@ -87,7 +87,7 @@ def measure(n: int) -> Iterator[Row]:
     with served(drawn.atlas(n)) as url, chromium() as browser:
         page = opened(browser, url)
         cloud = cloud_of(page, url)
-        yield from against_bare(browser, page, cloud)
+        yield against_bare(browser, page, cloud)
         if n == COMPARED:
             yield plotly_row(browser, page, cloud)
         yield from answers(browser, page, n)
@@ -125,26 +125,43 @@ def unit_of(page: Page, address: str, quantized: npt.NDArray[np.int16]) -> float
     return float(np.linalg.norm(place) / np.linalg.norm(quantized[row].astype(float)))
 
 
-def against_bare(browser: Browser, page: Page, cloud: Cloud) -> Iterator[Row]:
-    """A frame of ours and one of bare Points, in turns."""
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Frames of ours and of bare Points that took turns: the medians, and that of the rounds' own ratios."""
+
+    ours: Frame
+    bare: Frame
+    ratio: float
+
+
+def in_turns(browser: Browser, page: Page, cloud: Cloud, viewport: ViewportSize = VIEWPORT) -> Turns:
+    """Frames of the page and of bare Points on a canvas like its own."""
     n = len(cloud.positions)
     with tempfile.TemporaryDirectory() as folder:
-        script = bundled(Path(folder))
-        peer = peer_page(browser, script, cloud.positions)
-        canvas = {**VIEWPORT, "size": cloud.size, "view": cloud.view, "antialias": cloud.antialias}
+        peer = peer_page(browser, bundled(Path(folder)), cloud.positions)
+        peer.set_viewport_size(viewport)
+        canvas = {**viewport, "size": cloud.size, "view": cloud.view, "antialias": cloud.antialias}
         peer.evaluate("given => window.stand(given)", canvas)
         rounds = [(frames(page, FRAMES[n]), frames(peer, FRAMES[n])) for _ in range(ROUNDS)]
         peer.context.close()
-    ours, bare = middle([a for a, _ in rounds]), middle([b for _, b in rounds])
-    ratio = median(a.processor / b.processor for a, b in rounds)
-    yield Row(
+    ratio = median(ours.processor / bare.processor for ours, bare in rounds)
+    return Turns(middle([ours for ours, _ in rounds]), middle([bare for _, bare in rounds]), ratio)
+
+
+def against_bare(browser: Browser, page: Page, cloud: Cloud) -> Row:
+    """A frame of ours and one of bare Points."""
+    n, seen = len(cloud.positions), in_turns(browser, page, cloud)
+    return Row(
         f"a frame, {n:,} points of {cloud.size:.1f} px, with labels",
-        told(ours),
-        f"bare three.js Points: {told(bare)}",
-        ratio,
-        f"at most {MOST_FRAME} times: {held(ratio, MOST_FRAME)}",
+        told(seen.ours),
+        f"bare three.js Points: {told(seen.bare)}",
+        seen.ratio,
+        f"at most {MOST_FRAME} times: {held(seen.ratio, MOST_FRAME)}",
         drawn.SAYS,
-        (Figure("a frame", n, ours.processor, "ms"), Figure("a frame of bare Points", n, bare.processor, "ms")),
+        (
+            Figure("a frame", n, seen.ours.processor, "ms"),
+            Figure("a frame of bare Points", n, seen.bare.processor, "ms"),
+        ),
     )
 
 

@@ -6,20 +6,18 @@ the average of those in view; the two take turns.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean
 from typing import Any
 
 import numpy as np
 from playwright.sync_api import Page, ViewportSize
 
 from benchmarks import drawn
-from benchmarks.bare import bundled, peer_page
-from benchmarks.browser_cost import frames
-from benchmarks.frames import FRAMES, ROUNDS, cloud_of, middle, opened, told
+from benchmarks.frames import cloud_of, in_turns, opened, told
 from benchmarks.page import served
 from benchmarks.parts import Part
 from benchmarks.rows import Figure, Row, held
@@ -58,29 +56,22 @@ ACROSS = """ids => {
 def measure(n: int) -> Iterator[Row]:
     """The frame with the most thumbnails that the page shows, at most 300."""
     root = drawn.atlas(n, PICTURES)
-    with served(root) as url, chromium() as browser, tempfile.TemporaryDirectory() as folder:
+    with served(root) as url, chromium() as browser:
         page = opened(browser, url)
         page.set_viewport_size(VIEWPORT)
         shown = come_near(page, root)
-        cloud = cloud_of(page, url)
-        size = mean(page.evaluate(ACROSS, list(range(1, SAMPLE + 1))))
+        cloud = replace(cloud_of(page, url), size=mean(page.evaluate(ACROSS, list(range(1, SAMPLE + 1)))))
         page.evaluate(TURN)
-        peer = peer_page(browser, bundled(Path(folder)), cloud.positions)
-        peer.set_viewport_size(VIEWPORT)
-        canvas = {**VIEWPORT, "size": size, "view": cloud.view, "antialias": cloud.antialias}
-        peer.evaluate("given => window.stand(given)", canvas)
-        rounds = [(frames(page, FRAMES[n]), frames(peer, FRAMES[n])) for _ in range(ROUNDS)]
+        seen = in_turns(browser, page, cloud, VIEWPORT)
         left = page.evaluate(SHOWN)
-    ours, bare = middle([a for a, _ in rounds]), middle([b for _, b in rounds])
-    ratio = median(a.processor / b.processor for a, b in rounds)
     yield Row(
         f"a frame near by, {n:,} points, {min(shown, left)} of them as thumbnails, with labels",
-        told(ours),
-        f"bare three.js Points of {size:.1f} px: {told(bare)}",
-        ratio,
-        f"at most {MOST} times: {held(ratio, MOST)}",
+        told(seen.ours),
+        f"bare three.js Points of {cloud.size:.1f} px: {told(seen.bare)}",
+        seen.ratio,
+        f"at most {MOST} times: {held(seen.ratio, MOST)}",
         drawn.SAYS,
-        (Figure("a frame with thumbnails", n, ours.processor, "ms"),),
+        (Figure("a frame with thumbnails", n, seen.ours.processor, "ms"),),
     )
 
 
