@@ -13,8 +13,8 @@ help: ## this list
 demo: $(READY) bundle ## build the embedded default's atlas if there is none, and open it in the browser's reach
 	$(BIN)/latent-explorer demo
 
-test: lint ## lint, types, then every test
-	$(BIN)/python -m pytest
+test: lint ## lint, types, then every test, in two processes
+	$(BIN)/python -m pytest --numprocesses 2
 
 torture: $(READY) ## kill builds a thousand times; goes on where it was stopped, and writes docs/torture.json
 	PYTHONPATH=. $(BIN)/python tests/run_torture.py --root runs/torture --figures docs/torture.json

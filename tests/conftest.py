@@ -16,6 +16,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import live  # noqa: E402
 import pytest  # noqa: E402
 import tiny_models  # noqa: E402
+from chromium import chromium  # noqa: E402
+from playwright.sync_api import Browser  # noqa: E402
 from small_atlas import SmallAtlas  # noqa: E402
 
 
@@ -86,8 +88,23 @@ def demo_atlas(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser a file, since Playwright's event loop lets nobody else have one; each visit has a fresh profile."""
+    with chromium() as running:
+        yield running
+
+
 @pytest.fixture
 def own_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`datasets` keeps what it keeps in the test's own folder, and never asks the hub."""
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one process, and all that ask for the demo's atlas in one: it is built once."""
+    for item in items:
+        group = "demo" if "demo_atlas" in getattr(item, "fixturenames", ()) else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chromium import chromium
 from map_page import MapPage, opened
 from playwright.sync_api import Browser
 from pointcloud_page import World, make_world, serving
@@ -24,12 +23,6 @@ BOXES = """() => [...document.querySelectorAll('.pointcloud-labels > span')]
 SEEN = """() => [...document.querySelectorAll('.pointcloud-labels > span')]
     .filter((span) => Number(getComputedStyle(span).opacity) > 0)
     .map((span) => span.getBoundingClientRect().toJSON())"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chromium import chromium
 from map_page import MapPage, opened
 from playwright.sync_api import Browser
 from pointcloud_page import World, make_world, serving
@@ -15,12 +14,6 @@ from pointcloud_page import World, make_world, serving
 from webapp.pointcloud import TEXTS
 
 pytestmark = pytest.mark.flaky(reruns=2)  # a browser on a busy machine may stumble; three times is a fault
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

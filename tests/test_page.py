@@ -14,7 +14,6 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 import tiny_models
-from chromium import chromium
 from live import Live, live
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser
@@ -35,13 +34,6 @@ pytestmark = pytest.mark.flaky(reruns=2)  # a browser on a busy machine may stum
 ONE = 1000 + 7 * 41  # blue shape 1 of the small atlas, in training
 LONG = 150  # steps; the tiny models are quick
 HELD = 1000 + 7 * 48  # blue shape 8, held out
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser; each test visits with a fresh profile."""
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

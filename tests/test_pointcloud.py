@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chromium import Watched, chromium
+from chromium import Watched
 from map_page import SHOTS, SIZE, MapPage, opened
 from numpy.typing import NDArray
 from PIL import Image
@@ -21,12 +21,6 @@ from webapp.pointcloud import TEXTS, PointCloud
 GROUND = (11, 13, 18)
 
 pytestmark = pytest.mark.flaky(reruns=2)  # a browser on a busy machine may stumble; three times is a fault
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chromium import chromium
 from map_page import MapPage, opened
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Route
@@ -25,12 +24,6 @@ LABELS = """() => [...document.querySelectorAll('.pointcloud-labels > span')]
     .filter((span) => Number(span.style.opacity) > 0)
     .map((span) => { const { left, right, top, bottom } = span.getBoundingClientRect();
                      return [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]; })"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture
