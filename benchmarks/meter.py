@@ -50,9 +50,9 @@ class Meter:
     def _pass(self, source: socket.socket, target: socket.socket, is_counted: bool) -> None:
         with suppress(OSError):  # either side may hang up
             while block := source.recv(_BLOCK):
-                target.sendall(block)
-                if is_counted:
+                if is_counted:  # before it is passed on: whoever has read all of an answer finds all of it counted
                     with self._counting:
                         self.sent += len(block)
+                target.sendall(block)
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)
