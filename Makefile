@@ -14,7 +14,7 @@ demo: $(READY) bundle ## build the embedded default's atlas if there is none, an
 	$(BIN)/latent-explorer demo
 
 test: lint ## lint, types, then every test, in two processes
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 torture: $(READY) ## kill builds a thousand times; goes on where it was stopped, and writes docs/torture.json
 	PYTHONPATH=. $(BIN)/python tests/run_torture.py --root runs/torture --figures docs/torture.json
