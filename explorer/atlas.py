@@ -16,13 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from explorer import cache, denylist, verify
 from explorer.contributions import contributions, training
 from explorer.errors import AtlasError, QueryError
 from explorer.index_choice import IndexChoice
-from explorer.layout import AtlasPaths, VersionPaths
+from explorer.layout import AtlasPaths, VersionPaths, read_table
 from explorer.manifest import Manifest, from_dict
 from explorer.records import Cluster, Record, Space, Split
 from explorer.rows import record_of
@@ -72,7 +71,7 @@ class Atlas:
         self.spaces: tuple[str, ...] = tuple(sorted(meta["spaces"], key=lambda name: (name != Space.CLIP, name)))
         self._spaces = {name: load_space(version, name, meta["spaces"][name]) for name in self.spaces}
         self._records = RecordsTable(version.records)
-        clusters: list[dict[str, Any]] = pq.read_table(version.clusters).to_pylist()
+        clusters: list[dict[str, Any]] = read_table(version.clusters).to_pylist()
         self._clusters = sorted(clusters, key=lambda row: (row["level"], row["cluster"]))
         self._thumbnails = Thumbnails(version, meta["files"])
         self._lock = threading.Lock()
@@ -244,7 +243,7 @@ def as_ids(ids: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def _light_columns(path: Path) -> pa.Table:
     """What is known of every row at all times; its texts are few, or compared here and forgotten."""
     names = ["id", "split", "family", "punsafe", "placed"]
-    table = pq.read_table(path, columns=names, read_dictionary=["split", "family"], memory_map=True)
+    table = read_table(path, names, dictionaries=["split", "family"], memory_map=True)
     return table.append_column("train", pc.equal(table["split"].cast(pa.string()), Split.TRAIN.value))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -247,6 +247,23 @@ def write_table(path: Path, table: pa.Table) -> None:
     """Write `table` as Parquet."""
     with replacing(path) as handle:
         pq.write_table(table, handle, compression="zstd", row_group_size=ROW_GROUP)
+
+
+def read_table(
+    path: Path, columns: Sequence[str] | None = None, *, dictionaries: Sequence[str] = (), memory_map: bool = False
+) -> pa.Table:
+    """Read a table that `write_table` or `write_batches` wrote.
+
+    pyarrow's own `read_table` imports pandas, a fifth of a second, and makes a column of a folder that is named `a=b`.
+
+    Args:
+        path: the file.
+        columns: which; None = all.
+        dictionaries: columns to leave as dictionaries.
+        memory_map: whether to map the file.
+    """
+    with pq.ParquetFile(path, read_dictionary=list(dictionaries), memory_map=memory_map) as file:
+        return file.read(None if columns is None else list(columns))
 
 
 def write_batches(path: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
-from explorer.layout import LEVELS, VersionPaths
+from explorer.layout import LEVELS, VersionPaths, read_table
 
 Codes = npt.NDArray[np.int32]
 Row = Mapping[str, Any]
@@ -17,7 +16,7 @@ Row = Mapping[str, Any]
 
 def problems(version: VersionPaths, spaces: Iterable[str]) -> Iterator[str]:
     """What is wrong with the clusters of a version whose files are whole, one line each."""
-    listed = pq.read_table(version.clusters).to_pylist()
+    listed = read_table(version.clusters).to_pylist()
     for space in spaces:
         codes = [_codes(version, space, name) for name in LEVELS]
         for level, of in enumerate(codes):

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from explorer import denylist
 from explorer.errors import AtlasError, QueryError
+from explorer.layout import read_table
 
 SMALL = 65_536
 """Rows, about a kilobyte each."""
@@ -41,7 +42,7 @@ class RecordsTable:
         self._foot = pq.read_metadata(path)
         sizes = [self._foot.row_group(number).num_rows for number in range(self._foot.num_row_groups)]
         self._ends = np.cumsum(sizes, dtype=np.int64)
-        self._small = pq.read_table(path) if self._foot.num_rows <= SMALL else None
+        self._small = read_table(path) if self._foot.num_rows <= SMALL else None
         self._connection = duckdb.connect(":memory:", config=_CONFIG)
         quoted = str(path.resolve()).replace("'", "''")
         # Without the option a folder on the way that is named `a=b` would become a column.

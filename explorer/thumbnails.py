@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
 from explorer.errors import AtlasError
-from explorer.layout import VersionPaths
+from explorer.layout import VersionPaths, read_table
 from explorer.verify import checksum
 
 _PLACE = np.dtype([("pack", np.int32), ("offset", np.int64), ("length", np.int32)])
@@ -74,7 +73,7 @@ class Thumbnails:
 
 def _places(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
     """Ids int64 (m,), ascending, and the pack, offset and length of each (m,)."""
-    table = pq.read_table(path, memory_map=True)
+    table = read_table(path, memory_map=True)
     ids: npt.NDArray[np.int64] = table["id"].to_numpy()
     places = np.empty(len(ids), dtype=_PLACE)
     for name in _PLACE.names or ():
