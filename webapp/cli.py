@@ -33,8 +33,8 @@ APPLICATION = "latent-explorer"
 UPLOADS = ("auto", "on", "off")
 """Whether visitors may bring pictures."""
 
-PAGE_SECONDS = 1.0
-"""After it is ready a server makes its page for whoever opens it; who asks at once is answered first."""
+CALM_SECONDS = 1.0
+"""After it is ready a server makes its page and loads its models; who asks at once is answered first."""
 
 
 class VerbParser(argparse.ArgumentParser):
@@ -202,15 +202,15 @@ def serve(args: argparse.Namespace, path: Path) -> None:
     _say_what_the_demo_knows(args, atlas)
     address = server.url(listening, args.host)
     with server.sole_owner(atlas.workspace_dir, address), contextlib.ExitStack() as running:
-        site = open_site(atlas, options, uploads=takes_uploads(args.uploads, args.host))
+        site = open_site(atlas, options, calm=CALM_SECONDS, uploads=takes_uploads(args.uploads, args.host))
         running.enter_context(contextlib.closing(site.studio.workspace))
         app = create_app(site)
 
         def ready() -> None:
-            """Answer first, then load: what imports the models' libraries holds up everything else in the process."""
+            """Say so, and begin with what can wait."""
             running.enter_context(site.studio)
             _announce(args, {"atlas": str(path), "version": atlas.version, "url": address})
-            for later in (Timer(PAGE_SECONDS, app.layout), Thread(target=_prepare, args=(atlas, args.progress))):
+            for later in (Timer(CALM_SECONDS, app.layout), Thread(target=_prepare, args=(atlas, args.progress))):
                 later.daemon = True
                 later.start()
 

@@ -64,13 +64,17 @@ class Studio:
         workspace: where jobs, events and pictures are kept.
         parts: the models to load; the one named `generator` is a `Generator`. Without it nothing can be generated.
         capacity: how many jobs may wait.
+        calm: seconds before anything is loaded, where no job comes: what imports the models' libraries holds up
+            everything else in the process.
     """
 
-    def __init__(self, workspace: Workspace, parts: Iterable[Part], *, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self, workspace: Workspace, parts: Iterable[Part], *, capacity: int = CAPACITY, calm: float = 0.0
+    ) -> None:
         self.workspace = workspace
         self.journal = Journal(workspace)
         self._loader = Loader(tuple(parts))
-        self._capacity = capacity
+        self._capacity, self._calm = capacity, calm
         self._waiting: deque[Job] = deque()
         self._run: Run | None = None
         self._ended: Run | None = None  # the last one: a browser may still ask for a step that it has just heard of
@@ -177,6 +181,8 @@ class Studio:
 
     def _work(self) -> None:
         """Load the models, then run one job after the other until the studio closes."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing, self._calm)
         for state in self._loader.run():
             if self._closing:
                 return

@@ -50,17 +50,21 @@ class Site:
     uploads: Uploads | None
 
 
-def open_site(atlas: Atlas, options: GeneratorOptions, *, capacity: int = CAPACITY, uploads: bool = True) -> Site:
+def open_site(
+    atlas: Atlas, options: GeneratorOptions, *, capacity: int = CAPACITY, calm: float = 0.0, uploads: bool = True
+) -> Site:
     """Put together what serves an atlas; entering its studio starts to load the models.
 
     Args:
         atlas: what is served.
         options: the generator.
         capacity: how many jobs may wait for it.
+        calm: seconds before the models are loaded, see `webapp.jobs.Studio`.
         uploads: whether visitors may bring pictures.
     """
     models = Models(atlas, options.device)
-    studio = Studio(Workspace.open(atlas.workspace_dir), _parts(atlas, models, options), capacity=capacity)
+    parts = _parts(atlas, models, options)
+    studio = Studio(Workspace.open(atlas.workspace_dir), parts, capacity=capacity, calm=calm)
     return Site(atlas, models, studio, MapArrays(atlas), Uploads(atlas, models) if uploads else None)
 
 
