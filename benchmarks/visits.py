@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from playwright.sync_api import Browser, Page
+from playwright.sync_api import Error as BrowserError
 
 from benchmarks.meter import Meter
 
@@ -101,7 +102,11 @@ def _watch(page: Page, meter: Meter, started: float, ready: str) -> list[Look]:
         if now - started > PATIENCE:
             raise TimeoutError(f"{meter.url} still changes after {PATIENCE:.0f} s")
         sent = meter.sent
-        shot = page.screenshot(type="png", animations="allow")
+        try:
+            shot = page.screenshot(type="png", animations="allow")
+        except BrowserError:  # it draws for seconds, and gives no picture meanwhile
+            time.sleep(STEP)
+            continue
         look = Look(time.perf_counter() - started, sent, np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")))
         was_ready, is_ready = is_ready, is_ready or bool(page.evaluate(ready))
         is_same = looks and sent == looks[-1].sent and not differs(look.picture, looks[-1].picture)
