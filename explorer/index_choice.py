@@ -24,7 +24,7 @@ class IndexChoice:
 
     Attributes:
         kind: how it finds.
-        parameters: `lists` and `probes` of `ivf`; `links`, `building` and `effort` of `hnsw`.
+        parameters: `lists` and `probes` of `ivf`; `links` and `effort` of `hnsw`.
     """
 
     kind: IndexKind = IndexKind.FLAT
@@ -63,6 +63,6 @@ def _in_range(kind: IndexKind, name: str, value: object) -> int:
 _PARAMETERS: Mapping[IndexKind, Mapping[str, range]] = {
     IndexKind.FLAT: {},
     IndexKind.IVF: {"lists": range(1, 2**17 + 1), "probes": range(1, 2**16 + 1)},
-    IndexKind.HNSW: {"links": range(2, 129), "building": range(1, 4097), "effort": range(1, 4097)},
+    IndexKind.HNSW: {"links": range(2, 129), "effort": range(1, 4097)},
 }
 """What a parameter may be: memory and time are bounded whatever an atlas says. A billion rows have 65,536 lists."""

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Any, BinaryIO, ClassVar, Protocol
 
 import faiss
 import numpy as np
 import numpy.typing as npt
 
+from explorer.adjacency import both_ways
 from explorer.exact import Rows, Vectors, largest, normalized
 from explorer.index_choice import IndexChoice, IndexKind
 from explorer.partition import Partition, lists_for
@@ -27,12 +27,15 @@ from explorer.partition import Partition, lists_for
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 Found = tuple[Floats, Rows]
+Near = tuple[Floats, npt.NDArray[np.integer]]
+"""Each row's nearest: cosines float32 (n, k) and rows (n, k), -1 where there are fewer."""
 
 VERSION: str = faiss.__version__
 MEASURED_K = 11
 """Recall was measured for so many neighbors, a row itself and ten others; who asks for more has more looked at."""
 _BLOCK = 65_536
-_GRAPH_BLOCK = 16_384
+_BUILDING = 100
+"""Candidates for each link of a graph's upper levels."""
 _FP16 = faiss.ScalarQuantizer.QT_fp16
 _ENOUGH = 0.9
 """A mask that takes fewer rows than a tenth away is no reason to look at more lists."""
@@ -152,30 +155,33 @@ class Graph:
         return Flat(faiss.downcast_index(self.raw.storage)).search(queries, k, allowed)
 
 
-def built(vectors: Vectors, choice: IndexChoice, partition: Partition | None = None) -> Index:
-    """An index of (n, d) unit vectors; `partition` are their lists, where they are known already."""
-    count, dim = vectors.shape
-    if choice.kind is IndexKind.IVF:
-        lists = min(choice.parameters["lists"], lists_for(count))
-        return tuned(_inverted(vectors, partition or Partition.of(vectors, lists)), choice)
-    if choice.kind is IndexKind.HNSW and (made := graph(vectors, choice)):
-        return made
-    raw = faiss.IndexScalarQuantizer(dim, _FP16, faiss.METRIC_INNER_PRODUCT)
-    for start in range(0, count, _BLOCK):
-        raw.add(np.ascontiguousarray(vectors[start : start + _BLOCK], dtype=np.float32))
+def flat(vectors: Vectors) -> Index:
+    """An index of (n, d) unit vectors that looks at all of them."""
+    raw = faiss.IndexScalarQuantizer(vectors.shape[1], _FP16, faiss.METRIC_INNER_PRODUCT)
+    _add(raw, vectors)
     return Flat(raw)
 
 
-def graph(vectors: Vectors, choice: IndexChoice, most_seconds: float = math.inf) -> Index | None:
-    """A graph of (n, d) unit vectors, or None as soon as its building shows that it would take longer than this."""
-    count, dim = vectors.shape
-    raw = faiss.IndexHNSWSQ(dim, _FP16, choice.parameters["links"], faiss.METRIC_INNER_PRODUCT)
-    raw.hnsw.efConstruction = choice.parameters["building"]
-    started = perf_counter()
-    for start in range(0, count, _GRAPH_BLOCK):
-        raw.add(np.ascontiguousarray(vectors[start : start + _GRAPH_BLOCK], dtype=np.float32))
-        if (perf_counter() - started) * count > most_seconds * raw.ntotal:
-            return None
+def inverted(vectors: Vectors, choice: IndexChoice, partition: Partition | None = None) -> Index:
+    """An index of (n, d) unit vectors in lists; `partition` are these, where they are known already."""
+    lists = min(choice.parameters["lists"], lists_for(len(vectors)))
+    return tuned(_inverted(vectors, partition or Partition.of(vectors, lists)), choice)
+
+
+def graph(vectors: Vectors, choice: IndexChoice, near: Near) -> Index:
+    """An index of (n, d) unit vectors that are linked with their neighbors, which are known; see `both_ways`.
+
+    Only the few rows of the levels above, by which a walk begins, are looked for: a seventh of the work.
+    """
+    links = choice.parameters["links"]
+    raw = faiss.IndexHNSWSQ(vectors.shape[1], _FP16, links, faiss.METRIC_INNER_PRODUCT)
+    raw.hnsw.efConstruction, raw.init_level0 = _BUILDING, False
+    _add(raw, vectors)
+    if raw.hnsw.entry_point < 0:  # of a few rows none may be on a level above
+        raw.hnsw.entry_point, raw.hnsw.max_level = 0, 0
+    similarities, rows = both_ways(*near, 2 * links)
+    distances = -similarities  # faiss's graphs take the nearer for the less
+    raw.init_level_0_from_knngraph(rows.shape[1], faiss.swig_ptr(distances), faiss.swig_ptr(rows))
     return tuned(raw, choice)
 
 
@@ -225,6 +231,11 @@ _RAW = {
     IndexKind.IVF: faiss.IndexIVFScalarQuantizer,
     IndexKind.HNSW: faiss.IndexHNSWSQ,
 }
+
+
+def _add(raw: Any, vectors: Vectors) -> None:  # noqa: ANN401 - faiss has no types
+    for start in range(0, len(vectors), _BLOCK):
+        raw.add(np.ascontiguousarray(vectors[start : start + _BLOCK], dtype=np.float32))
 
 
 def _inverted(vectors: Vectors, partition: Partition) -> Any:  # noqa: ANN401 - faiss has no types

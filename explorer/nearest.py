@@ -58,9 +58,9 @@ class VectorIndex:
         """Map the index in the atlas's cache; build it where it is missing only if that takes no time."""
         file = _File(atlas, space)
         index = file.mapped()
-        if index is None and file.choice.kind is IndexKind.FLAT and len(file.vectors) <= _AT_ONCE:
+        if index is None and file.choice.kind is IndexKind.FLAT and len(file.space.vectors) <= _AT_ONCE:
             index = file.built()
-        return cls(index, file.vectors)
+        return cls(index, file.space.vectors)
 
     def complete(self, atlas: Atlas, space: str, progress: Progress) -> None:
         """Build the index where it is missing; questions are answered meanwhile, and by it from then on."""
@@ -141,23 +141,30 @@ class _File:
     """Where in the cache the index of a space lies, and what it is made of."""
 
     def __init__(self, atlas: Atlas, space: str) -> None:
-        self.vectors = atlas.space(space).vectors
+        self.space = atlas.space(space)
         self.choice = IndexChoice.of(atlas.meta["spaces"][space])
         self._paths, self._path = AtlasPaths(atlas.path), _path(atlas.cache_dir, atlas.meta, space)
 
     def mapped(self) -> Index | None:
         """The index, or None where there is none that this user has made of these vectors."""
-        return indexes.mapped(self._path, self.choice, self.vectors.shape) if seals.is_ours(self._path) else None
+        return indexes.mapped(self._path, self.choice, self.space.vectors.shape) if seals.is_ours(self._path) else None
 
     def built(self) -> Index:
         """The index, made anew and kept."""
-        index = indexes.built(self.vectors, self.choice)
+        index = self._made()
         with suppress(OSError):  # a cache that cannot be kept costs time and memory, not truth
             with replacing(self._path) as handle:
                 indexes.write(index, handle)
             _settle(self._path, self._paths)
             return self.mapped() or index
         return index
+
+    def _made(self) -> Index:
+        if self.choice.kind is IndexKind.IVF:
+            return indexes.inverted(self.space.vectors, self.choice)
+        if self.choice.kind is IndexKind.HNSW:
+            return indexes.graph(self.space.vectors, self.choice, (1 - self.space.distances, self.space.neighbors))
+        return indexes.flat(self.space.vectors)
 
 
 def _path(folder: Path, meta: Mapping[str, Any], space: str) -> Path:

@@ -13,22 +13,24 @@ import pytest
 from small_atlas import SmallAtlas
 
 from explorer import indexes, nearest, seals
+from explorer.adjacency import both_ways
 from explorer.atlas import Atlas
 from explorer.errors import AtlasError
 from explorer.exact import knn, normalized
 from explorer.index_choice import IndexChoice, IndexKind
+from explorer.indexes import Index, Near
 from explorer.lines import state
 from explorer.nearest import VectorIndex
 from explorer.partition import Partition
 from explorer.records import Space
 from explorer.status import status
 from indexer.mapping import choice, neighbors
-from indexer.mapping.choice import Measured, SearchOptions
+from indexer.mapping.choice import Known, Measured, SearchOptions
 from indexer.mapping.spaces import Pictures, SpaceOptions, SpaceStages
 from indexer.stages import StageStore
 
 IVF = IndexChoice(IndexKind.IVF, {"lists": 64, "probes": 12})
-HNSW = IndexChoice(IndexKind.HNSW, {"links": 16, "building": 60, "effort": 96})
+HNSW = IndexChoice(IndexKind.HNSW, {"links": 16, "effort": 96})
 APPROXIMATE = (IVF, HNSW)
 
 Vectors = npt.NDArray[np.float16]
@@ -46,12 +48,32 @@ def vectors() -> Vectors:
 @pytest.fixture(scope="module")
 def built(vectors: Vectors) -> Mapping[IndexKind, VectorIndex]:
     """An index of each approximate kind."""
-    return {each.kind: VectorIndex(indexes.built(vectors, each), vectors) for each in APPROXIMATE}
+    return {each.kind: VectorIndex(built_as(vectors, each), vectors) for each in APPROXIMATE}
+
+
+def built_as(vectors: Vectors, chosen: IndexChoice) -> Index:
+    """An index of one of the approximate kinds."""
+    if chosen.kind is IndexKind.HNSW:
+        return indexes.graph(vectors, chosen, neighbors_of(vectors))
+    return indexes.inverted(vectors, chosen)
+
+
+def neighbors_of(vectors: Vectors, k: int = 15) -> Near:
+    """Each row's nearest others, exactly."""
+    scores = vectors.astype(np.float64) @ vectors.astype(np.float64).T
+    np.fill_diagonal(scores, -np.inf)
+    rows = np.argsort(-scores, axis=1, kind="stable")[:, : min(k, len(vectors) - 1)]
+    return np.take_along_axis(scores, rows, axis=1).astype(np.float32), rows
 
 
 def share(found: Rows, truth: Rows) -> float:
     """The share of the true neighbors that was found."""
     return float(np.mean([len(np.intersect1d(a, b)) / len(b) for a, b in zip(found, truth, strict=True)]))
+
+
+def known(vectors: Vectors) -> Known:
+    """What a build knows before it chooses."""
+    return Known(neighbors_of(vectors))
 
 
 @pytest.mark.parametrize("kind", [each.kind for each in APPROXIMATE])
@@ -99,7 +121,7 @@ def test_who_asks_for_more_has_more_looked_at(
 def test_lists_with_too_few_rows_are_made_up_for(vectors: Vectors) -> None:
     """Where the lists around a query hold fewer rows than were asked for, the others are looked at too."""
     chosen = IndexChoice(IndexKind.IVF, {"lists": 256, "probes": 1})
-    similarities, rows = indexes.built(vectors[:300], chosen).search(normalized(vectors[:50]), 11, None)
+    similarities, rows = indexes.inverted(vectors[:300], chosen).search(normalized(vectors[:50]), 11, None)
     assert (rows >= 0).all()
     assert np.isfinite(similarities).all()
     assert all(len(np.unique(found)) == 11 for found in rows)
@@ -162,7 +184,7 @@ def test_fewer_rows_than_lists_are_no_fault(vectors: Vectors) -> None:
     """What is left of a large atlas after takedowns is searched by the index it had, down to one row."""
     for count in (1, 2, 30):
         for chosen in APPROXIMATE:
-            index = VectorIndex(indexes.built(vectors[:count], chosen), vectors[:count])
+            index = VectorIndex(built_as(vectors[:count], chosen), vectors[:count])
             assert (np.sort(index.search(vectors[:3], 40)[1], axis=1) == np.arange(count)).all()
 
 
@@ -191,9 +213,9 @@ def test_a_choice_holds_for_every_split(tmp_path: Path, trained: float) -> None:
     vectors = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
     train = rng.random(len(vectors)) < trained
     options = SearchOptions(fewest=1000, queries=200, by_recall=True)
-    told = choice.choose(vectors, train, None, options, tmp_path)
+    told = choice.choose(vectors, train, known(vectors), options, tmp_path)
     assert told["kind"] == "ivf"
-    index = VectorIndex(indexes.built(vectors, IndexChoice.of({"search": told})), vectors)
+    index = VectorIndex(indexes.inverted(vectors, IndexChoice.of({"search": told})), vectors)
     queries = normalized(rows[:200] + rng.normal(scale=0.1, size=(200, 64)))
     for allowed in (np.ones(len(vectors), np.bool_), ~train, train):
         truth = knn(vectors, queries, 10, np.flatnonzero(allowed))[1]
@@ -207,7 +229,7 @@ def test_the_choice_is_measured_on_held_out_rows(vectors: Vectors, tmp_path: Pat
     Where nothing is held out, training rows ask, and do not count as their own neighbors.
     """
     train = np.arange(len(vectors)) >= heldout
-    told = choice.choose(vectors, train, None, SearchOptions(fewest=1000, queries=100), tmp_path)
+    told = choice.choose(vectors, train, known(vectors), SearchOptions(fewest=1000, queries=100), tmp_path)
     assert [each["kind"] for each in told["candidates"]] == ["flat", "ivf", "hnsw"]
     assert all(0 < each["p50_ms"] <= each["p99_ms"] for each in told["candidates"])
     assert told["candidates"][0]["recall"] == 1
@@ -223,7 +245,7 @@ def test_a_reproducible_choice_asks_no_clock(vectors: Vectors, tmp_path: Path) -
     runs = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        told = choice.choose(vectors, train, None, options, tmp_path / name)
+        told = choice.choose(vectors, train, known(vectors), options, tmp_path / name)
         runs.append((json.dumps(told), (tmp_path / name / "index.faiss").read_bytes()))
     assert runs[0] == runs[1]
     told = json.loads(runs[0][0])
@@ -237,13 +259,19 @@ def test_a_reproducible_choice_asks_no_clock(vectors: Vectors, tmp_path: Path) -
 
 def test_few_rows_are_all_looked_at(vectors: Vectors, tmp_path: Path) -> None:
     """Below the size where it pays no other index is tried."""
-    told = choice.choose(vectors, np.ones(len(vectors), np.bool_), None, SearchOptions(queries=50), tmp_path)
+    told = choice.choose(vectors, np.ones(len(vectors), np.bool_), known(vectors), SearchOptions(queries=50), tmp_path)
     assert [each["kind"] for each in told["candidates"]] == ["flat"]
 
 
-def test_a_graph_that_takes_too_long_is_given_up(vectors: Vectors) -> None:
-    """As soon as its first rows show that the whole would take longer than allowed."""
-    assert indexes.graph(vectors, HNSW, most_seconds=0) is None
+def test_neighbors_are_seen_from_both_sides() -> None:
+    """Whoever is a neighbor has a neighbor in return, the most similar come first, and no more than asked are kept."""
+    rows = np.array([[1, 2], [0, -1], [1, 0], [0, -1]])
+    cosines = np.array([[0.9, 0.5], [0.9, 0], [0.7, 0.5], [-0.25, 0]], np.float32)
+    similarities, found = both_ways(cosines, rows, 3)
+    assert found.tolist() == [[1, 2, 3], [0, 2, -1], [1, 0, -1], [0, -1, -1]]
+    expected = [[0.9, 0.5, -0.25], [0.9, 0.7, -1], [0.7, 0.5, -1], [-0.25, -1, -1]]
+    np.testing.assert_allclose(similarities, expected, atol=1e-6)
+    assert both_ways(cosines, rows, 1)[1].tolist() == [[1], [0], [1], [0]]
 
 
 def test_lists_hold_every_row_once_around_the_nearest_center(vectors: Vectors) -> None:
@@ -262,7 +290,7 @@ def test_a_file_of_another_index_is_none(vectors: Vectors, tmp_path: Path) -> No
     """A file that is no index, one of another kind, or of other vectors, is not taken."""
     file = tmp_path / "one.faiss"
     handle = io.BytesIO()
-    indexes.write(indexes.built(vectors[:100], IVF), handle)
+    indexes.write(indexes.inverted(vectors[:100], IVF), handle)
     file.write_bytes(handle.getvalue())
     assert indexes.mapped(file, IVF, (100, 24)) is not None
     assert indexes.mapped(file, IVF, (99, 24)) is None

@@ -152,8 +152,8 @@ def test_the_secret_is_the_users_alone(root: Path, tmp_path: Path, monkeypatch: 
         ("ivf", {"lists": 4, "probes": 0}),
         ("ivf", {"lists": 2**40, "probes": 1}),
         ("ivf", {"lists": True, "probes": 1}),
-        ("hnsw", {"links": 2**40, "building": 100, "effort": 32}),
-        ("hnsw", {"links": 16, "building": 100, "effort": "all"}),
+        ("hnsw", {"links": 2**40, "effort": 32}),
+        ("hnsw", {"links": 16, "effort": "all"}),
     ],
 )
 def test_what_no_build_would_choose_is_refused_at_the_opening(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from indexer.editing.contents import Contents
-from indexer.mapping.choice import SearchOptions, choose
+from indexer.mapping.choice import Known, SearchOptions, choose
 
 MOST_CHANGE = 0.25
 """Of the rows that an index was chosen for: lists for a quarter more or less are within a few percent of the best."""
@@ -47,6 +47,7 @@ def _search(contents: Contents, space: str, told: Mapping[str, Any], folder: Pat
     if abs(count - told["measured_at"]) <= MOST_CHANGE * told["measured_at"] or not train.any():
         return dict(told)
     options = SearchOptions(by_recall="p50_ms" not in told)
-    vectors = np.asarray(contents.spaces[space]["vectors"])
+    arrays = contents.spaces[space]
+    known = Known((1 - np.asarray(arrays["distances"]), np.asarray(arrays["neighbors"])))
     with TemporaryDirectory(dir=folder, prefix="search-") as left:
-        return {**choose(vectors, train, None, options, Path(left)), "measured_at": count}
+        return {**choose(np.asarray(arrays["vectors"]), train, known, options, Path(left)), "measured_at": count}

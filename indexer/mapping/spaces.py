@@ -30,7 +30,7 @@ from indexer.mapping import (
     wording,
 )
 from indexer.mapping.alignment import aligned
-from indexer.mapping.choice import SearchOptions
+from indexer.mapping.choice import Known, SearchOptions
 from indexer.mapping.cluster import ClusterOptions, RowCluster
 from indexer.mapping.neighbors import NeighborOptions, Neighbors, Way
 from indexer.mapping.phrases import PictureText
@@ -159,7 +159,9 @@ class SpaceStages:
 
         def make(folder: Path) -> None:
             found, train = _mapped(self.vectors, "vectors"), self._pictures.train
-            chosen = choice.choose(found, train, self._lists(), self._options.search, folder)
+            near = self._found_neighbors()
+            known = Known((near.similarities, near.rows), near.partition)
+            chosen = choice.choose(found, train, known, self._options.search, folder)
             if (folder / "index.faiss").exists():
                 seals.seal(folder / "index.faiss")
             write_atomic(folder / "search.json", json.dumps(chosen).encode())
