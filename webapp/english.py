@@ -197,8 +197,8 @@ ENGLISH: Mapping[str, str] = {
     "here.kept.hint": "Of its 15 nearest by the vectors, how many are among the 15 nearest on this map",
     # a landing: what is said of a picture of the visitor's; rules, limits and meanings come from the core
     "landing.nearness": "Nearness",
-    "landing.nearness.training": "its nearest is closer than those of {share} of training pictures are to them",
-    "landing.nearness.corpus": "its nearest is closer than those of {share} of the pictures here are to them",
+    "landing.nearness.training": "closer to its nearest than {share} of training pictures are to theirs",
+    "landing.nearness.corpus": "closer to its nearest than {share} of the pictures here are to theirs",
     "landing.family": "{share} with each family counted once",
     "landing.family.hint": "Variants of one picture, such as skin tones, stand near each other. Where each family "
     "counts once, new pictures spread evenly from 0 to 100 %; the verdict goes by this.",
@@ -208,7 +208,7 @@ ENGLISH: Mapping[str, str] = {
     "landing.distance.said": "{distance} map units from the nearest point",
     "landing.kept": "Map",
     "landing.kept.said": "here the map keeps {kept} of 15 neighbors",
-    "agreement.label": "The two spaces",
+    "agreement.label": "Spaces",
     "agreement.both": "Near in both",
     "agreement.clip": "Near in CLIP alone",
     "agreement.vae": "Near in VAE alone",
