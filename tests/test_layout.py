@@ -158,6 +158,12 @@ def test_the_three_sentences_stand_below_every_list_of_neighbors() -> None:
         assert "nothing near” proves nothing" in said
 
 
+def test_where_there_are_variants_percentages_come_with_a_warning() -> None:
+    """A corpus with families says below its lists what they do to percentiles; another has nothing to say."""
+    assert "bend them" in text(nearest.cards(replace(CONTEXT, families=True), [HIT], "clip"))
+    assert "bend them" not in text(nearest.cards(CONTEXT, [HIT], "clip"))
+
+
 @pytest.mark.parametrize("relation", [Relation.NONE, Relation.UNKNOWN])
 def test_without_the_relation_nothing_is_called_training(relation: Relation) -> None:
     """Only with `all` or `sample` are neighbors called training pictures."""

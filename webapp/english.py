@@ -236,6 +236,8 @@ ENGLISH: Mapping[str, str] = {
     "nearest.sample": "This collection is a sample of what the model saw: “nothing near” proves nothing.",
     "nearest.all": "This model saw this collection alone. Elsewhere a collection is a sample of what a model saw, and "
     "“nothing near” proves nothing.",
+    "nearest.families": "Percentages count every picture alike, so many variants of one bend them; the verdict on a "
+    "picture of yours counts each family once.",
     "nearest.via.picture": "This generator's VAE is not the atlas's: the place was found from the finished picture.",
     "nearest.open": "Fly to {caption}",
     "nearest.percentile.training": "{similarity}, closer than {share} of training pictures are to their own nearest",

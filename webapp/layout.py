@@ -68,7 +68,8 @@ def layout(site: Site) -> dmc.MantineProvider:
 def context_of(site: Site) -> Context:
     """Return what the panels need to speak about this site."""
     atlas = site.atlas
-    return Context(atlas.version, relation_of(site), Words(), atlas.has_thumbnail, atlas.manifest.contact)
+    families = bool(atlas.family_sizes.max() > 1)
+    return Context(atlas.version, relation_of(site), Words(), atlas.has_thumbnail, atlas.manifest.contact, families)
 
 
 def relation_of(site: Site) -> Relation:
