@@ -16,6 +16,7 @@ class Space(StrEnum):
 
     CLIP = "clip"
     VAE = "vae"
+    SSCD = "sscd"
 
 
 class Split(StrEnum):
@@ -46,6 +47,24 @@ class VerdictName(StrEnum):
     NEARER = "nearer"
     TYPICAL = "typical"
     FAR = "far"
+
+
+class Flag(StrEnum):
+    """What its authors' thresholds make of a similarity in `sscd`; see `explorer.copies.flag`."""
+
+    REPLICATION = "replication"
+    COPY = "copy"
+
+
+class How(StrEnum):
+    """How a copy was made of its original."""
+
+    WHOLE = "whole"
+    FLIPPED = "flipped"
+    CROPPED = "cropped"
+    CROPPED_FLIPPED = "cropped and flipped"
+    FRAMED = "framed"
+    FRAMED_FLIPPED = "framed and flipped"
 
 
 def caption_of(captions: Mapping[str, str], key: str) -> str:
@@ -132,6 +151,22 @@ class SpaceLanding:
     percentile: float | None
     hits: tuple[Hit, ...]
     via: str = "picture"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A picture of the corpus that a picture is a copy of; see `explorer.copies`.
+
+    Attributes:
+        bits: of 64, in which the two perceptual hashes differ that came nearest.
+        score: the correlation of the two pictures laid over each other, at most 1; None where no thumbnail was kept and
+            the hashes alone decided.
+    """
+
+    id: int
+    bits: int
+    how: How
+    score: float | None
 
 
 @dataclass(frozen=True, slots=True)

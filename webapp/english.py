@@ -22,7 +22,9 @@ ENGLISH: Mapping[str, str] = {
     "frame.space": "Map",
     "frame.space.clip": "CLIP",
     "frame.space.vae": "VAE",
-    "frame.space.hint": "CLIP puts pictures of alike subjects together, VAE pictures of alike colors and composition",
+    "frame.space.sscd": "SSCD",
+    "frame.space.hint": "CLIP puts pictures of alike subjects together, VAE pictures of alike colors and composition, "
+    "SSCD copies of one picture",
     "frame.color": "Color by",
     "frame.color.cluster": "Color by cluster",
     "frame.color.split": "Color by split",
@@ -144,6 +146,7 @@ ENGLISH: Mapping[str, str] = {
     "live.models.failed": "The {model} did not load: {reason}",
     "live.models.clip": "CLIP",
     "live.models.vae": "VAE",
+    "live.models.sscd": "SSCD",
     "live.models.generator": "generator",
     # here
     "here.title": "Here",
@@ -314,6 +317,7 @@ ENGLISH: Mapping[str, str] = {
     "about.models": "Models",
     "about.model.clip": "CLIP",
     "about.model.vae": "VAE",
+    "about.model.sscd": "SSCD",
     "about.model.generator": "Generator",
     "about.limits": "Limits",
     "about.limits.resemblance": "A neighbor is a resemblance, not a cause: no picture here is “made from” another.",
