@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +96,17 @@ def test_nobody_runs_a_strangers_program(file: Path) -> None:
         SscdModel.load(str(file), "cpu")
     trust(file)
     assert SscdModel.load(str(file), "cpu").dim == 12
+
+
+def test_the_way_to_trust_is_safe_to_paste(tmp_path: Path) -> None:
+    """A name that a stranger chose stays a name in the command that the message gives."""
+    file = scripted(Detector(), tmp_path / "a'); print('canary') #$(touch canary).pt")
+    with pytest.raises(ModelError) as refused:
+        SscdModel.load(str(file), "cpu")
+    command = str(refused.value).split("python -c ")[1]
+    (code,) = shlex.split(command)
+    (call,) = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    assert ast.literal_eval(call.args[0]) == str(file)
 
 
 def test_trust_is_in_the_bytes(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

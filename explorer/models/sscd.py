@@ -11,7 +11,9 @@ file. It is neither fetched nor looked for.
 from __future__ import annotations
 
 import hashlib
+import io
 import re
+import shlex
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,24 +67,24 @@ class SscdModel:
             ModelError: there is no such file, it is no TorchScript, it is not trusted, reaches out, or gives no vector.
         """
         named = parse(reference, Role.SSCD) if isinstance(reference, str) else reference
-        digest = _digest(named.path)
-        if not seals.is_vouched(digest):
+        program = _Program.read(named.path)
+        if not seals.is_vouched(program.digest):
+            way = shlex.quote(f"from explorer.models.sscd import trust; trust({str(named.path)!r})")
             raise ModelError(
                 f"model {named.text}: a TorchScript file is a program, and nobody has indexed with this one here; if "
-                "you know where it is from: python -c \"from explorer.models.sscd import trust; trust('"
-                f"{named.text}')\""
+                f"you know where it is from: python -c {way}"
             )
-        _inspect(named.path)
+        program.inspect()
         where = pick(device)
         with loading(named.text):
             import torch
 
-            model = torch.jit.load(str(named.path), map_location=where).eval()  # type: ignore[no-untyped-call]
+            model = torch.jit.load(io.BytesIO(program.data), map_location=where).eval()  # type: ignore[no-untyped-call]
             with torch.inference_mode():
                 probe = model(torch.zeros(1, 3, SIDE, SIDE, device=where))
         if not isinstance(probe, torch.Tensor) or probe.ndim != 2 or len(probe) != 1:
             raise ModelError(f"model {named.text}: it gives no vector for a picture; expected SSCD's TorchScript file")
-        mark = hashlib.sha256(f"{digest} {SIDE} {_MEAN} {_STD}".encode()).hexdigest()
+        mark = hashlib.sha256(f"{program.digest} {SIDE} {_MEAN} {_STD}".encode()).hexdigest()
         return cls(model, where, named.text, mark, int(probe.shape[1]))
 
     @property
@@ -129,34 +131,51 @@ def trust(path: str | Path) -> None:
     Raises:
         ModelError: there is no such file, or it is no TorchScript.
     """
-    named = parse(str(Path(path).expanduser().resolve()), Role.SSCD)
-    _inspect(named.path)
-    seals.vouch(_digest(named.path))
+    program = _Program.read(parse(str(Path(path).expanduser().resolve()), Role.SSCD).path)
+    program.inspect()
+    seals.vouch(program.digest)
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """A TorchScript file as it was read once: what is looked at, trusted and run are the same bytes."""
 
+    path: Path
+    data: bytes
 
-def _inspect(path: Path) -> None:
-    """Refuse what is no TorchScript, and a program that says itself that it wants more than to compute.
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file; ModelError where that cannot be done."""
+        try:
+            return cls(path, path.read_bytes())
+        except OSError as error:
+            raise ModelError(f"model {path}: cannot be read ({error.strerror}); expected a .torchscript.pt") from error
 
-    This is no prison: it keeps accidents away, and who wants to do harm makes it harder to see.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            code = [name for name in archive.namelist() if "/code/" in name and name.endswith(".py")]
-            for name in code:
-                if found := _REACHES_OUT.search(archive.read(name)):
-                    raise ModelError(
-                        f"model {path}: its program asks for {found[0].decode()}; expected a model that only computes; "
-                        "get the file from its authors"
-                    )
-    except (OSError, zipfile.BadZipFile) as error:
-        raise ModelError(f"model {path}: found no TorchScript archive ({error}); expected a .torchscript.pt") from error
-    if not code:
-        raise ModelError(
-            f"model {path}: found an archive without a program, as a pickle of weights is; expected the file that ends "
-            "in .torchscript.pt"
-        )
+    @property
+    def digest(self) -> str:
+        """sha256 in hex."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    def inspect(self) -> None:
+        """Refuse what is no TorchScript, and a program that says itself that it wants more than to compute.
+
+        This is no prison: it keeps accidents away, and who wants to do harm makes it harder to see.
+        """
+        try:
+            with zipfile.ZipFile(io.BytesIO(self.data)) as archive:
+                names = [name for name in archive.namelist() if "/code/" in name and name.endswith(".py")]
+                code = b"\n".join(archive.read(name) for name in names)
+        except zipfile.BadZipFile as error:
+            raise ModelError(
+                f"model {self.path}: found no TorchScript archive ({error}); expected a .torchscript.pt"
+            ) from error
+        if not names:
+            raise ModelError(
+                f"model {self.path}: found an archive without a program, as a pickle of weights is; expected the file "
+                "that ends in .torchscript.pt"
+            )
+        if found := _REACHES_OUT.search(code):
+            raise ModelError(
+                f"model {self.path}: its program asks for {found[0].decode()}; expected a model that only computes; "
+                "get the file from its authors"
+            )
