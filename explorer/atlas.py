@@ -185,9 +185,7 @@ class Atlas:
     ) -> tuple[Record, ...]:
         """All that is known of some pictures, in the order asked; QueryError if one is not in the atlas.
 
-        Args:
-            ids: of the pictures.
-            columns: what to read, `id`, `key` and `split` at least; all else is then None or empty. None = everything.
+        Of `columns`, `id`, `key` and `split` among them, that alone is read, and all else is None or empty.
         """
         rows = self._records.rows(self.rows(ids), list(columns) if columns else None)
         return tuple(record_of(row) for row in rows)
