@@ -69,14 +69,16 @@ _NOTHING_NEAR: Mapping[Relation, str] = {
     Relation.NONE: "The generator did not see these pictures: that nothing is near says nothing of those that it saw.",
     Relation.UNKNOWN: "Whether the generator saw these pictures is not known: that nothing is near proves nothing.",
 }
+_WHOLE_PICTURES = (
+    "It does not show that nothing was copied: a part, a style or a template of which the rest varies is not seen by "
+    "vectors of whole pictures."
+)
 _LIMITS: Mapping[VerdictName, str] = {
     VerdictName.COPY: "It does not show how the two came to be alike: both may follow a common motif or template, and "
     "drawings that look alike by design count as copies.",
     VerdictName.NEARER: "It is a resemblance, not a cause: it does not show that one was made from the other.",
-    VerdictName.TYPICAL: "It does not show that nothing was copied: a part, a style or a template of which the rest "
-    "varies is not seen by vectors of whole pictures.",
-    VerdictName.FAR: "It does not show that nothing was copied: a part, a style or a template of which the rest varies "
-    "is not seen by vectors of whole pictures.",
+    VerdictName.TYPICAL: _WHOLE_PICTURES,
+    VerdictName.FAR: _WHOLE_PICTURES,
 }
 
 
@@ -102,13 +104,12 @@ def verdict(spaces: Mapping[str, SpaceLanding], matches: Sequence[Match], words:
     share = f"more similar to its nearest than {told} of the {words.many} are to theirs{counted}"
     numbers |= {"nearer_from": NEARER_PERCENTILE, "far_to": FAR_PERCENTILE}
     if max(known.values()) >= NEARER_PERCENTILE:
-        rule = f"{share} (in one space at least {NEARER_PERCENTILE:.0f} %)"
-        return _said(VerdictName.NEARER, rule, numbers, words)
-    if max(known.values()) <= FAR_PERCENTILE:
-        rule = f"{share} (in every space at most {FAR_PERCENTILE:.0f} %)"
-        return _said(VerdictName.FAR, rule, numbers, words)
-    rule = f"{share} (between {FAR_PERCENTILE:.0f} % and {NEARER_PERCENTILE:.0f} %)"
-    return _said(VerdictName.TYPICAL, rule, numbers, words)
+        name, bounds = VerdictName.NEARER, f"in one space at least {NEARER_PERCENTILE:.0f} %"
+    elif max(known.values()) <= FAR_PERCENTILE:
+        name, bounds = VerdictName.FAR, f"in every space at most {FAR_PERCENTILE:.0f} %"
+    else:
+        name, bounds = VerdictName.TYPICAL, f"between {FAR_PERCENTILE:.0f} % and {NEARER_PERCENTILE:.0f} %"
+    return _said(name, f"{share} ({bounds})", numbers, words)
 
 
 def _copied(match: Match, words: Words) -> str:
