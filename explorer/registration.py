@@ -17,10 +17,10 @@ from PIL import Image
 
 from explorer.framing import WHOLE, Box, extent
 
-_LEVELS: Mapping[int, int] = {16: 3, 32: 2, 64: 1}
+_LEVELS: Mapping[int, int] = {16: 2, 32: 2, 64: 1}
 """Pixels a side of what is compared -> steps that are taken there."""
-_HOPELESS: Mapping[int, float] = {16: 0.7, 32: 0.85}
-"""The same -> the least correlation there with which it is worth going on."""
+_HOPELESS: Mapping[int, float] = {16: 0.6, 32: 0.75, 64: 0.85}
+"""The same -> the correlation with which it is not worth beginning; copies begin with 0.85 and more."""
 _FINEST = 64
 _LONGEST = 0.1
 """An edge moves by at most this share of the part a step."""
@@ -101,19 +101,17 @@ def register(picture: Sheet, part: Box, original: Sheet, start: Box) -> Overlap:
     Returns:
         the best that was found; `NOTHING` where it was hopeless.
     """
-    box, least = start, 0.0
+    box = start
     for side, steps in _LEVELS.items():
-        seen = _patch(picture.greys[side], part, side)
-        best, best_box = -1.0, box
-        for step in range(steps + 1):
-            there = _patch(original.greys[side], box, side)
-            if (near := correlation(seen, there)) > best:
-                best, best_box = near, box
-            if step < steps:
-                box = _moved(box, _step(seen, there))
-        box = best_box
-        if best < (least := _HOPELESS.get(side, least)):
+        seen, there = _patch(picture.greys[side], part, side), _patch(original.greys[side], box, side)
+        best, moved = correlation(seen, there), box
+        if best < _HOPELESS[side]:
             return NOTHING
+        for _ in range(steps):
+            moved = _moved(moved, _step(seen, there))
+            there = _patch(original.greys[side], moved, side)
+            if (near := correlation(seen, there)) > best:
+                best, box = near, moved
     explained = _explained(_patch(picture.colors, part, _FINEST), _patch(original.colors, box, _FINEST))
     return Overlap(part, box, *explained, _color(picture.colors, part, original.colors, box))
 
