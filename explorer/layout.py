@@ -24,6 +24,7 @@ SCHEMA = 1
 
 NEIGHBORS = 15
 THUMBNAIL_SIDE = 256
+HASHED_VIEWS = 3
 PACK_BYTES = 64 * 1024 * 1024
 ROW_GROUP = 2048
 """Rows that are decoded to read one: at a million, 1.3 ms for it instead of 3.5, and 7 % more bytes than by 8,192."""
@@ -37,11 +38,16 @@ SPACE_ARRAYS: Mapping[str, tuple[str, int]] = {
     "neighbors": ("int32", 2),
     "distances": ("float32", 2),
     "baseline": ("float32", 1),
+    "weights": ("float32", 1),
+    "overlap": ("uint8", 1),
 }
 """Name of each array of a space -> dtype and number of axes."""
 
-ADDED_ARRAYS = frozenset({"subcluster"})
-"""Those that an atlas of an earlier program lacks; every row of it is -1 there."""
+UNMEASURED = 255
+"""The overlap of a row where nobody has counted it."""
+
+ADDED_ARRAYS: Mapping[str, int] = {"subcluster": -1, "weights": 0, "overlap": UNMEASURED}
+"""Those that an atlas of an earlier program lacks -> what each of their rows is then."""
 
 LEVELS = ("cluster", "subcluster")
 """The array of each level of clusters: 0 = coarse, 1 = fine, every cluster of which lies inside a coarse one."""
@@ -114,6 +120,14 @@ class VersionPaths:
     def card(self) -> Path:
         """DATA_CARD.md: for people, where the pictures come from and what was left out."""
         return self.root / "DATA_CARD.md"
+
+    @property
+    def hashes(self) -> Path:
+        """uint64 (n, `HASHED_VIEWS`), what each picture is known again by, see `explorer.fingerprints`; 0 = unknown.
+
+        There is none where no picture was ever at hand, and in an atlas of an earlier program.
+        """
+        return self.root / "hashes.npy"
 
     def pack(self, number: int) -> Path:
         """One file of thumbnails laid end to end."""

@@ -15,7 +15,7 @@ from explorer.records import Space, Split, caption_of
 from indexer.encoding.encode import Outcome, Shard
 from indexer.encoding.timings import Timings
 from indexer.mapping.phrases import PictureText
-from indexer.mapping.spaces import Pictures
+from indexer.mapping.pictures import Pictures
 from indexer.mapping.vectors import in_frame
 from indexer.mapping.wording import Words
 from indexer.sources.base import SourceRow
@@ -107,6 +107,10 @@ class Encoded:
     def blocks(self, space: Space) -> Iterator[npt.NDArray[np.float32]]:
         """What the model of a space gave, float32 (m, d) a shard."""
         return (shard.vectors(space) for shard in self.shards if shard.thumbnails.lengths)
+
+    def hashes(self) -> npt.NDArray[np.uint64]:
+        """What the pictures are known again by, uint64 (n, 3); 0 = unknown, see `explorer.fingerprints`."""
+        return np.concatenate([shard.hashes() for shard in self.shards])
 
     def framed(self, space: Space, mean: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float16]:
         """The same as unit vectors, float16 (n, d), with `mean` (d,) taken off; see `indexer.mapping.vectors`."""
