@@ -91,6 +91,16 @@ class Generator:
         return cls(atlas, model, Models(atlas, device))
 
     @property
+    def atlas(self) -> Atlas:
+        """Whose maps its pictures land on."""
+        return self._atlas
+
+    @property
+    def models(self) -> Models:
+        """The atlas's own models."""
+        return self._models
+
+    @property
     def reference(self) -> str:
         """Names the generator."""
         return self._model.reference
@@ -194,7 +204,7 @@ class Generator:
             points[space] = (x, y, z)
             nearest[space] = int(self._atlas.ids[placed.rows[0, 0]])
             similarity[space] = float(placed.similarities[0, 0])
-        step = TrajectoryStep(denoised.step, denoised.timestep, points, nearest, similarity)
+        step = TrajectoryStep(denoised.step, denoised.timestep, points, nearest, similarity, denoised.pull)
         return StepImage(denoised.step, denoised.steps, denoised.timestep, preview, step)
 
     def _notes(self, recipe: Recipe) -> tuple[str, ...]:

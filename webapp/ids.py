@@ -83,7 +83,9 @@ LIVE_PREVIEW = "live-preview"
 LIVE_NEAREST = "live-nearest"
 DONE = "done"
 HISTORY = "history"
+HISTORY_KEYS = "history-keys"
 HISTORY_TILES = "history-tiles"
+HISTORY_SAID = "history-said"
 
 # here, nearest, clusters, about
 HERE = "here"
