@@ -87,7 +87,7 @@ def document(atlas: Atlas, models: Models, subject: Subject) -> Document:
         "landing": to_json(subject.landing),
         "prompt": None if words is None else to_json(words),
         "memorization": None if recipe is None else _memorization(subject.steps, recipe),
-        "stability": [to_json(shift) for shift in shifts(atlas, models, subject.picture)],
+        "stability": [to_json(shift) for shift in shifts(atlas, models, subject.picture, subject.landing.spaces)],
         "trajectory": [to_json(step) for step in subject.steps],
         "atlas": _atlas(atlas),
         "models": _models(atlas),
