@@ -284,12 +284,12 @@ def _add_event(connection: sqlite3.Connection, job: str, kind: str, data: Mappin
 
 
 def _job(row: sqlite3.Row) -> Job:
-    recipe = Recipe(**json.loads(row["recipe"]))
+    recipe = Recipe.of(json.loads(row["recipe"]))
     return Job(row["id"], JobState(row["state"]), recipe, row["created"], row["generation"], row["error"])
 
 
 def _generation(row: sqlite3.Row) -> Generation:
-    recipe = Recipe(**json.loads(row["recipe"]))
+    recipe = Recipe.of(json.loads(row["recipe"]))
     return Generation(row["id"], row["created"], recipe, json.loads(row["landing"]), json.loads(row["trajectory"]))
 
 

@@ -83,7 +83,14 @@ def _picture(site: Site, identity: int, space: str, revealed: bool, own: bool) -
     except QueryError:
         return here.gone(context, identity)
     flagged = bool(site.atlas.flagged[site.atlas.row(identity)])
-    return here.picture(context, Shown(record, _cluster_of(site, identity, space), flagged, revealed, own))
+    noised = not flagged and site.atlas.has_thumbnail(identity) and _encodes(site)
+    return here.picture(context, Shown(record, _cluster_of(site, identity, space), flagged, revealed, own, noised))
+
+
+def _encodes(site: Site) -> bool:
+    """Whether the models of all spaces are named, so that a picture can be placed."""
+    models = site.atlas.meta["models"]
+    return all((models.get(space) or {}).get("reference") for space in site.atlas.spaces)
 
 
 def _cluster_of(site: Site, identity: int, space: str) -> Cluster | None:
