@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,10 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps this class t
 
     locate = _verb(verbs, "locate", "see where any picture lands", run_locate, lines.landed)
     locate.add_argument("image", type=Path, metavar="IMAGE", help="JPEG, PNG, WebP or GIF")
+    locate.add_argument("--prompt", metavar="T", help="the words that it was made from, where they are known")
+    locate.add_argument(
+        "--report", type=Path, metavar="FILE", help="write its provenance there too: a page (.html), or JSON (.json)"
+    )
     _add_k(locate)
     _add_split(locate)
     _add_device(locate)
@@ -78,7 +83,7 @@ def run_generate(args: argparse.Namespace) -> Document:
     from explorer.generate import Generator, named_by
     from explorer.recipes import check_recipe, fan
     from explorer.records import Recipe
-    from explorer.report import write_report
+    from explorer.report.folder import write_report
 
     wished = {name: getattr(args, name) for name in ("steps", "guidance") if getattr(args, name) is not None}
     ways = fan(args.branch)
@@ -94,20 +99,34 @@ def run_generate(args: argparse.Namespace) -> Document:
         generator.check(each)
     folders = [args.out, *(args.out / f"branch-{number}" for number in range(1, len(recipes)))]
     told = [
-        write_report(folder, generator.generate(each, progress=args.progress), atlas)
+        write_report(folder, generator.generate(each, progress=args.progress), generator)
         for folder, each in zip(folders, recipes, strict=True)
     ]
     return told[0] | {"branches": told[1:], "notes": notes}
 
 
 def run_locate(args: argparse.Namespace) -> Document:
-    """See where a picture lands."""
+    """See where a picture lands; with a report, also how firm that is, and what its prompt says."""
     from explorer.provenance import locate
 
+    if args.prompt is not None and args.report is None:
+        raise UsageError("--prompt is told in the report alone; name a file with --report")
+    if args.report is not None:
+        from explorer.report.file import check_name
+
+        check_name(args.report)
     atlas, picture = _open(args), _picture(args.image)
-    notes = _notes(args, atlas, *atlas.spaces)
-    landing = locate(atlas, _models(args, atlas), picture, k=args.k, split=_split(args))
-    return {"landing": to_json(landing), "notes": notes}
+    notes, models = _notes(args, atlas, *atlas.spaces), _models(args, atlas)
+    landing = locate(atlas, models, picture, k=args.k, split=_split(args))
+    if args.report is None:
+        return {"landing": to_json(landing), "notes": notes}
+    from explorer.report.document import Subject, document
+    from explorer.report.file import write_file
+
+    subject = Subject(picture, landing, sha256(args.image.read_bytes()).hexdigest(), args.prompt)
+    told = document(atlas, models, subject)
+    write_file(args.report, atlas, told, picture)
+    return {"landing": told["landing"], "report": str(args.report.absolute()), "notes": notes}
 
 
 def run_clusters(args: argparse.Namespace) -> Document:

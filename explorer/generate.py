@@ -106,6 +106,16 @@ class Generator:
         return cls(atlas, model, Models(atlas, device))
 
     @property
+    def atlas(self) -> Atlas:
+        """Whose maps its pictures land on."""
+        return self._atlas
+
+    @property
+    def models(self) -> Models:
+        """The atlas's own models."""
+        return self._models
+
+    @property
     def reference(self) -> str:
         """Names the generator."""
         return self._model.reference
@@ -248,7 +258,9 @@ class Generator:
         """Decode a step's clean latent and put it on every map."""
         preview = self._model.vae.decode(denoised.clean)[0]
         stands = self._stands(denoised, preview)
-        step = step_of(self._atlas, denoised.step, denoised.timestep, stands, placed_at(self._atlas, stands))
+        placed = placed_at(self._atlas, stands)
+        step = step_of(self._atlas, denoised.step, denoised.timestep, stands, placed)
+        step = replace(step, pull=denoised.pull)
         return StepImage(denoised.step, denoised.steps, denoised.timestep, preview, step)
 
     def _notes(self, recipe: Recipe) -> tuple[str, ...]:

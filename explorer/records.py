@@ -236,6 +236,7 @@ class TrajectoryStep:
         points: space -> place, map units.
         nearest: space -> id of the nearest training picture by the vectors.
         similarity: space -> cosine to it.
+        pull: how hard the prompt pulled, see `explorer.models.denoising.pull`; None without guidance.
         neighbors: space -> the nearest training pictures, most similar first.
         percentile: space -> of `similarity`, 0-100; None where it has no meaning. See `Hit`.
         distance: space -> map units to the nearest point of the corpus.
@@ -249,6 +250,7 @@ class TrajectoryStep:
     points: Mapping[str, Point]
     nearest: Mapping[str, int]
     similarity: Mapping[str, float]
+    pull: float | None = None
     neighbors: Mapping[str, tuple[Near, ...]] = field(default_factory=dict)
     percentile: Mapping[str, float | None] = field(default_factory=dict)
     distance: Mapping[str, float] = field(default_factory=dict)

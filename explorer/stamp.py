@@ -48,8 +48,10 @@ def stamped(image: Image.Image, recipe: Recipe) -> bytes:
 
 def public(recipe: Recipe) -> Recipe:
     """Return the recipe without this machine's folders: a local model by its file's name alone."""
-    return replace(recipe, generator=_name(recipe.generator), lora=recipe.lora and _name(recipe.lora))
+    return replace(recipe, generator=public_name(recipe.generator), lora=recipe.lora and public_name(recipe.lora))
 
 
-def _name(reference: str) -> str:
-    return Path(reference).name if Path(reference).is_absolute() else reference
+def public_name(reference: str) -> str:
+    """A model reference without this machine's folders."""
+    path = Path(reference.removeprefix("local-dir:"))
+    return path.name if path.is_absolute() else reference

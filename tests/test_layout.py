@@ -11,12 +11,14 @@ from dash.development.base_component import Component
 from live import Live
 
 from explorer.filters import Filter, Operator
+from explorer.jobs import Job, JobState
 from explorer.records import Cluster, Hit, Recipe, Record, Relation, Split, Verdict, VerdictName
 from explorer.variants import Kin
 from webapp import ids, layout
-from webapp.panels import clusters, filters, found, frame, here, nearest, studio
+from webapp.panels import clusters, filters, found, frame, here, history, nearest
 from webapp.panels.clusters import Listed
 from webapp.panels.here import Shown
+from webapp.panels.history import Entry
 from webapp.panels.parts import Context
 from webapp.strings import Words
 
@@ -39,6 +41,7 @@ RECORD = Record(
     extra={"year": 1900, "nothing": None},
 )
 VERDICT = Verdict(VerdictName.TYPICAL, "rule")
+JOB = Job("job", JobState.DONE, Recipe("a cat"), "2025-01-01T00:00:00+00:00", generation=1)
 HIT = Hit(7, 0.931234, 97.4, Split.TRAIN, "a cat", RECORD.image_url, RECORD.page_url, "CC BY 4.0", (0.0, 0.0, 0.0), 1)
 
 
@@ -161,7 +164,7 @@ def test_thumbnails_that_can_be_clicked_are_no_smaller_than_a_fingertip() -> Non
         nearest.cards(CONTEXT, [Kin(HIT)], "clip"),
         found.cards(CONTEXT, [HIT], "cat"),
         clusters.rows(CONTEXT, [Listed(cluster, (Cluster("clip", 1, 0, "kittens", 2, (7,), 1),))], {7: "a cat"}),
-        studio.tiles(CONTEXT, [studio.Tile("j", "a cat", True)]),
+        history.entries(CONTEXT, [Entry(JOB, True, True)]),
     ]
     pictures = [c for c in walk(trees) if kind(c) == "Img"]
     assert len(pictures) == 4
@@ -251,7 +254,7 @@ def hostile_trees() -> list[Any]:
         found.cards(CONTEXT, [], HOSTILE),
         found.head(CONTEXT, HOSTILE, 1, like=False),
         clusters.rows(CONTEXT, [Listed(cluster, (Cluster("clip", 1, 0, HOSTILE, 2, (7,), 1),), 2)], {7: HOSTILE}),
-        studio.tiles(CONTEXT, [studio.Tile("job", HOSTILE, False)]),
+        history.entries(CONTEXT, [Entry(replace(JOB, recipe=recipe), True, True)]),
         frame.legend(CONTEXT, "similarity", HOSTILE),
         filters.chips(CONTEXT, [Filter(f"extra.{HOSTILE}", Operator.IS, HOSTILE, HOSTILE)]),
         found.filtered_cards(evil, [record], [True]),

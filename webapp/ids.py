@@ -85,7 +85,9 @@ LIVE_PREVIEW = "live-preview"
 LIVE_NEAREST = "live-nearest"
 DONE = "done"
 HISTORY = "history"
+HISTORY_KEYS = "history-keys"
 HISTORY_TILES = "history-tiles"
+HISTORY_SAID = "history-said"
 
 # the way from noise, or into it; scripts fill these
 WAY_PANEL = "way-panel"

@@ -72,11 +72,8 @@ def context_of(site: Site) -> Context:
 
 
 def relation_of(site: Site) -> Relation:
-    """Return how the corpus stands to the generator in use; what the manifests say holds for those they name."""
-    manifest, training = site.atlas.manifest, site.atlas.training
-    in_use = generator_of(site)
-    named = {form for name in training.generators for form in (name, str(manifest.resolve(name)))}
-    return training.relation if in_use is None or in_use in named else Relation.UNKNOWN
+    """Return how the corpus stands to the generator in use."""
+    return site.atlas.relation_to(generator_of(site))
 
 
 def generator_of(site: Site) -> str | None:
@@ -118,6 +115,7 @@ def _stores(site: Site) -> list[Any]:
         *(dcc.Store(id=name) for name in (*ids.ADDRESS_PARTS, ids.UPLOADED, ids.REVEALED)),
         dcc.Store(id=ids.THEME, storage_type="local"),
         dcc.Store(id=ids.HISTORY, storage_type="local", data=[]),
+        dcc.Store(id=ids.HISTORY_KEYS, storage_type="local", data={}),
         dcc.Store(id=ids.MODELS),
     ]
 

@@ -48,6 +48,7 @@
     job: (job) => { flying = true; explorer.go({ job, id: null, upload: null }); },
     prompt: (text) => { setProps('prompt', { value: text }); show('studio'); },
     recipe,
+    'delete-made': (job, button) => explorer.deleteMade(job, button),
     'end-search': () => explorer.go({ q: null, like: null, split: null, where: null }),
     'let-go': () => explorer.go({ id: null }),
     'let-go-upload': () => explorer.go({ upload: null }),

@@ -280,13 +280,8 @@
       tickets.push(told);
     }
     if (!tickets.length) return;
-    keep(tickets);
+    explorer.keep(tickets);
     besides(tickets.map(({ job }) => job));
-  }
-
-  /** Remember in this browser what was handed in. */
-  function keep(tickets) {
-    setProps('history', { data: [...tickets.map(({ job }) => job), ...history].slice(0, 24) });
   }
 
   function remember(jobs) {

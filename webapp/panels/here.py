@@ -182,6 +182,7 @@ def made(context: Context, job: str, recipe: Recipe, verdict: Verdict, notes: tu
         parts.deed(words("here.fly"), "landing", job),
         parts.deed(words("here.made.way"), "way", job, title=words("here.made.way.hint")),
         parts.deed(words("here.made.again"), "recipe", job),
+        parts.report_link(words("here.made.report"), job, title=words("studio.history.report.hint")),
         html.A(words("here.made.download"), href=address, download=f"latent-explorer-{job}.png"),
     ]
     return _own(html.Img(src=address, alt=alt), beside, _verdict(context, verdict, notes), buttons)
