@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +26,6 @@ from explorer.recipes import MAX_SEED, MAX_STEPS
 from explorer.records import Medium, Schedule, Space, TrajectoryStep
 from explorer.search import picture_vectors, rows_near
 from explorer.way import Stand, placed_at, settled, step_of
-
-if TYPE_CHECKING:
-    import torch
 
 TRAINED = 1_000
 """Timesteps of a schedule, as nearly every model was trained with."""
@@ -184,9 +181,11 @@ class _Noiser:
     def __init__(self, atlas: Atlas, models: Models, picture: Image.Image, plan: NoisePlan) -> None:
         self.plan = plan
         self._atlas, self._models = atlas, models
-        self._clean = self._latents(picture) if plan.medium is Medium.LATENTS else self._pixels(picture)
+        # A tensor (1, channels, h, w), shifted and scaled, or float32 (side, side, 3) from -1 to 1: both can be mixed.
+        latents = plan.medium is Medium.LATENTS
+        self._clean: Any = models.vae().latents([picture]) if latents else self._pixels(picture)
         drawn = np.random.default_rng(plan.seed).standard_normal(tuple(self._clean.shape), dtype=np.float32)
-        self._noise = self._clean.new_tensor(drawn) if plan.medium is Medium.LATENTS else drawn
+        self._noise = self._clean.new_tensor(drawn) if latents else drawn
 
     def at(self, power: float) -> tuple[Image.Image, dict[str, Stand]]:
         """What it looks like, and where it stands, with this share of its variance left."""
@@ -206,9 +205,6 @@ class _Noiser:
                 stands[space] = Stand(vector, "picture")
         return picture, {space: stands[space] for space in self._atlas.spaces}
 
-    def _latents(self, picture: Image.Image) -> torch.Tensor:
-        return self._models.vae().latents([picture])
-
-    def _pixels(self, picture: Image.Image) -> Any:  # noqa: ANN401 - torch or numpy, by the medium
+    def _pixels(self, picture: Image.Image) -> npt.NDArray[np.float32]:
         side = self._models.vae().side if Space.VAE in self._atlas.spaces else PIXELS
         return np.asarray(square(picture, side), dtype=np.float32) / 127.5 - 1

@@ -107,11 +107,11 @@ def test_a_way_is_taken_home(running: Live, trunk: str) -> None:
     answer = running.client.get(f"/api/jobs/{trunk}/way.zip")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         names = [f"steps/{number:04d}.webp" for number in range(1, len(steps) + 1)]
-        assert archive.namelist() == [*names, "picture.png", "way.json"]
+        assert archive.namelist() == [*names, "picture.png", "report.json"]
         for name, step in zip(names, steps, strict=True):
             assert archive.read(name) == running.client.get(step["preview"]).content
         assert archive.read("picture.png") == running.client.get(f"/api/jobs/{trunk}/image.png").content
-        told = json.loads(archive.read("way.json"))
+        told = json.loads(archive.read("report.json"))
     assert told["recipe"]["seed"] == 4 and "/" not in told["recipe"]["generator"]
     assert [each["nearest"] for each in told["trajectory"]] == [each["nearest"] for each in steps]
     assert running.client.get(f"/api/jobs/{trunk}/way.zip").content == answer.content
@@ -143,8 +143,8 @@ def test_a_way_into_noise_is_told_line_by_line(running: Live) -> None:
         assert len(list(played.decode(video=0))) >= 3
     frames = running.client.get(f"{running.version}/noise/{identity}/way.zip", params={"steps": 2, "medium": "pixels"})
     with zipfile.ZipFile(io.BytesIO(frames.content)) as archive:
-        assert archive.namelist() == ["steps/0001.png", "steps/0002.png", "steps/0003.png", "way.json"]
-        assert json.loads(archive.read("way.json"))["medium"] == "pixels"
+        assert archive.namelist() == ["steps/0001.png", "steps/0002.png", "steps/0003.png", "report.json"]
+        assert json.loads(archive.read("report.json"))["medium"] == "pixels"
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def _film(pictures: Sequence[Image.Image], name: str) -> Response:
 
 def _archive(pictures: Mapping[str, bytes], told: Mapping[str, Any], name: str) -> Response:
     data = io.BytesIO()
-    texts = {"way.json": json.dumps(told, ensure_ascii=False, indent=1).encode()}
+    texts = {"report.json": json.dumps(told, ensure_ascii=False, indent=1).encode()}
     with zipfile.ZipFile(data, "w") as archive:  # stored as they are: pictures are compressed already
         for path, content in {**pictures, **texts}.items():
             archive.writestr(zipfile.ZipInfo(path, _EPOCH), content)
