@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,19 +80,29 @@ def run_search(args: argparse.Namespace) -> Document:
 def run_generate(args: argparse.Namespace) -> Document:
     """Generate a picture, locate it, and leave picture, steps and report in a folder."""
     from explorer.folders import check_free
-    from explorer.generate import Generator, check_recipe, named_by
+    from explorer.generate import Generator, named_by
+    from explorer.recipes import check_recipe, fan
     from explorer.records import Recipe
     from explorer.report.folder import write_report
 
     wished = {name: getattr(args, name) for name in ("steps", "guidance") if getattr(args, name) is not None}
-    check_recipe(Recipe(args.prompt, args.negative, args.seed, **wished))  # before a model is loaded
+    ways = fan(args.branch)
+    for branches in ways or ((),):  # before a model is loaded
+        check_recipe(Recipe(args.prompt, args.negative, args.seed, **wished, branches=branches))
     check_free(args.out)
     atlas = _open(args)
     notes = _notes(args, atlas, *atlas.spaces, generator=args.generator or named_by(atlas))
     generator = Generator.load(args.generator, atlas, lora=args.lora, device=args.device)
     recipe = generator.recipe(args.prompt, negative=args.negative, seed=args.seed, **wished)
-    made = generator.generate(recipe, progress=args.progress)
-    return write_report(args.out, made, generator) | {"notes": notes}
+    recipes = [replace(recipe, branches=branches) for branches in (ways[0][:-1] if ways else (), *ways)]
+    for each in recipes:  # before anything is written
+        generator.check(each)
+    folders = [args.out, *(args.out / f"branch-{number}" for number in range(1, len(recipes)))]
+    told = [
+        write_report(folder, generator.generate(each, progress=args.progress), generator)
+        for folder, each in zip(folders, recipes, strict=True)
+    ]
+    return told[0] | {"branches": told[1:], "notes": notes}
 
 
 def run_locate(args: argparse.Namespace) -> Document:
@@ -198,6 +209,13 @@ def _generate_words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="default: 0")
     parser.add_argument("--steps", type=int, metavar="N", help="default: the generator's own")
     parser.add_argument("--guidance", type=float, metavar="G", help="default: the generator's own")
+    parser.add_argument(
+        "--branch",
+        action="append",
+        default=[],
+        metavar="STEP:SEED,...",
+        help="after this step go on with new noise, once for each seed; several times: branches of a branch",
+    )
     parser.add_argument("--generator", metavar="REF", help="another generator than the manifest's: a hub id or a path")
     parser.add_argument("--lora", metavar="FILE", help="a LoRA's .safetensors file to put on the generator")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")

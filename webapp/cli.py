@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 import explorer.cli
+import explorer.noise_cli
 import indexer.cli
 from explorer.errors import ExplorerError, UsageError
 from explorer.models.device import DEVICES
@@ -60,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_verbs(verbs)
     indexer.cli.add_verbs(verbs)
     explorer.cli.add_verbs(verbs)
+    explorer.noise_cli.add_verb(verbs)
     return parser
 
 

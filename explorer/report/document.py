@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from explorer.prompted import prompted
 from explorer.records import Landing, Recipe, Relation, TrajectoryStep, to_json
 from explorer.stability import shifts
 from explorer.stamp import public, public_name
+from explorer.way import Decided
 
 SCHEMA = 1
 KIND = "provenance"
@@ -51,6 +52,7 @@ class Subject:
         prompt: what it was made from, where that is known.
         recipe: what it was generated from here; None of a picture that somebody brought.
         steps: the way to it.
+        decided: space -> from which step on the way keeps to what it ends with.
     """
 
     picture: Image.Image
@@ -59,11 +61,12 @@ class Subject:
     prompt: str | None = None
     recipe: Recipe | None = None
     steps: Sequence[TrajectoryStep] = ()
+    decided: Mapping[str, Decided] = field(default_factory=dict)
 
     @classmethod
     def of(cls, made: Generation) -> Subject:
         """A generated picture."""
-        return cls(made.image, made.landing, None, made.recipe.prompt, made.recipe, made.steps)
+        return cls(made.image, made.landing, None, made.recipe.prompt, made.recipe, made.steps, made.decided)
 
 
 def document(atlas: Atlas, models: Models, subject: Subject) -> Document:
@@ -88,6 +91,7 @@ def document(atlas: Atlas, models: Models, subject: Subject) -> Document:
         "prompt": None if words is None else to_json(words),
         "memorization": None if recipe is None else _memorization(subject.steps, recipe),
         "stability": [to_json(shift) for shift in shifts(atlas, models, subject.picture, subject.landing.spaces)],
+        "decided": {space: to_json(each) for space, each in subject.decided.items()},
         "trajectory": [to_json(step) for step in subject.steps],
         "atlas": _atlas(atlas),
         "models": _models(atlas),
