@@ -23,6 +23,7 @@ from explorer.atlas import Atlas
 from explorer.denylist import DenyKind, hashed
 from explorer.errors import QueryError, UsageError
 from explorer.generate import Generation, Generator
+from explorer.library import Atlas as Library
 from explorer.models.loader import Models
 from explorer.provenance import locate
 from explorer.records import Record, Relation, Split
@@ -143,6 +144,15 @@ def test_the_relation_is_that_to_the_generator_in_use(atlas: Atlas, told: Docume
     assert atlas.relation_to("demo") is Relation.ALL
     assert atlas.relation_to("demo", is_tuned=True) is Relation.SAMPLE
     assert atlas.relation_to(None) is Relation.ALL
+
+
+def test_the_library_tells_the_same(tiny_atlas: Path, made: Generation) -> None:
+    """`Atlas.report` gives the document of any picture, with the prompt's side where the words are given."""
+    asked = Library.open(tiny_atlas)
+    told = asked.report(made.image, "red shape 3")
+    assert told["landing"]["verdict"]["name"] == asked.locate(made.image).verdict.name
+    assert told["prompt"]["captions"][0]["is_same"] and told["recipe"] is None
+    assert asked.report(made.image)["prompt"] is None
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from explorer.atlas import Atlas
-from explorer.generate import Generation
 from explorer.models.loader import Models
 from explorer.paper import SOFTWARE, software_version
 from explorer.prompted import prompted
@@ -22,6 +21,9 @@ from explorer.records import Landing, Recipe, Relation, TrajectoryStep, to_json
 from explorer.stability import shifts
 from explorer.stamp import public, public_name
 from explorer.way import Decided
+
+if TYPE_CHECKING:
+    from explorer.generate import Generation
 
 SCHEMA = 1
 KIND = "provenance"
