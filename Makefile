@@ -36,7 +36,7 @@ bench: $(READY) bundle ## measure, going on where a run was stopped, and write d
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(SEARCH),demo,dev,bench]'
 	$(BIN)/python -m benchmarks
 
-validate: $(READY) bundle ## hold what the app says of nearness against the demo's truth, going on where a run was stopped, and write docs/validation.md
+validate: $(READY) bundle ## hold what is said of nearness against the demo's truth, going on where a run was stopped, and write docs/validation.md
 	$(BIN)/python -m validation
 
 bundle: $(READY)

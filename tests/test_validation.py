@@ -371,6 +371,12 @@ def test_teaching_counts_only_above_chance_and_above_before() -> None:
     assert not known.holds and "not claimed" in known.so
 
 
+def test_a_test_that_says_nothing_is_not_told_as_innocence() -> None:
+    """A low p is copying, a high one too little learned, and all between is no sign and no proof."""
+    assert "nearer" in copying.meaning(0.001) and "less near" in copying.meaning(0.999)
+    assert "no proof of none" in copying.meaning(0.5)
+
+
 def test_a_chart_puts_its_corners_where_they_belong() -> None:
     """A curve from corner to corner goes through all three, and a name cannot end the picture."""
     drawn = ElementTree.fromstring(chart.chart([Line("<a> & b", [0, 0, 1], [0, 1, 1])], "false alarms", "recall"))

@@ -24,8 +24,9 @@ from validation.tuning import generator
 from validation.world import Floats, Rows, World, world
 
 SUBSETS, HALVES = 999, 20
-LIMIT = 3.0
-"""A C_T beyond this, either way, is no chance: it counts standard deviations."""
+STRONG, LEAST = 0.001, 0.01
+"""A p below the first is what a copier must have and no half of the held-out pictures may; below the second it is told
+as a finding. Above one less that, the opposite is."""
 COPIER = "a copier: training pictures saved as JPEG of quality 30"
 CAPTIONS = {Split.TRAIN: "the generator, training captions", Split.HELDOUT: "the generator, held-out captions"}
 SPACES = ("clip", "vae")
@@ -40,13 +41,9 @@ def draw(split: Split) -> Figures:
 
 
 def drawn(split: Split) -> Drawn:
-    """The pictures for the captions of one split.
-
-    Raises:
-        FileNotFoundError: they were not drawn yet.
-    """
+    """The pictures for the captions of one split, drawn now where they are not there yet."""
     if not _path(split).is_file():
-        raise FileNotFoundError(f"found no pictures for {split} captions; run python -m validation copying/{split}")
+        draw(split)
     return Drawn.read(_path(split))
 
 
@@ -65,7 +62,7 @@ def measure(space: str) -> Figures:
         found = data_copying(vectors[train], vectors[heldout], each)
         told = {"c_t": found.c_t, "p": found.p, "nearer": found.nearer, "cells": len(found.cells)}
         tests.append({"pictures": name, "count": len(each), **told, "subsets": subsets.test(each, prompted[name])})
-    halves = [data_copying(vectors[train], *_halves(vectors[heldout], seed)).c_t for seed in range(HALVES)]
+    halves = [data_copying(vectors[train], *_halves(vectors[heldout], seed)).p for seed in range(HALVES)]
     return {"train": len(train), "heldout": len(heldout), "tests": tests, "halves": halves}
 
 
@@ -122,48 +119,49 @@ def tell(found: Mapping[str, Figures]) -> Section:
         for test in figures["tests"]:
             each = test["subsets"]
             apart = f"{each['to_heldout']:.3f}", f"{each['to_subsets']:.3f}", f"{each['p']:.3f}"
-            scores = f"{test['c_t']:+.1f}", f"{test['nearer']:.0%}"
+            scores = f"{test['c_t']:+.1f}", f"{test['p']:.2g}", f"{test['nearer']:.0%}"
             lines.append((space, test["pictures"], str(test["count"]), *scores, *apart))
-    heads = ("space", "pictures", "n", "C_T", "nearer", "to held-out", "to as many training pictures", "p")
+    heads = ("space", "pictures", "n", "C_T", "p", "nearer", "to held-out", "to as many training", "p of favor")
     sizes = "".join(_sizes(space, each) for space, each in measured.items())
     return Section(tuple(claims), f"{NOTE}\n{grid(heads, lines)}\n\n{sizes}" if measured else "")
 
 
 def _sizes(space: str, figures: Figures) -> str:
-    halves, cells = figures["halves"], figures["tests"][0]["cells"]
+    cells, halves = figures["tests"][0]["cells"], figures["halves"]
+    least, most = min(halves), max(halves)
     return (
         f"In {space}: {figures['train']:,} training pictures in {cells} cells, {figures['heldout']} held-out ones, one "
-        f"a family. C_T of one half of these against the other, {len(halves)} times: {min(halves):+.1f} to "
-        f"{max(halves):+.1f}.\n"
+        f"a family. One half of these against the other, {len(halves)} times: p of {least:.3f} to {most:.3f}.\n"
     )
 
 
 def _claims(space: str, figures: Figures) -> list[Claim]:
-    tests = {test["pictures"]: test for test in figures["tests"]}
+    tests, halves = {test["pictures"]: test for test in figures["tests"]}, figures["halves"]
     copier, own = tests[COPIER], tests[CAPTIONS[Split.TRAIN]]
-    worst = max(abs(score) for score in figures["halves"])
     return [
         Claim(
             f"the data-copying test in {space} finds a copier, and takes no unseen pictures for one",
-            f"C_T {copier['c_t']:+.1f} for the copier; {worst:.1f} at most, either way, between halves of the held-out",
-            f"under -{LIMIT:.0f}; at most {LIMIT:.0f}",
-            copier["c_t"] < -LIMIT and worst <= LIMIT,
-            "an audit tells C_T with its sample sizes",
+            f"p = {copier['p']:.1g} for the copier; at least {min(halves):.3f} for halves of the held-out",
+            f"under {STRONG}; at least {STRONG}",
+            copier["p"] < STRONG <= min(halves),
+            "an audit tells C_T and p, with its sample sizes",
         ),
         Claim(
             f"the demo's generator copies, by {space}",
-            f"C_T {own['c_t']:+.1f} (n = {own['count']}); it favors what it saw: p = {own['subsets']['p']:.3f}",
+            f"C_T {own['c_t']:+.1f}, p = {own['p']:.2f} (n = {own['count']}); that it favors what it saw: "
+            f"p = {own['subsets']['p']:.2f}",
             "",
             None,
-            _meaning(own["c_t"]),
+            meaning(own["p"]),
         ),
     ]
 
 
-def _meaning(score: float) -> str:
-    if score < -LIMIT:
+def meaning(p: float) -> str:
+    """What may be said of a set of pictures by the p that they are no nearer than held-out ones."""
+    if p < LEAST:
         return "its pictures come nearer to what it saw than new pictures do"
-    if score > LIMIT:
+    if p > 1 - LEAST:
         return "its pictures come less near to what it saw than new pictures do: it has not learned enough to copy"
     return "its pictures come as near to what it saw as new pictures do: no sign of copying, and no proof of none"
 
@@ -182,13 +180,14 @@ def _path(split: Split) -> Path:
 
 
 NOTE = f"""*C_T* compares, cell by cell, how near generated and held-out pictures come to the training pictures: far
-below 0, the generated ones are nearer than pictures that nobody trained on. *Nearer* is the share of pairs in which
-the generated one is (50 % says neither). Both are distances to one and the same set.
+below 0, the generated ones are nearer than pictures that nobody trained on, and *p* is how probable so low a C_T is
+where they are not. *Nearer* is the share of pairs in which the generated one is (50 % says neither). Both are
+distances to one and the same set.
 
 The last three columns turn the question round, with two sets of one size: is the generator nearer to what it saw? The
 mean distance to the nearest of the held-out pictures is held against that to as many training pictures, one each of
-as many families, drawn {SUBSETS} times; the family that a picture was asked for is left out on both sides. *p* is the
-share of draws that lie as far as the held-out pictures: small where the generator favors what it saw.
+as many families, drawn {SUBSETS} times; the family that a picture was asked for is left out on both sides. *p of
+favor* is the share of draws that lie as far as the held-out pictures: small where the generator favors what it saw.
 """
 
 PROOF = Proof(
