@@ -25,7 +25,7 @@ from explorer.errors import AtlasError
 from explorer.layout import ADDED_ARRAYS, SCHEMA, SPACE_ARRAYS, AtlasPaths, VersionPaths, write_atomic
 
 _FILE_NAME = re.compile(r"([A-Za-z0-9_-]+/)?[A-Za-z0-9_-]+\.[a-z]+")
-_PER_SPACE = frozenset({"mean", "baseline"})
+_PER_SPACE = frozenset({"mean", "baseline", "weights"})
 
 MEMORY = re.compile(r"checked-(.+)\.json")
 """The name, in a cache, of what is remembered of a version."""

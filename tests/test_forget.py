@@ -51,6 +51,7 @@ from indexer.ids import Ledger
 from indexer.lock import writing
 from indexer.mapping import labels
 from indexer.mapping.labels import PictureText
+from tests.test_overlap import kept_by_counting
 from webapp.cli import main
 
 KILLED = -9
@@ -291,6 +292,9 @@ def test_the_rest_stays_where_it_was(world: World) -> None:
         chosen = np.take_along_axis(cosines, data.neighbors.astype(np.int64), axis=1)
         np.testing.assert_allclose(chosen, expected, atol=2e-3)
         np.testing.assert_allclose(data.baseline, np.sort(cosines.max(axis=1)), atol=2e-3)
+        assert np.array_equal(data.overlap, kept_by_counting(data.points, after.train, data.neighbors))
+        assert after.meta["spaces"][name]["overlap"] == pytest.approx(data.overlap.mean() / 15, abs=1e-4)
+        assert len(data.weights) == len(data.baseline)
         for cluster in after.clusters(name):
             members = set(after.ids[data.cluster == cluster.cluster].tolist())
             assert cluster.size == len(members)
