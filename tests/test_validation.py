@@ -106,23 +106,6 @@ def test_the_p_of_the_least_counts_itself() -> None:
     assert statistics.p_of_least(49, range(99)) == pytest.approx(0.51)
 
 
-def test_weighted_percentiles_count_weights() -> None:
-    """Of values and weights: the weight strictly below, of all weight; with equal weights a plain share."""
-    usual, weights, values = RNG.random(50), RNG.random(50), RNG.random(20)
-    expected = [100 * sum(w for u, w in zip(usual, weights, strict=True) if u < v) / weights.sum() for v in values]
-    assert statistics.weighted_percentiles(values, usual, weights) == pytest.approx(expected)
-    plain = [100 * np.mean(usual < value) for value in values]
-    assert statistics.weighted_percentiles(values, usual, np.full(50, 0.3)) == pytest.approx(plain)
-
-
-def test_the_nearest_stranger_is_of_another_family_and_allowed() -> None:
-    """Each row's largest similarity, loop by loop, to an allowed row that is none of its family."""
-    similar, families = RNG.random((12, 12)), np.arange(12) // 3
-    among = np.arange(12) % 2 == 0
-    for row, value in enumerate(statistics.nearest_strangers(similar, families, among)):
-        assert value == max(similar[row, col] for col in range(12) if among[col] and families[col] != families[row])
-
-
 def test_families_are_drawn_evenly_and_by_the_seed(small: World) -> None:
     """One picture of each family, each of its pictures now and then; as many families as asked for, the same again."""
     rows = np.flatnonzero(small.atlas.train)
@@ -146,14 +129,21 @@ def test_a_redrawn_split_holds_out_whole_families(small: World) -> None:
 
 
 def test_percentiles_of_a_redrawn_split_are_those_of_brute_force(small: World) -> None:
-    """Counted by loops over a split of one's own; where all families are of one size both counts agree."""
-    drawn, vectors, families = calibration.redrawn(small, 5), small.vectors("clip"), small.atlas.families
-    similar = normalized(vectors) @ vectors.T
-    train = np.flatnonzero(drawn.train)
-    usual = [max(similar[row, other] for other in train if families[other] != families[row]) for row in train]
-    expected = [100 * np.mean(np.array(usual) < similar[row, train].max()) for row in drawn.asked]
-    assert calibration.percentiles(small, "clip", drawn) == pytest.approx(expected, abs=1e-6)
-    assert calibration.by_family(small, "clip", drawn) == pytest.approx(expected, abs=1e-6)
+    """Counted by loops over a split of one's own, by picture and by family, where families are large and small."""
+    families = small.atlas.families.copy()
+    families[:18] = families[0]
+    small.atlas.families = families
+    drawn, vectors = calibration.redrawn(small, 5), small.vectors("clip")
+    similar, train = normalized(vectors) @ vectors.T, np.flatnonzero(drawn.train)
+    usual = np.array([max(similar[row, other] for other in train if families[other] != families[row]) for row in train])
+    weights = np.array([1 / np.count_nonzero(families[train] == families[row]) for row in train])
+    nearest = similar[drawn.asked][:, train].max(axis=1)
+    data = calibration.rebuilt(small, "clip", drawn.train)
+    found = {count: percentiles(data, nearest) for count, percentiles in calibration.COUNTS.items()}
+    assert found["percentile"] == pytest.approx([100 * np.mean(usual < value) for value in nearest], abs=1e-6)
+    expected = [100 * weights[usual < value].sum() / weights.sum() for value in nearest]
+    assert found["by_family"] == pytest.approx(expected, abs=1e-4)
+    assert found["by_family"] != pytest.approx(found["percentile"], abs=1)
 
 
 def test_ranks_count_who_is_more_similar() -> None:
@@ -169,7 +159,7 @@ def test_exemplars_rank_among_the_training_pictures_and_themselves(small: World)
     made = Drawn(rows, np.zeros((3, 64, 64, 3), np.uint8), vectors + small.atlas.space("vae").mean)
     found = exemplars.ranks(small, "vae", made, rows)
     assert found["own"] == [1, 1, 1] == found["any"]
-    assert min(found["percentile"]) == 100
+    assert min(found["by_family"]) == 100
     turned = exemplars.ranks(small, "vae", replace(made, rows=np.roll(rows, 1)), rows)
     assert turned["any"] == [1, 1, 1] and min(turned["own"]) > 1
 
@@ -292,20 +282,23 @@ def part(name: str, value: int) -> Part:
 
 @pytest.mark.usefixtures("runs")
 def test_results_come_back_as_they_were_kept() -> None:
-    """A result read back equals the one that was kept; what is damaged counts as not measured."""
-    result = part("copying/x", 3).run()
-    assert parts.kept("copying/x") == result
-    assert parts.kept("copying/y") is None
+    """A result read back equals the one that was kept; what is damaged, or of another revision, is not measured."""
+    measured = part("copying/x", 3)
+    result = measured.run()
+    assert parts.kept(measured) == result
+    assert parts.kept(part("copying/y", 3)) is None
+    assert parts.kept(replace(measured, revision=2)) is None
     parts._path("copying/x").write_text('{"name": "copying/x"')
-    assert parts.kept("copying/x") is None
+    assert parts.kept(measured) is None
 
 
 @pytest.mark.usefixtures("runs")
 def test_no_result_holds_what_json_does_not() -> None:
     """A figure that is no number stops the part and is not kept, in place of a page that says nan."""
+    measured = Part("copying/x", lambda: {"value": math.nan})
     with pytest.raises(ValueError, match="JSON"):
-        Part("copying/x", lambda: {"value": math.nan}).run()
-    assert parts.kept("copying/x") is None
+        measured.run()
+    assert parts.kept(measured) is None
 
 
 def test_a_part_needs_a_name_that_is_a_path_below_the_results() -> None:
@@ -369,6 +362,8 @@ def test_teaching_counts_only_above_chance_and_above_before() -> None:
     learned, known = exemplars.claim("clip", far, near, 0.003), exemplars.claim("clip", near, near, 0.003)
     assert learned.holds and "what was learned is among them" in learned.so
     assert not known.holds and "not claimed" in known.so
+    few, most = np.arange(20) < 2, np.arange(20) < 15
+    assert exemplars.called_nearer(few, most).holds and not exemplars.called_nearer(most, most).holds
 
 
 def test_a_test_that_says_nothing_is_not_told_as_innocence() -> None:

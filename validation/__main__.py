@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write("".join(_line(part) for part in parts))
         return 0
     if not told.write:
-        missing = [part for part in parts if kept(part.name) is None]
+        missing = [part for part in parts if kept(part) is None]
         for part in parts if told.names or not missing else missing:
             sys.stderr.write(f"{part.command}: about {duration(60 * part.minutes)}\n")
             part.run()
@@ -46,7 +46,7 @@ def _words() -> argparse.ArgumentParser:
 
 
 def _line(part: Part) -> str:
-    result = kept(part.name)
+    result = kept(part)
     took = f"took {duration(result.seconds)} on {result.day} at {result.commit}" if result else "not measured"
     return f"{part.name:<24} about {duration(60 * part.minutes):<9} {took}\n"
 

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.rows import grid
-from explorer.exact import knn, normalized
+from explorer.exact import knn
 from explorer.layout import NEIGHBORS
+from explorer.spaces import SpaceData
 from indexer.mapping import neighbors
 from indexer.mapping.baseline import baseline
 from validation.parts import Figures, Part
 from validation.proofs import Claim, Proof, Section
-from validation.statistics import Mask, Numbers, nearest_strangers, uniform_p, weighted_percentiles
+from validation.statistics import Mask, uniform_p
 from validation.world import Rows, World, world
 
 DRAWS = 20
@@ -48,21 +49,12 @@ def redrawn(world: World, seed: int) -> Redrawn:
     return Redrawn(train, world.one_a_family(np.flatnonzero(~train), rng))
 
 
-def percentiles(world: World, space: str, drawn: Redrawn) -> Numbers:
-    """`percentile` (q,), as the app would tell it of the pictures asked, had its atlas been built with this split."""
-    data, families = world.atlas.space(space), world.atlas.families
-    near = neighbors.find(data.vectors, drawn.train, NEIGHBORS)
-    usual = baseline(data.vectors, drawn.train, families, near).similarities
-    nearest = knn(data.vectors, data.vectors[drawn.asked], 1, np.flatnonzero(drawn.train))[0][:, 0]
-    return replace(data, baseline=usual).percentiles(nearest)
-
-
-def by_family(world: World, space: str, drawn: Redrawn) -> Numbers:
-    """`by_family` (q,): the same, every training family counting once, however many pictures it has."""
-    vectors, families = world.vectors(space), world.atlas.families
-    nearest = nearest_strangers(normalized(vectors) @ vectors.T, families, drawn.train)
-    weights = 1 / np.bincount(families[drawn.train], minlength=families.max() + 1)[families[drawn.train]]
-    return weighted_percentiles(nearest[drawn.asked], nearest[drawn.train], weights)
+def rebuilt(world: World, space: str, train: Mask) -> SpaceData:
+    """A space with the baseline that it would have, had its atlas been built with this split, bool (n,)."""
+    data = world.atlas.space(space)
+    near = neighbors.find(data.vectors, train, NEIGHBORS)
+    usual = baseline(data.vectors, train, world.atlas.families, near)
+    return replace(data, baseline=usual.similarities, weights=usual.weights)
 
 
 def measure(space: str) -> Figures:
@@ -71,13 +63,15 @@ def measure(space: str) -> Figures:
     told: dict[str, list[dict[str, Any]]] = {count: [] for count in COUNTS}
     for seed in range(DRAWS):
         drawn = redrawn(own, seed)
-        for count, counted in COUNTS.items():
-            found = counted(own, space, drawn)
+        data = rebuilt(own, space, drawn.train)
+        nearest = knn(data.vectors, data.vectors[drawn.asked], 1, np.flatnonzero(drawn.train))[0][:, 0]
+        for count, percentiles in COUNTS.items():
+            found = percentiles(data, nearest)
             told[count].append({"seed": seed, "p": uniform_p(found), "mean": float(found.mean())})
     return {"pictures": len(drawn.asked), **told}
 
 
-COUNTS = {"by_family": by_family, "percentile": percentiles}
+COUNTS = {"by_family": SpaceData.family_percentiles, "percentile": SpaceData.percentiles}
 
 
 def passed(draws: Sequence[Mapping[str, Any]]) -> int:

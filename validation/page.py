@@ -33,8 +33,8 @@ def write(proofs: Iterable[Proof], target: Path | None = None) -> None:
     results: list[Result] = []
     missing: list[str] = []
     for proof in proofs:
-        found = [result for part in proof.parts if (result := kept(part.name))]
-        missing += [part.name for part in proof.parts if kept(part.name) is None]
+        found = [result for part in proof.parts if (result := kept(part))]
+        missing += [part.name for part in proof.parts if kept(part) is None]
         results += found
         if found:
             section = proof.tell({result.name: result.figures for result in found})

@@ -31,11 +31,14 @@ class Part:
         name: `proof/rest`; also where its result is kept.
         measure: measures; where it takes long it keeps what it has, and goes on from there when it is called again.
         minutes: what to expect on two quiet cores.
+        revision: raised when the figures would be others, or have other names: what was kept of an earlier one counts
+            as not measured.
     """
 
     name: str
     measure: Callable[[], Figures]
     minutes: float = 1.0
+    revision: int = 1
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -51,7 +54,8 @@ class Part:
         started = time.perf_counter()
         figures = self.measure()
         seconds = time.perf_counter() - started
-        result = Result(self.name, figures, commit(), date.today().isoformat(), round(seconds, 1), machine())
+        today = date.today().isoformat()
+        result = Result(self.name, self.revision, figures, commit(), today, round(seconds, 1), machine())
         result.keep()
         return result
 
@@ -62,6 +66,7 @@ class Result:
 
     Attributes:
         name: the part's.
+        revision: the part's, when it was measured.
         figures: what was measured.
         commit: the code that was measured; with a + where files differed from it.
         day: when, as an ISO date.
@@ -70,6 +75,7 @@ class Result:
     """
 
     name: str
+    revision: int
     figures: Figures
     commit: str
     day: str
@@ -83,12 +89,13 @@ class Result:
         write_atomic(path, json.dumps(asdict(self), ensure_ascii=False, indent=1, allow_nan=False).encode())
 
 
-def kept(name: str) -> Result | None:
-    """The result of a part; None where there is none that can be read."""
+def kept(part: Part) -> Result | None:
+    """The result of a part; None where there is none of its revision that can be read."""
     try:
-        return Result(**json.loads(_path(name).read_bytes()))
+        result = Result(**json.loads(_path(part.name).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
+    return result if result.revision == part.revision else None
 
 
 def _path(name: str) -> Path:

@@ -37,6 +37,7 @@ def measure(space: str) -> Figures:
     return {
         "away": {name: spread(each / data.radius) for name, each in apart.items()},
         "kept": {"train": spread(kept[atlas.train]), "heldout": spread(kept[~atlas.train])},
+        "stored": float((kept == data.overlap).mean()),
         "pictures": {"train": len(train), "heldout": len(atlas) - len(train)},
         "chance": NEIGHBORS**2 / (len(train) - 1),
     }
@@ -101,7 +102,9 @@ def tell(found: Mapping[str, Figures]) -> Section:
             kept.append((space, split, f"{figures['pictures'][split]:,}", *told, f"{figures['chance']:.2f}"))
     away_heads = ("space", "placed with", "median", "mean", "90th percentile")
     kept_heads = ("space", "split", "pictures", f"mean of {NEIGHBORS}", "median", "by chance")
-    return Section(tuple(claims), f"{NOTE}\n{grid(away_heads, placed)}\n\n{KEPT}\n{grid(kept_heads, kept)}\n")
+    same = ", ".join(f"{each['stored']:.1%} in {name.split('/')[1]}" for name, each in found.items())
+    text = f"{NOTE}\n{grid(away_heads, placed)}\n\n{KEPT}\n{grid(kept_heads, kept)}\n\n{STORED} {same}.\n"
+    return Section(tuple(claims), text)
 
 
 def _claims(space: str, figures: Figures) -> list[Claim]:
@@ -134,6 +137,8 @@ picture, drawn by chance.
 KEPT = f"""How many of the {NEIGHBORS} nearest training pictures by the vectors are among the {NEIGHBORS} nearest on
 the map:
 """
+
+STORED = "Counted here by brute force; the atlas stores the same number for so many of its pictures:"
 
 PROOF = Proof(
     "placing",

@@ -43,18 +43,3 @@ def p_of_least(value: float, others: Sequence[float]) -> float:
 def chance_of_any(wanted: int, looked_at: int, count: int) -> float:
     """The chance that `looked_at` of `count`, drawn without repetition, hold at least one of the `wanted`, 0-1."""
     return float(stats.hypergeom.sf(0, count, wanted, looked_at))
-
-
-def weighted_percentiles(values: Numbers, usual: Numbers, weights: Numbers) -> npt.NDArray[np.float64]:
-    """0-100: the weight of the `usual` (m,) that lie below each of `values` (n,), of all weight."""
-    order = np.argsort(usual, kind="stable")
-    below = np.concatenate([[0.0], np.cumsum(weights[order])])
-    found: npt.NDArray[np.float64] = 100 * below[np.searchsorted(usual[order], values, side="left")] / below[-1]
-    return found
-
-
-def nearest_strangers(similar: Numbers, families: Integers, among: Mask) -> Numbers:
-    """The largest of each row of similarities (n, n) to a row `among` (n,) of another family, (n,); brute force."""
-    hidden = (families[:, None] == families[None, :]) | ~among[None, :]
-    found: Numbers = np.where(hidden, -np.inf, similar).max(axis=1)
-    return found

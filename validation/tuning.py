@@ -1,8 +1,4 @@
-"""The demo's generator, taught a few pictures more: the only way to know what a generated picture came from.
-
-After Wang, Efros, Zhu and Zhang 2023, Evaluating Data Attribution for Text-to-Image Models (arXiv 2306.09345), who
-fine-tune a model on exemplars and ask an attribution to find those again.
-"""
+"""The demo's generator, taught a few pictures more, so that it is known what influenced what it draws."""
 
 from __future__ import annotations
 
