@@ -15,7 +15,7 @@ from explorer.models.loader import demo_note
 from explorer.models.references import Kind
 from explorer.records import Relation, Space
 from webapp import figures, foreign, ids
-from webapp.panels import about, clusters, filters, found, frame, here, nearest, studio
+from webapp.panels import about, audits, clusters, filters, found, frame, here, nearest, studio
 from webapp.panels.about import Facts
 from webapp.panels.parts import Context
 from webapp.pointcloud import PointCloud
@@ -171,6 +171,7 @@ def _visible(site: Site) -> list[Any]:
         ),
         html.Div([here.panel(context), nearest.panel(context)], className="column right"),
         frame.sheets(context.words),
+        audits.modal(context),
         about.modal(context, facts),
     ]
 

@@ -1,0 +1,106 @@
+"""All that is measured of a set of pictures in one space of an atlas, each figure with k and its sample sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from explorer.atlas import Atlas
+from explorer.audit import copying, diversity, sets, shares
+from explorer.audit.reference import Reference, sample
+from explorer.errors import QueryError
+from explorer.layout import NEIGHBORS
+from explorer.placement import place_vectors
+from explorer.spaces import SpaceData
+
+T = TypeVar("T")
+Floats = npt.NDArray[np.floating[Any]]
+Integers = npt.NDArray[np.integer[Any]]
+
+NOTHING_HELD_OUT = "the corpus has no held-out pictures to compare with"
+
+
+def measured(
+    atlas: Atlas, space: str, vectors: Floats, prompts: Integers, reference: Reference, k: int, seed: int
+) -> dict[str, Any]:
+    """What is told of one space, as JSON; where a figure cannot be had it is null, with the reason beside it.
+
+    Args:
+        atlas: the corpus.
+        space: one of its spaces.
+        vectors: float32 (m, d), unit length, m >= 1.
+        prompts: (m,), which prompt each picture is of.
+        reference: what they are held against.
+        k: of the set measures.
+        seed: of all samples.
+    """
+    data = atlas.space(space)
+    real, held = _unit(data, reference.train), _unit(data, reference.heldout)
+    compared = vectors[sample(np.arange(len(vectors)), len(reference.train), seed)]
+    return {
+        "sets": _tried(lambda: asdict(sets.compare(real, vectors, k))),
+        "heldout_sets": _tried(lambda: asdict(sets.compare(real, held, k))) if len(held) else _null(NOTHING_HELD_OUT),
+        "vendi": {"score": diversity.vendi(compared), "pictures": len(compared)},
+        "training_vendi": _vendi(real, len(compared), seed),
+        "similarity": {
+            "of one prompt": _within(vectors, prompts),
+            "of different prompts": diversity.mean_across(vectors, prompts),
+        },
+        "copying": _copying(atlas, data, held, vectors, seed),
+    }
+
+
+def clusters(
+    atlas: Atlas, space: str, found: Integers, prompts: Integers, reference: Reference
+) -> tuple[shares.ClusterShare, ...]:
+    """How often each coarse cluster is drawn; `found` (m,) from `cluster_of`."""
+    expected = atlas.space(space).cluster[reference.train]
+    return shares.by_cluster(found, expected, atlas.clusters(space), len(np.unique(prompts)))
+
+
+def cluster_of(atlas: Atlas, space: str, vectors: Floats) -> npt.NDArray[np.int32]:
+    """The coarse cluster that most of each picture's neighbors are in, int32 (m,); -1 = in none."""
+    placed = place_vectors(atlas, space, vectors, k=NEIGHBORS)
+    return shares.majority(atlas.space(space).cluster, placed.rows)
+
+
+def _copying(atlas: Atlas, data: SpaceData, held: Floats, vectors: Floats, seed: int) -> dict[str, Any]:
+    if not len(held):
+        return _null(NOTHING_HELD_OUT)
+    allowed = atlas.train & ~atlas.denied
+    train = data.vectors if allowed.all() else data.vectors[allowed]
+    return _tried(lambda: asdict(copying.data_copying(train, held, vectors, seed=seed)))
+
+
+def _within(vectors: Floats, prompts: Integers) -> float | None:
+    """The mean cosine of two seeds of one prompt, prompts weighing alike; None where each has but one."""
+    means = [diversity.mean_pairwise(vectors[prompts == prompt]) for prompt in np.unique(prompts)]
+    known = [mean for mean in means if mean is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _vendi(real: Floats, count: int, seed: int) -> dict[str, Any]:
+    """The Vendi score of as many training pictures: it grows with the number of pictures."""
+    chosen = real[sample(np.arange(len(real)), count, seed)]
+    return {"score": diversity.vendi(chosen), "pictures": len(chosen)}
+
+
+def _unit(data: SpaceData, rows: Integers) -> npt.NDArray[np.float64]:
+    """Vectors as float64 of exactly unit length: they are stored as float16."""
+    vectors = np.asarray(data.vectors[rows], np.float64)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def _tried(measure: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    try:
+        return dict(measure())
+    except QueryError as error:
+        return _null(str(error))
+
+
+def _null(reason: str) -> dict[str, Any]:
+    return {"value": None, "reason": reason}
