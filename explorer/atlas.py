@@ -9,6 +9,7 @@ import json
 import tempfile
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -133,6 +134,11 @@ class Atlas:
             return Relation.UNKNOWN
         return Relation.SAMPLE if is_tuned and told.relation is Relation.ALL else told.relation
 
+    @cached_property
+    def family_sizes(self) -> npt.NDArray[np.int32]:
+        """How many pictures each family has, denied ones included; int32 (f,), by the codes of `families`."""
+        return np.bincount(self.families).astype(np.int32)
+
     @property
     def denied(self) -> npt.NDArray[np.bool_]:
         """Which rows were taken down, by the denylist as it is on disk now; bool (n,)."""
@@ -184,10 +190,17 @@ class Atlas:
         """All that is known of one picture; QueryError if it is not in the atlas."""
         return self.records([identity])[0]
 
-    def records(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> tuple[Record, ...]:
-        """All that is known of some pictures, in the order asked; QueryError if one is not in the atlas."""
-        rows = self.rows(ids)
-        return tuple(record_of(row) for row in self._records.rows(rows))
+    def records(
+        self, ids: Sequence[int] | npt.NDArray[np.int64], columns: Sequence[str] | None = None
+    ) -> tuple[Record, ...]:
+        """All that is known of some pictures, in the order asked; QueryError if one is not in the atlas.
+
+        Args:
+            ids: of the pictures.
+            columns: what to read, `id`, `key` and `split` at least; all else is then None or empty. None = everything.
+        """
+        rows = self._records.rows(self.rows(ids), list(columns) if columns else None)
+        return tuple(record_of(row) for row in rows)
 
     def extras(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> list[dict[str, Any]]:
         """What the source's other columns say of some pictures, in the order asked; QueryError as `records`."""

@@ -19,6 +19,8 @@ Mask = npt.NDArray[np.bool_]
 """Which rows may be found, bool (n,); `explorer.filters.matching` makes one."""
 
 MAX_TEXT = 2_000
+_SHOWN = ("id", "key", "split", "family", "captions", "image_url", "page_url", "licence")
+"""What a hit tells of a record: a third of its columns, read in a sixth of the time."""
 
 
 class ClipEncoder(Protocol):
@@ -71,7 +73,7 @@ def hits(
     """
     data = atlas.space(space)
     percentiles = data.percentiles(similarities) if percentile else np.full(len(rows), np.nan)
-    records = atlas.records(atlas.ids[rows])
+    records = atlas.records(atlas.ids[rows], _SHOWN)
     return tuple(
         Hit(
             id=record.id,
@@ -144,24 +146,11 @@ def search_id(
     among: Mask | None = None,
 ) -> tuple[Hit, ...]:
     """The pictures nearest to one of the atlas, itself left out; QueryError where there is no such picture or space."""
-    similarities, rows = rows_near(atlas, identity, space, k, split, among)
-    return hits(atlas, space, similarities, rows)
-
-
-def rows_near(
-    atlas: Atlas,
-    identity: int,
-    space: str,
-    k: int,
-    split: Split | None = Split.TRAIN,
-    among: Mask | None = None,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Cosines and rows (k,) of what `search_id` finds, without a look at the records."""
     row = atlas.row(identity)
     allowed = _allowed(atlas, split, among)
     allowed[row] = False
     similarities, rows = VectorIndex.open(atlas, space).search(atlas.space(space).vectors[row], k, allowed)
-    return similarities[0], rows[0]
+    return hits(atlas, space, similarities[0], rows[0])
 
 
 def text_vector(models: Encoders, text: str) -> npt.NDArray[np.float32]:

@@ -153,6 +153,7 @@ def test_the_figures_are_the_authors_on_the_same_vectors(whole: Path, tiny_atlas
         reason = measured["copying"]["reason"]
         assert measured["copying"]["value"] is None and "found 6 held-out and 18 generated pictures" in reason
         assert sum(cluster["pictures"] for cluster in measured["clusters"]) == MANY
+        assert sum(cluster["expected"] for cluster in measured["clusters"]) == pytest.approx(1)
         collapse = [entry["spaces"][space]["collapse"] for entry in found["ranking"]]
         assert measured["similarity"]["of one prompt"] == pytest.approx(np.mean(collapse))
     assert sum(each["pictures"] for each in found["verdicts"].values()) == MANY

@@ -144,13 +144,6 @@ def test_shares_have_wilsons_interval(count: int, total: int) -> None:
     assert (found.low, found.high) == (pytest.approx(theirs.low, abs=1e-9), pytest.approx(theirs.high, abs=1e-9))
 
 
-def test_a_picture_is_of_the_cluster_of_most_neighbors() -> None:
-    """Most votes win; of equally many the nearest neighbor's."""
-    clusters = np.array([4, 4, 7, 7, 7, -1])
-    rows = np.array([[0, 2, 3], [0, 2, 5], [2, 0, 1]])
-    assert shares.majority(clusters, rows).tolist() == [7, 4, 4]
-
-
 def test_clusters_drawn_too_often_are_named_only_with_certainty() -> None:
     """With many prompts the interval excludes what is expected; with few the same shares prove nothing."""
     clusters = [Cluster("clip", 0, number, f"c{number}", 10, ()) for number in range(3)]

@@ -99,12 +99,15 @@ def document(atlas: Atlas, models: Encoders, plan: Plan, found: Gathered, option
         QueryError: the atlas has no `clip` for an axis, or a phrase of one cannot be used.
     """
     of = ranking.groups(found.located)
-    homes = {space: spaces.cluster_of(atlas, space, vectors) for space, vectors in found.vectors.items()}
     against = reference(atlas, options.seed)
     placed = list(_on_axes(atlas, models, found, options.axes))
     told = {
         space: spaces.measured(atlas, space, vectors, of, against, options.k, options.seed)
-        | {"clusters": [asdict(each) for each in spaces.clusters(atlas, space, homes[space], of, against)]}
+        | {
+            "clusters": [
+                asdict(each) for each in spaces.clusters(atlas, space, _clusters(found.located, space), of, against)
+            ]
+        }
         for space, vectors in found.vectors.items()
     }
     return {
@@ -121,7 +124,7 @@ def document(atlas: Atlas, models: Encoders, plan: Plan, found: Gathered, option
         "spaces": told,
         "axes": [each.told for each in placed],
         "ranking": ranking.ranked(found.located, found.vectors, of),
-        "rows": _completed(found, homes, placed),
+        "rows": _completed(found, placed),
         "limits": [*LIMITS, *([] if relation(atlas, plan.recipe) is Relation.ALL else [SAMPLED])],
     }
 
@@ -188,14 +191,15 @@ def _verdicts(rows: Sequence[Row], independent: int) -> Document:
     }
 
 
-def _completed(found: Gathered, homes: Mapping[str, Integers], placed: Sequence[_Placed]) -> list[Row]:
-    """The rows with their cluster in each space, and their place on each axis."""
-    more = [
-        {
-            "cluster": {space: int(each[at]) if each[at] >= 0 else None for space, each in homes.items()},
-            "axes": {each.axis.name: float(each.values[at]) for each in placed},
-        }
-        for at in range(len(found.located))
-    ]
-    known = {row["row"]: row | added for row, added in zip(found.located, more, strict=True)}
+def _clusters(rows: Sequence[Row], space: str) -> Integers:
+    """The cluster of each landing in one space, (m,); -1 = none."""
+    return np.array([-1 if row["cluster"][space] is None else row["cluster"][space] for row in rows])
+
+
+def _completed(found: Gathered, placed: Sequence[_Placed]) -> list[Row]:
+    """The rows with their place on each axis."""
+    known = {
+        row["row"]: row | {"axes": {each.axis.name: float(each.values[at]) for each in placed}}
+        for at, row in enumerate(found.located)
+    }
     return [known.get(row["row"], row) for row in found.rows]

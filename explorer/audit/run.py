@@ -107,6 +107,8 @@ def _landed(landing: Landing) -> Row:
         "point": {space: list(each.point) for space, each in spaces.items()},
         "distance": {space: each.distance for space, each in spaces.items()},
         "percentile": {space: each.percentile for space, each in spaces.items()},
+        "by_family": {space: each.by_family for space, each in spaces.items()},
+        "cluster": {space: each.cluster and each.cluster.cluster for space, each in spaces.items()},
         "nearest": {space: each.hits[0].id for space, each in spaces.items() if each.hits},
         "similarity": {space: each.hits[0].similarity for space, each in spaces.items() if each.hits},
         "via": {space: each.via for space, each in spaces.items()},

@@ -6,7 +6,7 @@ OUT/
   shards/00007/            rows.jsonl · SPACE.npy float32 (pictures, d), unit length · 000112.png
 ```
 A row is a JSON object: `row`, `prompt`, `id`, `seed`, `file`, `picture`, `error`, `verdict`, and by space `point`,
-`distance`, `percentile`, `nearest`, `similarity`. Rows with an `error` have no vector.
+`distance`, `percentile`, `by_family`, `nearest`, `similarity`, `cluster`, `via`. Rows with an `error` have no vector.
 """
 
 from __future__ import annotations

@@ -17,8 +17,6 @@ import numpy.typing as npt
 from explorer.records import Cluster
 
 LEVEL = 0.95
-NEIGHBORS_ASKED = 15
-"""Training pictures among which most must be of a cluster for a picture to be counted to it."""
 
 Integers = npt.NDArray[np.integer[Any]]
 
@@ -69,18 +67,6 @@ def wilson(count: float, total: float, level: float = LEVEL) -> Share:
     middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
     half = z / (1 + z**2 / total) * float(np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)))
     return Share(share, max(middle - half, 0.0), min(middle + half, 1.0))
-
-
-def majority(clusters: Integers, rows: Integers) -> npt.NDArray[np.int32]:
-    """The cluster that most of each picture's neighbors are in, int32 (q,); of equally many the nearest one's.
-
-    Args:
-        clusters: int32 (n,), -1 = in none, of every row of the atlas.
-        rows: int64 (q, k), rows of the nearest training pictures, nearest first.
-    """
-    near = clusters[rows]
-    votes = (near[:, :, None] == near[:, None, :]).sum(axis=2)
-    return np.asarray(np.take_along_axis(near, votes.argmax(axis=1)[:, None], axis=1)[:, 0], dtype=np.int32)
 
 
 def by_cluster(

@@ -13,8 +13,7 @@ from explorer.atlas import Atlas
 from explorer.audit import copying, diversity, sets, shares
 from explorer.audit.reference import Reference, sample
 from explorer.errors import QueryError
-from explorer.layout import NEIGHBORS
-from explorer.placement import place_vectors
+from explorer.nearness import cluster_place
 from explorer.spaces import SpaceData
 
 T = TypeVar("T")
@@ -57,15 +56,20 @@ def measured(
 def clusters(
     atlas: Atlas, space: str, found: Integers, prompts: Integers, reference: Reference
 ) -> tuple[shares.ClusterShare, ...]:
-    """How often each coarse cluster is drawn; `found` (m,) from `cluster_of`."""
-    expected = atlas.space(space).cluster[reference.train]
-    return shares.by_cluster(found, expected, atlas.clusters(space), len(np.unique(prompts)))
+    """How often each coarse cluster is drawn.
 
+    Training pictures are counted by the rule that landings are: to the cluster that most of their neighbors are in.
 
-def cluster_of(atlas: Atlas, space: str, vectors: Floats) -> npt.NDArray[np.int32]:
-    """The coarse cluster that most of each picture's neighbors are in, int32 (m,); -1 = in none."""
-    placed = place_vectors(atlas, space, vectors, k=NEIGHBORS)
-    return shares.majority(atlas.space(space).cluster, placed.rows)
+    Args:
+        found: (m,), the cluster of each picture's landing; -1 = none.
+        prompts: (m,), which prompt each is of.
+    """
+    data, listed = atlas.space(space), atlas.clusters(space)
+    labels = {cluster.cluster: cluster.label for cluster in listed}
+    near = (rows[rows >= 0] for rows in data.neighbors[reference.train])
+    places = [cluster_place(data, rows, labels) for rows in near]
+    expected = np.array([place.cluster if place else -1 for place in places])
+    return shares.by_cluster(found, expected, listed, len(np.unique(prompts)))
 
 
 def _copying(atlas: Atlas, data: SpaceData, held: Floats, vectors: Floats, seed: int) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def _row(row: Mapping[str, Any], spaces: Sequence[str], axes: Sequence[Mapping[s
     return line
 
 
-_BY_SPACE = ("nearest", "similarity", "percentile", "distance", "cluster")
+_BY_SPACE = ("nearest", "similarity", "percentile", "by_family", "distance", "cluster")
 
 
 def _prompt(rank: int, entry: Mapping[str, Any]) -> Line:

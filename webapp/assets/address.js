@@ -10,7 +10,7 @@
   const explorer = ((window.dash_clientside ??= {}).explorer ??= {});
   const FORMS = {
     space: /^[a-z]{1,16}$/,
-    color: /^(split|similarity|axis)$/,
+    color: /^[a-z]{1,16}$/,
     id: /^\d{1,15}$/,
     q: /^[^]{1,500}$/,
     like: /^\d{1,15}$/,
@@ -47,7 +47,7 @@
     const query = given.q ? { text: given.q } : given.like ? { like: Number(given.like) } : null;
     const next = [
       space,
-      given.color ?? 'cluster',
+      config.colors.includes(given.color) ? given.color : config.colors[0],
       given.id === null ? null : Number(given.id),
       query && { ...query, split: given.split ?? 'train' },
       given.where,

@@ -27,12 +27,14 @@ class Offers:
         count: of the pictures that can be searched.
         words: whether they can be searched by words.
         uploads: whether the visitor may bring a picture.
+        colors: what the map can be colored by, the usual first.
     """
 
     spaces: Sequence[str]
     count: int
     words: bool
     uploads: bool
+    colors: Sequence[str]
 
 
 def top_bar(context: Context, offers: Offers) -> html.Header:
@@ -48,7 +50,8 @@ def top_bar(context: Context, offers: Offers) -> html.Header:
             ),
             _search_line(words, offers),
             html.Div(
-                [_space_switch(words, offers.spaces), _color_select(words, offers), _menu(words)], className="top-tools"
+                [_space_switch(words, offers.spaces), _color_select(words, offers.colors), _menu(words)],
+                className="top-tools",
             ),
         ],
         className="top",
@@ -105,12 +108,11 @@ def _space_switch(words: Words, spaces: Sequence[str]) -> dmc.SegmentedControl:
     )
 
 
-def _color_select(words: Words, offers: Offers) -> dmc.Select:
-    kinds = ("cluster", "split", "similarity", *(("axis",) if offers.words else ()))
+def _color_select(words: Words, kinds: Sequence[str]) -> dmc.Select:
     return dmc.Select(
         id=ids.COLOR_CONTROL,
         data=[{"value": kind, "label": words(f"frame.color.{kind}")} for kind in kinds],
-        value="cluster",
+        value=kinds[0],
         size="xs",
         radius="xl",
         allowDeselect=False,
@@ -161,11 +163,9 @@ def legend(context: Context, color: str, query: str | None = None, axis: str | N
         return [html.Span(words("legend.similarity.none"), className="legend-words")]
     if color == "similarity":
         high = words("legend.similarity.high", query=foreign.quoted(query or "", 24))
-        return [
-            html.Span(words("legend.similarity.low"), className="legend-words"),
-            html.Span(className="ramp", **{"aria-hidden": "true"}),
-            html.Span(high, className="legend-words"),
-        ]
+        return _ramp(words("legend.similarity.low"), high)
+    if color == "overlap":
+        return _ramp(words("legend.overlap.low"), words("legend.overlap.high"))
     return []
 
 
@@ -180,6 +180,14 @@ def _axis(words: Words, ends: Sequence[str]) -> list[Any]:
     )  # fmt: skip
     ramp = html.Span(className="ramp", **{"aria-hidden": "true"})
     return [low, ramp, high, html.Span(words("legend.axis.limits"), className="legend-words legend-limits")]
+
+
+def _ramp(low: str, high: str) -> list[Any]:
+    return [
+        html.Span(low, className="legend-words"),
+        html.Span(className="ramp", **{"aria-hidden": "true"}),
+        html.Span(high, className="legend-words"),
+    ]
 
 
 def _key(slot: int, words: str) -> html.Span:
