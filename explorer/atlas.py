@@ -25,7 +25,7 @@ from explorer.errors import AtlasError, QueryError
 from explorer.index_choice import IndexChoice
 from explorer.layout import AtlasPaths, VersionPaths
 from explorer.manifest import Manifest, from_dict
-from explorer.records import Cluster, Record, Space, Split
+from explorer.records import Cluster, Record, Relation, Space, Split
 from explorer.rows import record_of
 from explorer.safety import flags
 from explorer.spaces import SpaceData, load_space
@@ -120,6 +120,19 @@ class Atlas:
     def __len__(self) -> int:
         """The number of pictures, denied ones included."""
         return len(self.ids)
+
+    def relation_to(self, generator: str | None, *, is_tuned: bool = False) -> Relation:
+        """How the corpus stands to a generator; what the manifests say holds for those that they name.
+
+        Args:
+            generator: as a model reference; None = those that the manifests name.
+            is_tuned: whether it was tuned on other pictures too, as by a LoRA.
+        """
+        told = self.training
+        named = {form for name in told.generators for form in (name, str(self.manifest.resolve(name)))}
+        if generator is not None and generator not in named:
+            return Relation.UNKNOWN
+        return Relation.SAMPLE if is_tuned and told.relation is Relation.ALL else told.relation
 
     @cached_property
     def family_sizes(self) -> npt.NDArray[np.int32]:

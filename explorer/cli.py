@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,10 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps this class t
 
     locate = _verb(verbs, "locate", "see where any picture lands", run_locate, lines.landed)
     locate.add_argument("image", type=Path, metavar="IMAGE", help="JPEG, PNG, WebP or GIF")
+    locate.add_argument("--prompt", metavar="T", help="the words that it was made from, where they are known")
+    locate.add_argument(
+        "--report", type=Path, metavar="FILE", help="write its provenance there too: a page (.html), or JSON (.json)"
+    )
     _add_k(locate)
     _add_split(locate)
     _add_device(locate)
@@ -73,9 +78,10 @@ def run_search(args: argparse.Namespace) -> Document:
 
 def run_generate(args: argparse.Namespace) -> Document:
     """Generate a picture, locate it, and leave picture, steps and report in a folder."""
+    from explorer.folders import check_free
     from explorer.generate import Generator, check_recipe, named_by
     from explorer.records import Recipe
-    from explorer.report import check_free, write_report
+    from explorer.report.folder import write_report
 
     wished = {name: getattr(args, name) for name in ("steps", "guidance") if getattr(args, name) is not None}
     check_recipe(Recipe(args.prompt, args.negative, args.seed, **wished))  # before a model is loaded
@@ -85,17 +91,31 @@ def run_generate(args: argparse.Namespace) -> Document:
     generator = Generator.load(args.generator, atlas, lora=args.lora, device=args.device)
     recipe = generator.recipe(args.prompt, negative=args.negative, seed=args.seed, **wished)
     made = generator.generate(recipe, progress=args.progress)
-    return write_report(args.out, made, atlas) | {"notes": notes}
+    return write_report(args.out, made, generator) | {"notes": notes}
 
 
 def run_locate(args: argparse.Namespace) -> Document:
-    """See where a picture lands."""
+    """See where a picture lands; with a report, also how firm that is, and what its prompt says."""
     from explorer.provenance import locate
 
+    if args.prompt is not None and args.report is None:
+        raise UsageError("--prompt is told in the report alone; name a file with --report")
+    if args.report is not None:
+        from explorer.report.file import check_name
+
+        check_name(args.report)
     atlas, picture = _open(args), _picture(args.image)
-    notes = _notes(args, atlas, *atlas.spaces)
-    landing = locate(atlas, _models(args, atlas), picture, k=args.k, split=_split(args))
-    return {"landing": to_json(landing), "notes": notes}
+    notes, models = _notes(args, atlas, *atlas.spaces), _models(args, atlas)
+    landing = locate(atlas, models, picture, k=args.k, split=_split(args))
+    if args.report is None:
+        return {"landing": to_json(landing), "notes": notes}
+    from explorer.report.document import Subject, document
+    from explorer.report.file import write_file
+
+    subject = Subject(picture, landing, sha256(args.image.read_bytes()).hexdigest(), args.prompt)
+    told = document(atlas, models, subject)
+    write_file(args.report, atlas, told, picture)
+    return {"landing": told["landing"], "report": str(args.report.absolute()), "notes": notes}
 
 
 def run_clusters(args: argparse.Namespace) -> Document:

@@ -5,7 +5,7 @@ A generator that shares the atlas's VAE is followed in `vae` by its own latents;
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explorer.errors import Cancelled, QueryError
+from explorer.models.batch import in_halves
 from explorer.models.generator import GeneratorModel
 from explorer.models.loader import Models, shared
 from explorer.placement import place_vectors
@@ -24,6 +25,7 @@ from explorer.search import picture_vectors
 from explorer.stamp import stamped
 
 if TYPE_CHECKING:
+    import torch
     from PIL import Image
 
     from explorer.atlas import Atlas
@@ -63,6 +65,19 @@ class Generation:
     previews: tuple[Image.Image, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """A generated picture without the way to it.
+
+    Attributes:
+        latent: space -> vector (d,), centered, of any length, where the atlas's own VAE made it; see `locate`.
+    """
+
+    image: Image.Image
+    recipe: Recipe
+    latent: Mapping[str, npt.NDArray[np.float32]]
+
+
 class Generator:
     """A text-to-image model beside an atlas; one picture at a time."""
 
@@ -89,6 +104,16 @@ class Generator:
         key = (GeneratorModel, named, lora, device)
         model = shared(key, lambda: GeneratorModel.load(named, lora=lora, device=device))
         return cls(atlas, model, Models(atlas, device))
+
+    @property
+    def atlas(self) -> Atlas:
+        """Whose maps its pictures land on."""
+        return self._atlas
+
+    @property
+    def models(self) -> Models:
+        """The atlas's own models."""
+        return self._models
 
     @property
     def reference(self) -> str:
@@ -164,7 +189,7 @@ class Generator:
         way: list[StepImage] = []
         latent: dict[str, npt.NDArray[np.float32]] = {}
         for denoised in progress.track(self._model.denoise(recipe), stage="generate"):
-            latent = self._latent_vectors(denoised)
+            latent = self._latent_vectors(denoised.clean)
             way.append(self._seen(denoised, latent))
             if on_step:
                 on_step(way[-1])
@@ -175,10 +200,34 @@ class Generator:
         landing = replace(landing, notes=landing.notes + self._notes(recipe))
         return Generation(image, recipe, tuple(each.trajectory for each in way), landing, previews)
 
-    def _latent_vectors(self, denoised: Denoised) -> dict[str, npt.NDArray[np.float32]]:
+    def draw(self, recipes: Sequence[Recipe]) -> list[Drawn | None]:
+        """Generate several pictures at once, without a look at their steps.
+
+        Args:
+            recipes: completed by `complete`; they may differ in prompt, negative prompt and seed alone.
+
+        Returns:
+            a picture a recipe; None where the device has no room for it even alone.
+
+        Raises:
+            QueryError: a recipe is out of bounds.
+        """
+        complete = [self.complete(recipe) for recipe in recipes]
+        for recipe in complete:
+            check_recipe(recipe)
+        found: list[Drawn | None] = []
+        for recipe, clean in zip(complete, in_halves(self._model, complete), strict=True):
+            if clean is None:
+                found.append(None)
+            else:
+                found.append(Drawn(self._model.vae.decode(clean)[0], recipe, self._latent_vectors(clean)))
+        return found
+
+    def _latent_vectors(self, clean: torch.Tensor) -> dict[str, npt.NDArray[np.float32]]:
+        """Space -> vector (d,) of a clean latent (1, channels, h, w), where the atlas's own VAE made it."""
         if not self.shares_vae:
             return {}
-        pooled = self._model.vae.pool_latents(denoised.clean)
+        pooled = self._model.vae.pool_latents(clean)
         return {Space.VAE.value: pooled - self._atlas.space(Space.VAE).mean}
 
     def _seen(self, denoised: Denoised, latent: dict[str, npt.NDArray[np.float32]]) -> StepImage:
@@ -194,7 +243,7 @@ class Generator:
             points[space] = (x, y, z)
             nearest[space] = int(self._atlas.ids[placed.rows[0, 0]])
             similarity[space] = float(placed.similarities[0, 0])
-        step = TrajectoryStep(denoised.step, denoised.timestep, points, nearest, similarity)
+        step = TrajectoryStep(denoised.step, denoised.timestep, points, nearest, similarity, denoised.pull)
         return StepImage(denoised.step, denoised.steps, denoised.timestep, preview, step)
 
     def _notes(self, recipe: Recipe) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ def found(document: Document) -> str:
 
 def landed(document: Document) -> str:
     """Where `locate` put a picture."""
-    return "\n".join(_landing(document["landing"]))
+    report = [f"The report is {document['report']}"] if "report" in document else []
+    return "\n".join([*_landing(document["landing"]), *report])
 
 
 def generated(document: Document) -> str:

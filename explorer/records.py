@@ -285,6 +285,7 @@ class TrajectoryStep:
         points: space -> place, map units.
         nearest: space -> id of the nearest training picture by the vectors.
         similarity: space -> cosine to it.
+        pull: how hard the prompt pulled, see `explorer.models.denoising.pull`; None without guidance.
     """
 
     step: int
@@ -292,6 +293,7 @@ class TrajectoryStep:
     points: Mapping[str, Point]
     nearest: Mapping[str, int]
     similarity: Mapping[str, float]
+    pull: float | None = None
 
 
 def to_json(value: Any) -> Any:  # noqa: ANN401 - any of the records above

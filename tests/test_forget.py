@@ -29,6 +29,8 @@ from explorer.errors import AtlasError, BuildError, QueryError
 from explorer.layout import AtlasPaths
 from explorer.manifest import from_dict
 from explorer.records import (
+    Agreement,
+    AgreementName,
     Hit,
     Landing,
     Recipe,
@@ -168,13 +170,14 @@ def story(world: World, folder: Path, key: str) -> int:
     landing = Landing(
         {"clip": SpaceLanding((0.0, 0.0, 0.0), 1.0, 50.0, (hit(record.id), hit(other)))},
         Verdict(VerdictName.TYPICAL, "between"),
+        agreement=Agreement(AgreementName.BOTH, "near", (record.id, other), "alike"),
     )
     step = TrajectoryStep(1, 9.0, {"clip": (0.0, 0.0, 0.0)}, {"clip": record.id}, {"clip": 0.5})
     workspace = Workspace.open(folder)
     recipe = Recipe("a prompt")
     job = workspace.add_job(recipe)
     workspace.add_event(job.id, "step", {"nearest": {"clip": record.id, "vae": other}, "similarity": {"clip": 1.0}})
-    made = workspace.add_generation(b"png", recipe, landing, [step])
+    made = workspace.add_generation(b"png", recipe, landing, [step], report={"landing": to_json(landing)})
     workspace.add_event(job.id, "done", {"landing": to_json(landing), "generation": made})
     workspace.save_selection("mine", [record.id, other])
     workspace.close()
@@ -211,6 +214,7 @@ def test_a_picture_that_was_taken_down_is_in_no_file(world: World) -> None:
     assert len(list(paths.versions.iterdir())) == 1
     (generation,) = serving.generations()
     assert [hit["id"] for hit in generation.landing["spaces"]["clip"]["hits"]] == [1]
+    assert generation.landing["agreement"]["shared"] == [1]
     assert generation.trajectory[0]["nearest"] == {}
     assert serving.selections()[0].ids == (1,)
     serving.close()

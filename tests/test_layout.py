@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 from live import Live
 
 from explorer.filters import Filter, Operator
+from explorer.jobs import Job, JobState
 from explorer.records import (
     Agreement,
     AgreementName,
@@ -27,9 +28,10 @@ from explorer.records import (
     VerdictName,
 )
 from webapp import ids, layout
-from webapp.panels import clusters, filters, found, frame, here, landing, nearest, studio
+from webapp.panels import clusters, filters, found, frame, here, history, landing, nearest
 from webapp.panels.clusters import Listed
 from webapp.panels.here import Shown
+from webapp.panels.history import Entry
 from webapp.panels.parts import Context
 from webapp.strings import Words
 
@@ -52,6 +54,7 @@ RECORD = Record(
     extra={"year": 1900, "nothing": None},
 )
 VERDICT = Verdict(VerdictName.TYPICAL, "rule")
+JOB = Job("job", JobState.DONE, Recipe("a cat"), "2025-01-01T00:00:00+00:00", generation=1)
 LANDING = Landing(
     {
         "clip": SpaceLanding((0.0, 0.0, 0.0), 0.25, 97.4, (), by_family=91.2, kept=9),
@@ -158,6 +161,12 @@ def test_the_three_sentences_stand_below_every_list_of_neighbors() -> None:
         assert "nothing near” proves nothing" in said
 
 
+def test_where_there_are_variants_percentages_come_with_a_warning() -> None:
+    """A corpus with families says below its lists what they do to percentiles; another has nothing to say."""
+    assert "bend them" in text(nearest.cards(replace(CONTEXT, families=True), [HIT], "clip"))
+    assert "bend them" not in text(nearest.cards(CONTEXT, [HIT], "clip"))
+
+
 @pytest.mark.parametrize("relation", [Relation.NONE, Relation.UNKNOWN])
 def test_without_the_relation_nothing_is_called_training(relation: Relation) -> None:
     """Only with `all` or `sample` are neighbors called training pictures."""
@@ -180,7 +189,7 @@ def test_thumbnails_that_can_be_clicked_are_no_smaller_than_a_fingertip() -> Non
         nearest.cards(CONTEXT, [HIT], "clip"),
         found.cards(CONTEXT, [HIT], "cat"),
         clusters.rows(CONTEXT, [Listed(cluster, (Cluster("clip", 1, 0, "kittens", 2, (7,), 1),))], {7: "a cat"}),
-        studio.tiles(CONTEXT, [studio.Tile("j", "a cat", True)]),
+        history.entries(CONTEXT, [Entry(JOB, True, True)]),
     ]
     pictures = [c for c in walk(trees) if kind(c) == "Img"]
     assert len(pictures) == 4
@@ -307,7 +316,7 @@ def hostile_trees() -> list[Any]:
         found.cards(CONTEXT, [], HOSTILE),
         found.head(CONTEXT, HOSTILE, 1, like=False),
         clusters.rows(CONTEXT, [Listed(cluster, (Cluster("clip", 1, 0, HOSTILE, 2, (7,), 1),), 2)], {7: HOSTILE}),
-        studio.tiles(CONTEXT, [studio.Tile("job", HOSTILE, False)]),
+        history.entries(CONTEXT, [Entry(replace(JOB, recipe=recipe), True, True)]),
         frame.legend(CONTEXT, "similarity", HOSTILE),
         filters.chips(CONTEXT, [Filter(f"extra.{HOSTILE}", Operator.IS, HOSTILE, HOSTILE)]),
         found.filtered_cards(evil, [record], [True]),

@@ -11,8 +11,12 @@ from small_atlas import SmallAtlas, changed
 
 from explorer import nearness
 from explorer.atlas import Atlas
+from explorer.errors import AtlasError
+from explorer.layout import AtlasPaths, write_array
 from explorer.nearness import Balls, cluster_place, euclidean, isolation
 from explorer.records import Record, Split
+from explorer.verify import current
+from tests.test_levels import republished
 
 Floats = npt.NDArray[np.float32]
 
@@ -102,6 +106,16 @@ def test_the_cluster_is_the_one_that_most_of_the_nearest_are_in(atlas: Atlas) ->
     assert alone is not None
     assert (alone.label, alone.share, alone.margin, alone.runner_up) == ("", 0.75, 0.75, None)
     assert cluster_place(data, lone, labels) is None
+
+
+def test_weights_of_another_baseline_are_refused(small_atlas: Path) -> None:
+    """One weight too few is no atlas: percentiles by family would be of others, or of nobody."""
+    version = current(AtlasPaths(small_atlas))
+    weights = np.load(version.array("clip", "weights"))
+    write_array(version.array("clip", "weights"), weights[1:])
+    republished(small_atlas)
+    with pytest.raises(AtlasError, match=r"clip/weights.npy: expected shape \(48,\) as of baseline.npy, found \(47,\)"):
+        Atlas.open(small_atlas)
 
 
 def test_by_family_each_family_counts_once(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
+import explorer.audit.verb
 import explorer.cli
 import indexer.cli
 from explorer.errors import ExplorerError, UsageError
@@ -60,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_verbs(verbs)
     indexer.cli.add_verbs(verbs)
     explorer.cli.add_verbs(verbs)
+    explorer.audit.verb.add_verb(verbs)
     return parser
 
 

@@ -17,6 +17,7 @@ SAVE_BUTTON = "save-button"
 RESET_BUTTON = "reset-button"
 KEYS_BUTTON = "keys-button"
 ABOUT_BUTTON = "about-button"
+AUDITS_BUTTON = "audits-button"
 CREDIT = "credit"
 
 # what the address bar holds, one store each, so that a panel hears only what concerns it
@@ -31,7 +32,9 @@ QUERY = "query"
 WHERE = "where"
 JOB = "job"
 UPLOAD = "upload"
-ADDRESS_PARTS = (SPACE, COLOR, PICTURE, QUERY, WHERE, JOB, UPLOAD)
+AUDIT = "audit"
+AXIS = "axis"
+ADDRESS_PARTS = (SPACE, COLOR, PICTURE, QUERY, WHERE, JOB, UPLOAD, AUDIT, AXIS)
 """In the order in which `explorer.read` gives them."""
 
 # search and what it found
@@ -83,9 +86,11 @@ LIVE_PREVIEW = "live-preview"
 LIVE_NEAREST = "live-nearest"
 DONE = "done"
 HISTORY = "history"
+HISTORY_KEYS = "history-keys"
 HISTORY_TILES = "history-tiles"
+HISTORY_SAID = "history-said"
 
-# here, nearest, clusters, about
+# here, nearest, clusters, audits, about
 HERE = "here"
 HERE_BODY = "here-body"
 REVEALED = "revealed"
@@ -95,4 +100,6 @@ NEAREST_TITLE = "nearest-title"
 CLUSTERS = "clusters"
 CLUSTERS_BODY = "clusters-body"
 CLUSTERS_MORE = "clusters-more"
+AUDITS = "audits"
+AUDITS_BODY = "audits-body"
 ABOUT = "about"

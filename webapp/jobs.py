@@ -51,10 +51,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A job that was taken in; `place` is how many come before it."""
+    """A job that was taken in.
+
+    Attributes:
+        place: how many come before it.
+        key: its maker's, by which the picture can be deleted; told once, and to nobody else.
+    """
 
     job: str
     place: int
+    key: str
 
 
 class Studio:
@@ -118,7 +124,7 @@ class Studio:
             self._say_loading([job])
             self._waiting.append(job)
             self._changed.notify()
-        return Ticket(job.id, place)
+        return Ticket(job.id, place, self.workspace.claim(job.id))
 
     def cancel(self, job: str) -> JobState | None:
         """Take a waiting job out of the queue, or let the running one stop at its next step.

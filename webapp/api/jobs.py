@@ -57,7 +57,7 @@ async def submit(request: Request, site: AnySite) -> Response:
     """Take a recipe in."""
     recipe = recipe_of(await _json(request), site.studio.defaults())
     ticket = await to_thread.run_sync(site.studio.submit, recipe)
-    answer = {"job": ticket.job, "place": ticket.place, "events": f"/api/jobs/{ticket.job}/events"}
+    answer = {"job": ticket.job, "place": ticket.place, "events": f"/api/jobs/{ticket.job}/events", "key": ticket.key}
     return document(answer, HTTPStatus.ACCEPTED)
 
 

@@ -186,6 +186,7 @@ def made(context: Context, job: str, recipe: Recipe, landed: html.Div) -> html.D
     buttons = [
         parts.deed(words("here.fly"), "landing", job),
         parts.deed(words("here.made.again"), "recipe", job),
+        parts.report_link(words("here.made.report"), job, title=words("studio.history.report.hint")),
         html.A(words("here.made.download"), href=address, download=f"latent-explorer-{job}.png"),
     ]
     return _own(html.Img(src=address, alt=alt), beside, landed, buttons)

@@ -18,9 +18,9 @@ def box(context: Context, landing: Landing, space: str) -> html.Div:
     return html.Div(
         [
             _verdict(context, landing.verdict),
-            _agreement(context, landing.agreement) if landing.agreement else None,
             html.Dl(_facts(context, landed), className="facts-table") if landed else None,
-            *(html.P(note, className="fine") for note in landing.notes),
+            _agreement(context, landing.agreement) if landing.agreement else None,
+            *(html.P(said, className="fine") for said in (landing.verdict.limits, *landing.notes) if said),
         ],
         className="verdict-box here-wide",
     )
@@ -33,7 +33,6 @@ def _verdict(context: Context, verdict: Verdict) -> html.Div:
             html.Span(words("verdict.label"), className="verdict-label"),
             html.Strong(words(f"verdict.{verdict.name.value}"), className=f"verdict-{verdict.name.value}"),
             html.P(words("verdict.rule", rule=verdict.rule), className="fine"),
-            html.P(verdict.limits, className="fine") if verdict.limits else None,
         ]
     )
 

@@ -82,6 +82,8 @@ def _caveats(context: Context, space: str, via: str | None) -> html.Div:
         words("nearest.vectors", space=words(f"frame.space.{space}")),
         words("nearest.all") if context.relation is Relation.ALL else words("nearest.sample"),
     ]
+    if context.families:
+        said.append(words("nearest.families"))
     if via == "picture" and space == "vae":
         said.append(words("nearest.via.picture"))
     return html.Div([html.P(sentence) for sentence in said], className="caveats")

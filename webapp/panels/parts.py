@@ -31,6 +31,7 @@ class Context:
         relation: of the corpus to the generator in use.
         pictured: whether the atlas has a thumbnail of a picture.
         contact: whom to ask for a takedown.
+        families: whether there are variants of pictures, which count as often as they are in percentiles.
     """
 
     version: str
@@ -38,6 +39,7 @@ class Context:
     words: Words
     pictured: Callable[[int], bool] = lambda picture: True
     contact: str | None = None
+    families: bool = False
 
     def thumbnail(self, picture: int) -> str | None:
         """Return the address of a picture's thumbnail, None where there is none."""
@@ -77,6 +79,11 @@ def deed(children: Any, do: str, to: int | str, **attributes: Any) -> html.Butto
     """
     given = {"className": "button", **attributes, "data-do": do, "data-to": str(to)}
     return html.Button(children, type="button", disable_n_clicks=True, **given)
+
+
+def report_link(children: Any, job: str, **attributes: Any) -> html.A:  # noqa: ANN401 - as Dash has them
+    """Return a link to the report of what a job made; a page of its own, in a new tab."""
+    return html.A(children, href=f"/api/jobs/{job}/report.html", target="_blank", rel="noopener", **attributes)
 
 
 def picture_button(context: Context, picture: int, caption: str, size: int) -> html.Button:
