@@ -138,8 +138,7 @@ def test_percentiles_of_a_redrawn_split_are_those_of_brute_force(small: World) -
     usual = np.array([max(similar[row, other] for other in train if families[other] != families[row]) for row in train])
     weights = np.array([1 / np.count_nonzero(families[train] == families[row]) for row in train])
     nearest = similar[drawn.asked][:, train].max(axis=1)
-    data = calibration.rebuilt(small, "clip", drawn.train)
-    found = {count: percentiles(data, nearest) for count, percentiles in calibration.COUNTS.items()}
+    found = calibration.percentiles(small, "clip", drawn)
     assert found["percentile"] == pytest.approx([100 * np.mean(usual < value) for value in nearest], abs=1e-6)
     expected = [100 * weights[usual < value].sum() / weights.sum() for value in nearest]
     assert found["by_family"] == pytest.approx(expected, abs=1e-4)
@@ -345,15 +344,16 @@ def test_the_page_says_what_holds_and_what_was_not_measured(tmp_path: Path) -> N
 
 
 def test_calibration_that_fails_changes_the_words() -> None:
-    """With 17 of 20 draws the claim is NO and the app warns; with 18 it holds."""
+    """With 17 of 20 draws the claim is NO and the app warns; with 18 it holds; a verdict too many fails as well."""
     draws = [{"seed": seed, "p": 0.5, "mean": 50.0} for seed in range(20)]
-    for good, holds in ((17, False), (18, True)):
+    for good, holds, nearer in ((17, False, 11), (18, True, 10)):
         bent = [draw | {"p": 0.5 if draw["seed"] < good else 0.001} for draw in draws]
-        claim = calibration.tell(
-            {"calibration/clip": {"pictures": 195, "by_family": bent, "percentile": draws}}
-        ).claims[0]
-        assert claim.holds is holds
-        assert ("warning" in claim.so) is not holds
+        spaces = {"clip": {"by_family": bent, "percentile": draws}}
+        figures = {"pictures": 195, "spaces": spaces, "verdicts": {"nearer": nearer, "far": 1, "of": 100}}
+        calibrated, _, verdicts = calibration.tell({"calibration/draws": figures}).claims
+        assert calibrated.holds is holds
+        assert ("warning" in calibrated.so) is not holds
+        assert verdicts.holds is holds
 
 
 def test_teaching_counts_only_above_chance_and_above_before() -> None:

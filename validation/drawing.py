@@ -11,13 +11,13 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 
 from explorer.exact import normalized
 from explorer.layout import write_atomic
+from explorer.models.batch import clean_latents
 from explorer.models.generator import GeneratorModel
-from explorer.records import Space
+from explorer.records import Recipe, Space
 from validation.world import Floats, Rows, World
 
 BLOCK = 15
@@ -122,14 +122,11 @@ def drawn_to(model: GeneratorModel, asked: Asked, path: Path) -> Drawn:
 
 
 def _block(model: GeneratorModel, asked: Asked) -> Drawn:
-    """Draw some at once; their noise is drawn on the CPU, picture by picture, as `explorer.models.denoising` does."""
-    model.pipeline.set_progress_bar_config(disable=True)
-    latents = model.pipeline(
-        list(asked.prompts),
-        num_inference_steps=model.defaults.steps,
-        guidance_scale=model.defaults.guidance,
-        generator=[torch.Generator("cpu").manual_seed(int(seed)) for seed in asked.seeds],
-        output_type="latent",
-    ).images
+    side, defaults = model.defaults.side, model.defaults
+    recipes = [
+        Recipe(prompt, seed=int(seed), steps=defaults.steps, guidance=defaults.guidance, width=side, height=side)
+        for prompt, seed in zip(asked.prompts, asked.seeds, strict=True)
+    ]
+    latents = clean_latents(model, recipes)
     pictures = np.stack([np.asarray(picture) for picture in model.vae.decode(latents)])
     return Drawn(asked.rows, pictures, model.vae.pool_latents(latents))
