@@ -5,8 +5,7 @@ A generator that shares the atlas's VAE is followed in `vae` by its own latents;
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explorer.errors import Cancelled, QueryError
+from explorer.models.batch import in_halves
 from explorer.models.generator import GeneratorModel
 from explorer.models.loader import Models, shared
 from explorer.progress import SILENT, Progress
@@ -23,6 +23,7 @@ from explorer.recipes import check_recipe
 from explorer.records import Landing, Recipe, Space, TrajectoryStep
 from explorer.search import picture_vectors
 from explorer.stamp import stamped
+from explorer.trunks import Trunks
 from explorer.way import Decided, Stand, decided, placed_at, step_of
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
     from explorer.atlas import Atlas
     from explorer.models.denoising import Denoised
-
-REMEMBERED = 2
-"""Ways whose steps are kept for branches: the one that they turn off, and the last of them."""
 
 OTHER_VAE = (
     "This generator's VAE is not the one that the atlas's space vae was made with; there the picture was located "
@@ -77,12 +75,25 @@ class _Seen:
     image: StepImage
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """A generated picture without the way to it.
+
+    Attributes:
+        latent: space -> vector (d,), centered, of any length, where the atlas's own VAE made it; see `locate`.
+    """
+
+    image: Image.Image
+    recipe: Recipe
+    latent: Mapping[str, npt.NDArray[np.float32]]
+
+
 class Generator:
     """A text-to-image model beside an atlas; one picture at a time."""
 
     def __init__(self, atlas: Atlas, model: GeneratorModel, models: Models) -> None:
         self._atlas, self._model, self._models = atlas, model, models
-        self._ways: OrderedDict[Recipe, tuple[_Seen, ...]] = OrderedDict()
+        self._trunks: Trunks[_Seen] = Trunks()
 
     @classmethod
     def load(cls, reference: str | None, atlas: Atlas, *, lora: str | None = None, device: str = "auto") -> Self:
@@ -195,7 +206,7 @@ class Generator:
         recipe = self.complete(recipe)
         check_recipe(recipe)
         _go_on(cancelled)
-        known = self._known(recipe)
+        known = self._trunks.known(recipe)
         denoising = self._model.denoise(recipe, [each.denoised for each in known])
         way: list[_Seen] = []
         for number, denoised in enumerate(progress.track(denoising, stage="generate")):
@@ -205,7 +216,7 @@ class Generator:
             if on_step:
                 on_step(image)
             _go_on(cancelled)
-        self._remember(recipe, tuple(way))
+        self._trunks.remember(recipe, tuple(way))
         return self._made(recipe, way)
 
     def _made(self, recipe: Recipe, way: Sequence[_Seen]) -> Generation:
@@ -224,22 +235,28 @@ class Generator:
         previews = tuple(each.image.preview for each in way)
         return Generation(last.image.preview, recipe, steps, landing, previews, decided(self._atlas, steps))
 
-    def _known(self, recipe: Recipe) -> tuple[_Seen, ...]:
-        """The steps up to a recipe's last branch, where the way that it turns off is remembered."""
-        if not recipe.branches:
-            return ()
-        trunk = replace(recipe, branches=recipe.branches[:-1])
-        if trunk not in self._ways:
-            return ()
-        self._ways.move_to_end(trunk)
-        way = self._ways[trunk]
-        return way[: recipe.branches[-1].step] if recipe.branches[-1].step < len(way) else ()
+    def draw(self, recipes: Sequence[Recipe]) -> list[Drawn | None]:
+        """Generate several pictures at once, without a look at their steps.
 
-    def _remember(self, recipe: Recipe, way: tuple[_Seen, ...]) -> None:
-        self._ways[recipe] = way
-        self._ways.move_to_end(recipe)
-        while len(self._ways) > REMEMBERED:
-            self._ways.popitem(last=False)
+        Args:
+            recipes: completed by `complete`; they may differ in prompt, negative prompt and seed alone.
+
+        Returns:
+            a picture a recipe; None where the device has no room for it even alone.
+
+        Raises:
+            QueryError: a recipe is out of bounds.
+        """
+        complete = [self.complete(recipe) for recipe in recipes]
+        for recipe in complete:
+            check_recipe(recipe)
+        found: list[Drawn | None] = []
+        for recipe, clean in zip(complete, in_halves(self._model, complete), strict=True):
+            if clean is None:
+                found.append(None)
+            else:
+                found.append(Drawn(self._model.vae.decode(clean)[0], recipe, self._latent_vectors(clean)))
+        return found
 
     def _latent_vectors(self, clean: torch.Tensor) -> dict[str, npt.NDArray[np.float32]]:
         """Space -> vector (d,) of a clean latent (1, channels, h, w), where the atlas's own VAE made it."""
@@ -251,19 +268,18 @@ class Generator:
     def _stands(self, denoised: Denoised, preview: Image.Image) -> dict[str, Stand]:
         """Where a step stands in each space: by its own latent where it means the same there, else by its picture."""
         latent = self._latent_vectors(denoised.clean)
-        stands = {space: Stand(vector, "latent") for space, vector in latent.items()}
-        for space in self._atlas.spaces:
-            if space not in stands:
-                vector = picture_vectors(self._atlas, self._models, space, [preview])
-                stands[space] = Stand(vector, "picture")
-        return {space: stands[space] for space in self._atlas.spaces}
+        return {
+            space: Stand(latent[space], "latent")
+            if space in latent
+            else Stand(picture_vectors(self._atlas, self._models, space, [preview]), "picture")
+            for space in self._atlas.spaces
+        }
 
     def _seen(self, denoised: Denoised) -> StepImage:
         """Decode a step's clean latent and put it on every map."""
         preview = self._model.vae.decode(denoised.clean)[0]
         stands = self._stands(denoised, preview)
-        placed = placed_at(self._atlas, stands)
-        step = step_of(self._atlas, denoised.step, denoised.timestep, stands, placed)
+        step = step_of(self._atlas, denoised.step, denoised.timestep, stands, placed_at(self._atlas, stands))
         step = replace(step, pull=denoised.pull)
         return StepImage(denoised.step, denoised.steps, denoised.timestep, preview, step)
 

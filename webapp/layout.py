@@ -15,7 +15,7 @@ from explorer.models.loader import demo_note
 from explorer.models.references import Kind
 from explorer.records import Relation, Space
 from webapp import figures, foreign, ids
-from webapp.panels import about, clusters, filters, found, frame, here, nearest, studio, way
+from webapp.panels import about, audits, clusters, filters, found, frame, here, nearest, studio, way
 from webapp.panels.about import Facts
 from webapp.panels.parts import Context
 from webapp.pointcloud import PointCloud
@@ -181,6 +181,7 @@ def _visible(site: Site) -> list[Any]:
         ),
         html.Div([here.panel(context), nearest.panel(context)], className="column right"),
         frame.sheets(context.words),
+        audits.modal(context),
         about.modal(context, facts),
     ]
 
@@ -193,9 +194,13 @@ def _offers(site: Site) -> frame.Offers:
 
 
 def _colors(atlas: Atlas) -> tuple[str, ...]:
-    """Return what the map can be colored by; how well it keeps neighbors was not counted by earlier programs."""
-    usual = ("cluster", "split", "similarity")
-    return (*usual, "overlap") if _overlaps(atlas) else usual
+    """Return what the map can be colored by.
+
+    An axis needs a model for words; how well a map keeps neighbors was not counted by earlier programs.
+    """
+    asks = (atlas.meta["models"].get(Space.CLIP) or {}).get("reference") and Space.CLIP in atlas.spaces
+    more = {"axis": asks, "overlap": _overlaps(atlas)}
+    return ("cluster", "split", "similarity", *(name for name, is_there in more.items() if is_there))
 
 
 def _overlaps(atlas: Atlas) -> dict[str, float]:

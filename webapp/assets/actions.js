@@ -62,9 +62,30 @@
     bring: () => explorer.choosePicture(),
     'bring-close': () => explorer.leavePicture(),
     filter: () => box('filter'),
+    audit: (name) => explorer.go({ audit: name || null }),
+    'audit-cluster': (cluster) => { leaveDialog(); fly('cluster', { cluster: Number(cluster), level: 0 }); },
+    axis: (ends) => { leaveDialog(); explorer.go({ axis: JSON.parse(ends).join('\n'), color: 'axis', audit: null }); },
+    landed,
     unfilter,
     sheet: (name) => show(name),
   };
+
+  /** Close the dialog of audits, so that the map is seen. */
+  const leaveDialog = () => setProps('audits', { opened: false });
+
+  /** Show where a picture of an audit has landed. */
+  function landed(place) {
+    leaveDialog();
+    setProps('map', { landing: JSON.parse(place) });
+    fly('landing');
+  }
+
+  /** The two ends of an axis, once both are written. */
+  document.addEventListener('change', (event) => {
+    if (!event.target.closest?.('.axis-end')) return;
+    const ends = [...document.querySelectorAll('.axis-end input, input.axis-end')].map((end) => end.value.trim());
+    if (ends.length === 2 && ends.every(Boolean)) explorer.go({ axis: ends.join('\n') });
+  });
 
   /** Open a box below the search line, or close it if it is open. */
   function box(name) {
@@ -92,7 +113,9 @@
 
   document.addEventListener('click', (event) => {
     const button = event.target.closest?.('button[data-do]');
-    if (button) void DEEDS[button.dataset.do]?.(button.dataset.to, button);
+    if (!button) return;
+    if (button.dataset.do === 'open' && button.closest('.audits')) leaveDialog();
+    void DEEDS[button.dataset.do]?.(button.dataset.to, button);
   });
 
   /** A click in the map selects; the camera stays where the visitor has it. */
