@@ -76,7 +76,7 @@ def pull(model: GeneratorModel, prompt: str, seed: int) -> float:
     """The mean over the steps of how hard a prompt pulls, with the generator's own guidance."""
     side = model.defaults.side
     recipe = Recipe(prompt, seed=seed, steps=STEPS, guidance=model.defaults.guidance, width=side, height=side)
-    return float(np.mean([step.pull for step in model.denoise(recipe)]))
+    return float(np.mean([step.pull or 0.0 for step in model.denoise(recipe)]))
 
 
 def measure_firmness() -> Figures:
@@ -163,9 +163,9 @@ def _firm(figures: Figures) -> list[Claim]:
 
 CHANGED = {"jpeg": "saved as JPEG of quality 75", "noise": "lightly noised"}
 PULL = f"""The mean over {STEPS} steps of how hard a prompt pulls (see provenance.md), for captions of training
-families, of held-out families, one each of as many families, and for drawn letters. Memorization in the sense of Wen et al. is of
-single pictures that were seen again and again; here every family was seen alike, so little difference is expected, and
-what there is says how far the figure may be trusted as a sign of it.
+families, of held-out families, one each of as many families, and for drawn letters. Memorization in the sense of Wen et
+al. is of single pictures that were seen again and again; here every family was seen alike, so little difference is
+expected, and what there is says how far the figure may be trusted as a sign of it.
 """
 FIRM = """{count} held-out pictures, one a family, each located as it is, as JPEG of quality 75, and with noise of
 standard deviation 4 of 255.
