@@ -22,7 +22,7 @@ from explorer import paper
 from explorer.atlas import Atlas
 from explorer.denylist import DenyKind, hashed
 from explorer.errors import QueryError, UsageError
-from explorer.generate import Generation, Generator
+from explorer.generate import Generation, Generator, png_bytes
 from explorer.library import Atlas as Library
 from explorer.models.loader import Models
 from explorer.provenance import locate
@@ -117,6 +117,7 @@ def test_a_report_carries_what_it_was_measured_with(told: Document, made: Genera
     assert told["recipe"]["prompt"] == "red shape 3" and told["recipe"]["revision"] == made.recipe.revision
     assert told["atlas"]["version"] == atlas.version and told["atlas"]["training_pictures"] == int(atlas.train.sum())
     assert told["models"]["clip"]["reference"] == Path(atlas.meta["models"]["clip"]["reference"]).name
+    assert told["picture"]["sha256"] == hashlib.sha256(png_bytes(made)).hexdigest()
     assert told["picture"]["pixels_sha256"] == hashlib.sha256(made.image.tobytes()).hexdigest()
     assert [shift["change"] for shift in told["stability"]] == list(CHANGES)
     assert str(Path(made.recipe.generator).parent) not in json.dumps(told)

@@ -19,7 +19,7 @@ from explorer.paper import SOFTWARE, software_version
 from explorer.prompted import prompted
 from explorer.records import Landing, Recipe, Relation, TrajectoryStep, to_json
 from explorer.stability import shifts
-from explorer.stamp import public, public_name
+from explorer.stamp import public, public_name, stamped
 from explorer.way import Decided
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Subject:
     Attributes:
         picture: RGB.
         landing: where it lands.
-        sha256: of the picture's file; None = of its pixels.
+        sha256: of the picture's file; None where there is no file.
         prompt: what it was made from, where that is known.
         recipe: what it was generated from here; None of a picture that somebody brought.
         steps: the way to it.
@@ -67,8 +67,9 @@ class Subject:
 
     @classmethod
     def of(cls, made: Generation) -> Subject:
-        """A generated picture."""
-        return cls(made.image, made.landing, None, made.recipe.prompt, made.recipe, made.steps, made.decided)
+        """A generated picture, whose file is the PNG that is kept of it."""
+        digest = hashlib.sha256(stamped(made.image, made.recipe)).hexdigest()
+        return cls(made.image, made.landing, digest, made.recipe.prompt, made.recipe, made.steps, made.decided)
 
 
 def document(atlas: Atlas, models: Models, subject: Subject) -> Document:
