@@ -286,7 +286,7 @@ ENGLISH: Mapping[str, str] = {
     "agreement.clip": "Near in CLIP alone",
     "agreement.vae": "Near in VAE alone",
     "agreement.neither": "Near in neither",
-    "agreement.shared": "{count} of the nearest are the same in both.",
+    "agreement.shared": "In both lists of neighbors: {count}.",
     # verdicts
     "verdict.label": "Verdict",
     "verdict.copy": "A copy, or all but",
