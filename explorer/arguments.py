@@ -39,7 +39,7 @@ def verb(
 
 def add_space(parser: argparse.ArgumentParser) -> None:
     """Add `--space`."""
-    parser.add_argument("--space", default=Space.CLIP.value, metavar="SPACE", help="clip (the default) or vae")
+    parser.add_argument("--space", default=Space.CLIP.value, metavar="SPACE", help="clip (the default), vae or sscd")
 
 
 def add_level(parser: argparse.ArgumentParser, default: int | None = None) -> None:
