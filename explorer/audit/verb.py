@@ -173,8 +173,8 @@ def told(document: Mapping[str, Any]) -> str:
         return f"{done:,} of {document['pictures']:,} pictures are done; the report comes with the last part"
     lines = [document["report"], ""]
     lines += [
-        f"{name:<9} {told['share']:6.1%} of the pictures ({told['low']:.1%} to {told['high']:.1%})"
-        for name, told in document["verdicts"].items()
+        f"{name:<9} {each['share']:6.1%} of the pictures ({each['low']:.1%} to {each['high']:.1%})"
+        for name, each in document["verdicts"].items()
     ]
     for space, measured in document["spaces"].items():
         lines += ["", *_space(space, measured)]

@@ -20,7 +20,7 @@
   function open(id) {
     if (explorer.parts().id === String(id)) fly('selection');
     flying = true;
-    explorer.go({ id });
+    explorer.go({ id, audit: null }); // the dialog would cover it
   }
 
   /** Put a finished picture's recipe back into the form. */
@@ -56,20 +56,20 @@
     bring: () => explorer.choosePicture(),
     'bring-close': () => explorer.leavePicture(),
     filter: () => box('filter'),
-    audit: (name) => explorer.go({ audit: name || null }),
-    'audit-cluster': (cluster) => { leaveDialog(); fly('cluster', { cluster: Number(cluster), level: 0 }); },
-    axis: (ends) => { leaveDialog(); explorer.go({ axis: JSON.parse(ends).join('\n'), color: 'axis', audit: null }); },
+    audit: (name) => explorer.go({ audit: name }),
+    'audit-cluster': (cluster) => {
+      explorer.go({ audit: null });
+      fly('cluster', { cluster: Number(cluster), level: 0 });
+    },
+    axis: (ends) => explorer.go({ axis: JSON.parse(ends).join('\n'), color: 'axis', audit: null }),
     landed,
     unfilter,
     sheet: (name) => show(name),
   };
 
-  /** Close the dialog of audits, so that the map is seen. */
-  const leaveDialog = () => setProps('audits', { opened: false });
-
   /** Show where a picture of an audit has landed. */
   function landed(place) {
-    leaveDialog();
+    explorer.go({ audit: null });
     setProps('map', { landing: JSON.parse(place) });
     fly('landing');
   }
@@ -107,9 +107,7 @@
 
   document.addEventListener('click', (event) => {
     const button = event.target.closest?.('button[data-do]');
-    if (!button) return;
-    if (button.dataset.do === 'open' && button.closest('.audits')) leaveDialog();
-    void DEEDS[button.dataset.do]?.(button.dataset.to, button);
+    if (button) void DEEDS[button.dataset.do]?.(button.dataset.to, button);
   });
 
   /** A click in the map selects; the camera stays where the visitor has it. */
