@@ -146,11 +146,24 @@ def search_id(
     among: Mask | None = None,
 ) -> tuple[Hit, ...]:
     """The pictures nearest to one of the atlas, itself left out; QueryError where there is no such picture or space."""
+    similarities, rows = rows_near(atlas, identity, space, k, split, among)
+    return hits(atlas, space, similarities, rows)
+
+
+def rows_near(
+    atlas: Atlas,
+    identity: int,
+    space: str,
+    k: int,
+    split: Split | None = Split.TRAIN,
+    among: Mask | None = None,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Cosines and rows (k,) of what `search_id` finds, without a look at the records."""
     row = atlas.row(identity)
     allowed = _allowed(atlas, split, among)
     allowed[row] = False
     similarities, rows = VectorIndex.open(atlas, space).search(atlas.space(space).vectors[row], k, allowed)
-    return hits(atlas, space, similarities[0], rows[0])
+    return similarities[0], rows[0]
 
 
 def text_vector(models: Encoders, text: str) -> npt.NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Every word of the page in English: key -> text, with a name in braces wherever a blank is filled.
 
-A key's part before the dot is the panel; `map.*` goes to the map component, `live.*`, `bring.*` to the scripts that
-follow a running job and a picture that a visitor brings.
+A key's part before the dot is the panel; `map.*` goes to the map component, `live.*`, `bring.*`, `way.*` to the scripts
+that follow a running job, a picture that a visitor brings and a way through the map.
 """
 
 from __future__ import annotations
@@ -164,8 +164,64 @@ ENGLISH: Mapping[str, str] = {
     "live.models.clip": "CLIP",
     "live.models.vae": "VAE",
     "live.models.generator": "generator",
+    # the way from noise, or into it, filled in by scripts
+    "way.title.made": "Its way from noise",
+    "way.title.noise": "Into noise",
+    "way.close": "Close its way",
+    "way.step": "Step",
+    "way.play": "Play",
+    "way.pause": "Pause",
+    "way.at": "Step {step} of {steps}",
+    "way.noise": "{share} % noise",
+    "way.near.training": "nearest {similarity}, closer than {share} of training pictures are to their own",
+    "way.near.corpus": "nearest {similarity}, closer than {share} of the pictures here are to their own",
+    "way.near.plain": "nearest {similarity}",
+    "way.cloud": "{distance} from the cloud",
+    "way.spread": "{bits} bits over clusters",
+    "way.kept": "{kept} of its {all} neighbors kept",
+    "way.decided": "Its nearest family stands from step {family} on, its cluster from step {cluster} on.",
+    "way.lost": "From step {neighbors} on fewer than half of its neighbors are its own.",
+    "way.lost.never": "At least half of its neighbors stay its own to the end.",
+    "way.lost.itself": "From step {itself} on it is not its own nearest.",
+    "way.via.picture": "In this map the steps were placed through their pictures, encoded anew: the generator's VAE is "
+    "not the atlas's.",
+    "way.waiting": "Waiting for the first step …",
+    "way.stopped": "This way ended before its picture was there.",
+    "way.failed": "That did not work: {error}",
+    "way.unreachable": "The server did not answer. Check that it is still running, then open the way again.",
+    "way.preview": "The picture at this step",
+    "way.neighbors": "Nearest at this step",
+    "way.curve.similarity": "Similarity",
+    "way.curve.entropy": "Spread, bits",
+    "way.curve.kept": "Neighbors kept",
+    "way.axis": "step",
+    "way.branch": "Branch here",
+    "way.branch.hint": "Goes on from this step with new noise, once for each new seed",
+    "way.branch.last": "Nothing is left to denoise after the last step. Go back a few steps, then branch.",
+    "way.branch.refused": "No branch was taken: {error}",
+    "way.seeds": "New seeds",
+    "way.compare": "Compare",
+    "way.compare.hint": "Pictures made in this browser: click one to put its way beside this one",
+    "way.compare.none": "Generate another picture, with another seed or prompt, to compare their ways.",
+    "way.compare.open": "Put beside it: {prompt}, seed {seed}",
+    "way.beside": "{letter}: {prompt}, seed {seed}",
+    "way.beside.remove": "Take away {letter}",
+    "way.schedule": "Noise schedule",
+    "way.schedule.linear": "linear",
+    "way.schedule.scaled_linear": "scaled linear",
+    "way.schedule.cosine": "cosine",
+    "way.medium": "What is noised",
+    "way.medium.latents": "latents",
+    "way.medium.pixels": "pixels",
+    "way.save": "Save",
+    "way.save.film": "WebM",
+    "way.save.frames": "Frames",
     # here
     "here.title": "Here",
+    "here.noise": "Into noise",
+    "here.noise.hint": "Adds noise to this picture step by step and watches it leave the cloud",
+    "here.made.way": "Its way",
+    "here.made.way.hint": "The way from noise, step by step",
     "here.empty": "Click a point of the map: the picture, its caption and its source appear here.",
     "here.similar": "Find similar",
     "here.try": "Try this caption",
@@ -230,7 +286,7 @@ ENGLISH: Mapping[str, str] = {
     "agreement.clip": "Near in CLIP alone",
     "agreement.vae": "Near in VAE alone",
     "agreement.neither": "Near in neither",
-    "agreement.shared": "{count} of the nearest are the same in both.",
+    "agreement.shared": "In both lists of neighbors: {count}.",
     # verdicts
     "verdict.label": "Verdict",
     "verdict.copy": "A copy, or all but",

@@ -81,8 +81,9 @@
       return box && box.width && box.height ? box : null;
     };
     const narrow = window.innerWidth <= NARROW;
-    const [top, left, right, found, tabs] = ['.top', '.left', '.right', '.found', '.sheets'].map(side);
-    const below = narrow ? (left ?? right ?? found ?? tabs) : found;
+    const [top, left, right, way, found, tabs] = ['.top', '.left', '.right', '.way', '.found', '.sheets'].map(side);
+    const strip = way ?? found;
+    const below = narrow ? (left ?? right ?? strip ?? tabs) : strip;
     const insets = {
       left: !narrow && left ? left.right : 0,
       right: !narrow && right ? window.innerWidth - right.left : 0,
@@ -96,7 +97,7 @@
   function watch(ready) {
     if (!ready) return;
     const observer = new ResizeObserver(room);
-    for (const name of ['.left', '.right', '.top', '.found', '.sheets']) {
+    for (const name of ['.left', '.right', '.top', '.way', '.found', '.sheets']) {
       const element = document.querySelector(name);
       if (element) observer.observe(element);
     }
