@@ -24,7 +24,7 @@ from small_atlas import SmallAtlas, changed
 from vendi_score import vendi as their_vendi
 
 from explorer.atlas import Atlas
-from explorer.audit import document, plan, prompts, shards, spaces
+from explorer.audit import document, drawing, plan, prompts, shards, spaces
 from explorer.audit.kept import Audits
 from explorer.audit.plan import Part
 from explorer.audit.reference import reference
@@ -100,8 +100,9 @@ def test_where_there_is_no_room_fewer_are_drawn_at_once(
 ) -> None:
     """A device that holds one picture at a time gives the same ones; one that holds none says so of each."""
     generator = Generator.load(str(tiny_pipeline_dir), Atlas.open(tiny_atlas), device="cpu")
-    recipes = [generator.recipe("a cat", seed=seed, steps=1) for seed in range(3)]
-    expected = [np.asarray(drawn.image, int) for drawn in generator.draw(recipes) if drawn]
+    items = plan.generated([prompts.Prompt("a cat")], 3)
+    draw = drawing.Generated(generator, generator.recipe("", steps=1), 4)
+    expected = draw(items)
     whole, tried = batch.clean_latents, []
 
     def narrow(model: GeneratorModel, some: list[Recipe]) -> torch.Tensor:
@@ -112,11 +113,13 @@ def test_where_there_is_no_room_fewer_are_drawn_at_once(
 
     monkeypatch.setattr(batch, "clean_latents", narrow)
     room = 1
-    found = [np.asarray(drawn.image, int) for drawn in generator.draw(recipes) if drawn]
+    found = draw(items)
     assert tried == [3, 1, 2, 1, 1]
-    assert np.abs(np.stack(found) - np.stack(expected)).max() <= 1
+    for one, other in zip(found, expected, strict=True):
+        assert np.abs(np.asarray(one.image, int) - np.asarray(other.image, int)).max() <= 1
+        np.testing.assert_allclose(one.latent["vae"], other.latent["vae"], atol=1e-4)
     room = 0
-    assert generator.draw(recipes) == [None, None, None]
+    assert [(each.image, each.error) for each in draw(items)] == [(None, drawing.NO_ROOM)] * 3
 
 
 def test_an_audit_has_a_row_a_prompt_and_seed(whole: Path, tiny_atlas: Path) -> None:

@@ -111,8 +111,9 @@ def _of_prompts(atlas: Atlas, args: argparse.Namespace) -> _Job:
     from explorer.audit.drawing import Generated
     from explorer.audit.plan import Plan, Source, generated
     from explorer.audit.prompts import captions, read
-    from explorer.generate import Generator, check_recipe
+    from explorer.generate import Generator
     from explorer.models.device import pick
+    from explorer.recipes import check_recipe
 
     first, seeds = args.seed or 0, args.seeds or 1
     prompts = read(args.prompts) if args.prompts else captions(atlas, args.captions, first)
