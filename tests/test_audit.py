@@ -297,6 +297,8 @@ def test_words_that_do_not_fit_and_folders_without_pictures(
         "long.txt, line 2: expected at most 2,000"
         in (audit(tiny_atlas, "--prompts", tmp_path / "long.txt", *out, code=1)["said"])
     )
+    same = audit(tiny_atlas, "--captions", 2, "--axis", "red", "red", *out, code=1)["said"]
+    assert "found an axis between 'red' and 'red', which are the same here" in same
     assert "found 24 different captions" in audit(tiny_atlas, "--captions", 25, *out, code=1)["said"]
     assert not (tmp_path / "out").exists()
 
@@ -397,7 +399,7 @@ def test_a_damaged_shard_is_named(whole: Path, tmp_path: Path) -> None:
 def test_parts_are_disjoint_and_complete() -> None:
     """Every shard is in exactly one part of any number of parts."""
     items = plan.generated([prompts.Prompt(f"p{at}") for at in range(101)], 3)
-    made = plan.Plan("a", "v", plan.Source.PROMPTS, None, 3, items)
+    made = plan.Plan("a", "v", ("clip",), plan.Source.PROMPTS, None, 3, items)
     assert made.shards == 19 and sum(len(made.shard(at)) for at in range(19)) == 303
     for count in (1, 2, 7, 30):
         found = [shard for index in range(1, count + 1) for shard in made.part(Part(index, count))]
