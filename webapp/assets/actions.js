@@ -83,7 +83,7 @@
   /** The two ends of an axis, once both are written. */
   document.addEventListener('change', (event) => {
     if (!event.target.closest?.('.axis-end')) return;
-    const ends = [...document.querySelectorAll('.axis-end input, input.axis-end')].map((end) => end.value.trim());
+    const ends = [...document.querySelectorAll('.axis-end input')].map((end) => end.value.trim());
     if (ends.length === 2 && ends.every(Boolean)) explorer.go({ axis: ends.join('\n') });
   });
 
