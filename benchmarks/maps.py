@@ -35,8 +35,9 @@ from explorer.layout import NEIGHBORS
 from explorer.records import Space
 from indexer.mapping import neighbors
 from indexer.mapping.phrases import PictureText
+from indexer.mapping.pictures import Pictures
 from indexer.mapping.project import MapOptions, project
-from indexer.mapping.spaces import Pictures, SpaceOptions, SpaceStages
+from indexer.mapping.spaces import SpaceOptions, SpaceStages
 from indexer.stages import StageStore
 
 Vectors = npt.NDArray[np.float16]

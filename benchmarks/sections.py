@@ -43,6 +43,7 @@ SECTIONS = (
     Section("fetching", "Fetching", "fetching"),
     Section("encoding", "Encoding", "encoding"),
     Section("questions", "Search and placement on the demo", "questions"),
+    Section("locating", "Locating a picture", "locating"),
     Section("generation", "Generation", "generation"),
     Section("page", "Page of the demo", "page"),
     Section("stages", "Build at scale", "stages"),

@@ -9,6 +9,7 @@ import json
 import tempfile
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from explorer import cache, denylist, verify
-from explorer.contributions import contributions, training
+from explorer.contributions import contributions, relation_to, training
 from explorer.errors import AtlasError, QueryError
 from explorer.index_choice import IndexChoice
 from explorer.layout import AtlasPaths, VersionPaths
@@ -120,18 +121,14 @@ class Atlas:
         """The number of pictures, denied ones included."""
         return len(self.ids)
 
-    def relation_to(self, generator: str | None, *, is_tuned: bool = False) -> Relation:
-        """How the corpus stands to a generator; what the manifests say holds for those that they name.
+    @cached_property
+    def family_sizes(self) -> npt.NDArray[np.int32]:
+        """How many pictures each family has, denied ones included; int32 (f,), by the codes of `families`."""
+        return np.bincount(self.families).astype(np.int32)
 
-        Args:
-            generator: as a model reference; None = those that the manifests name.
-            is_tuned: whether it was tuned on other pictures too, as by a LoRA.
-        """
-        told = self.training
-        named = {form for name in told.generators for form in (name, str(self.manifest.resolve(name)))}
-        if generator is not None and generator not in named:
-            return Relation.UNKNOWN
-        return Relation.SAMPLE if is_tuned and told.relation is Relation.ALL else told.relation
+    def relation_to(self, generator: str | None, *, is_tuned: bool = False) -> Relation:
+        """How the corpus stands to one generator; see `explorer.contributions.relation_to`."""
+        return relation_to(self.training, self.manifest, generator, is_tuned=is_tuned)
 
     @property
     def denied(self) -> npt.NDArray[np.bool_]:
@@ -184,10 +181,17 @@ class Atlas:
         """All that is known of one picture; QueryError if it is not in the atlas."""
         return self.records([identity])[0]
 
-    def records(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> tuple[Record, ...]:
-        """All that is known of some pictures, in the order asked; QueryError if one is not in the atlas."""
-        rows = self.rows(ids)
-        return tuple(record_of(row) for row in self._records.rows(rows))
+    def records(
+        self, ids: Sequence[int] | npt.NDArray[np.int64], columns: Sequence[str] | None = None
+    ) -> tuple[Record, ...]:
+        """All that is known of some pictures, in the order asked; QueryError if one is not in the atlas.
+
+        Args:
+            ids: of the pictures.
+            columns: what to read, `id`, `key` and `split` at least; all else is then None or empty. None = everything.
+        """
+        rows = self._records.rows(self.rows(ids), list(columns) if columns else None)
+        return tuple(record_of(row) for row in rows)
 
     def extras(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> list[dict[str, Any]]:
         """What the source's other columns say of some pictures, in the order asked; QueryError as `records`."""

@@ -5,7 +5,6 @@ A generator that shares the atlas's VAE is followed in `vae` by its own latents;
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,6 +22,7 @@ from explorer.recipes import check_recipe
 from explorer.records import Landing, Recipe, Space, TrajectoryStep
 from explorer.search import picture_vectors
 from explorer.stamp import stamped
+from explorer.trunks import Trunks
 from explorer.way import Decided, Stand, decided, placed_at, step_of
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
     from explorer.atlas import Atlas
     from explorer.models.denoising import Denoised
-
-REMEMBERED = 2
-"""Ways whose steps are kept for branches: the one that they turn off, and the last of them."""
 
 OTHER_VAE = (
     "This generator's VAE is not the one that the atlas's space vae was made with; there the picture was located "
@@ -82,7 +79,7 @@ class Generator:
 
     def __init__(self, atlas: Atlas, model: GeneratorModel, models: Models) -> None:
         self._atlas, self._model, self._models = atlas, model, models
-        self._ways: OrderedDict[Recipe, tuple[_Seen, ...]] = OrderedDict()
+        self._trunks: Trunks[_Seen] = Trunks()
 
     @classmethod
     def load(cls, reference: str | None, atlas: Atlas, *, lora: str | None = None, device: str = "auto") -> Self:
@@ -114,6 +111,11 @@ class Generator:
     def models(self) -> Models:
         """The atlas's own models."""
         return self._models
+
+    @property
+    def model(self) -> GeneratorModel:
+        """The model itself."""
+        return self._model
 
     @property
     def reference(self) -> str:
@@ -195,7 +197,7 @@ class Generator:
         recipe = self.complete(recipe)
         check_recipe(recipe)
         _go_on(cancelled)
-        known = self._known(recipe)
+        known = self._trunks.known(recipe)
         denoising = self._model.denoise(recipe, [each.denoised for each in known])
         way: list[_Seen] = []
         for number, denoised in enumerate(progress.track(denoising, stage="generate")):
@@ -205,7 +207,7 @@ class Generator:
             if on_step:
                 on_step(image)
             _go_on(cancelled)
-        self._remember(recipe, tuple(way))
+        self._trunks.remember(recipe, tuple(way))
         return self._made(recipe, way)
 
     def _made(self, recipe: Recipe, way: Sequence[_Seen]) -> Generation:
@@ -214,30 +216,17 @@ class Generator:
         stands = self._stands(last.denoised, last.image.preview)
         latent = {space: stand.vector for space, stand in stands.items() if stand.via == "latent"}
         vectors = {space: stand.vector for space, stand in stands.items()}
-        landing = locate(self._atlas, self._models, last.image.preview, latent_vectors=latent, vectors=vectors)
+        relation = self._atlas.relation_to(recipe.generator, is_tuned=recipe.lora is not None)
+        landing = locate(
+            self._atlas, self._models, last.image.preview,
+            latent_vectors=latent, vectors=vectors, relation=relation,
+        )  # fmt: skip
         landing = replace(landing, notes=landing.notes + self._notes(recipe))
         steps = tuple(each.image.trajectory for each in way)
         previews = tuple(each.image.preview for each in way)
         return Generation(last.image.preview, recipe, steps, landing, previews, decided(self._atlas, steps))
 
-    def _known(self, recipe: Recipe) -> tuple[_Seen, ...]:
-        """The steps up to a recipe's last branch, where the way that it turns off is remembered."""
-        if not recipe.branches:
-            return ()
-        trunk = replace(recipe, branches=recipe.branches[:-1])
-        if trunk not in self._ways:
-            return ()
-        self._ways.move_to_end(trunk)
-        way = self._ways[trunk]
-        return way[: recipe.branches[-1].step] if recipe.branches[-1].step < len(way) else ()
-
-    def _remember(self, recipe: Recipe, way: tuple[_Seen, ...]) -> None:
-        self._ways[recipe] = way
-        self._ways.move_to_end(recipe)
-        while len(self._ways) > REMEMBERED:
-            self._ways.popitem(last=False)
-
-    def _latent_vectors(self, clean: torch.Tensor) -> dict[str, npt.NDArray[np.float32]]:
+    def latent_vectors(self, clean: torch.Tensor) -> dict[str, npt.NDArray[np.float32]]:
         """Space -> vector (d,) of a clean latent (1, channels, h, w), where the atlas's own VAE made it."""
         if not self.shares_vae:
             return {}
@@ -246,20 +235,19 @@ class Generator:
 
     def _stands(self, denoised: Denoised, preview: Image.Image) -> dict[str, Stand]:
         """Where a step stands in each space: by its own latent where it means the same there, else by its picture."""
-        latent = self._latent_vectors(denoised.clean)
-        stands = {space: Stand(vector, "latent") for space, vector in latent.items()}
-        for space in self._atlas.spaces:
-            if space not in stands:
-                vector = picture_vectors(self._atlas, self._models, space, [preview])
-                stands[space] = Stand(vector, "picture")
-        return {space: stands[space] for space in self._atlas.spaces}
+        latent = self.latent_vectors(denoised.clean)
+        return {
+            space: Stand(latent[space], "latent")
+            if space in latent
+            else Stand(picture_vectors(self._atlas, self._models, space, [preview]), "picture")
+            for space in self._atlas.spaces
+        }
 
     def _seen(self, denoised: Denoised) -> StepImage:
         """Decode a step's clean latent and put it on every map."""
         preview = self._model.vae.decode(denoised.clean)[0]
         stands = self._stands(denoised, preview)
-        placed = placed_at(self._atlas, stands)
-        step = step_of(self._atlas, denoised.step, denoised.timestep, stands, placed)
+        step = step_of(self._atlas, denoised.step, denoised.timestep, stands, placed_at(self._atlas, stands))
         step = replace(step, pull=denoised.pull)
         return StepImage(denoised.step, denoised.steps, denoised.timestep, preview, step)
 

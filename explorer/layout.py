@@ -37,11 +37,16 @@ SPACE_ARRAYS: Mapping[str, tuple[str, int]] = {
     "neighbors": ("int32", 2),
     "distances": ("float32", 2),
     "baseline": ("float32", 1),
+    "weights": ("float32", 1),
+    "overlap": ("uint8", 1),
 }
 """Name of each array of a space -> dtype and number of axes."""
 
-ADDED_ARRAYS = frozenset({"subcluster"})
-"""Those that an atlas of an earlier program lacks; every row of it is -1 there."""
+UNMEASURED = 255
+"""The overlap of a row where nobody has counted it."""
+
+ADDED_ARRAYS: Mapping[str, int] = {"subcluster": -1, "weights": 0, "overlap": UNMEASURED}
+"""Those that an atlas of an earlier program lacks -> what each of their rows is then."""
 
 LEVELS = ("cluster", "subcluster")
 """The array of each level of clusters: 0 = coarse, 1 = fine, every cluster of which lies inside a coarse one."""

@@ -89,6 +89,8 @@ def _state(document: Document) -> list[str]:
         told.append(f"{name:<9} {space['dim']} dimensions, {document['clusters'][name]} clusters")
         if "measured_at" in space:
             told.append(f"          neighbors and map as measured with {space['measured_at']:,} pictures, at the build")
+        if space.get("overlap") is not None:
+            told.append(f"          the map keeps {space['overlap']:.0%} of the neighbors")
         told += _search(space["search"]) if "search" in space else ()
     for role, model in document["models"].items():
         told.append(f"{role + ' is':<9} {plain((model or {}).get('reference') or 'none')}")
@@ -149,11 +151,25 @@ def _landing(landing: Document) -> Iterator[str]:
     for name, space in landing["spaces"].items():
         place = ", ".join(f"{value:.2f}" for value in space["point"])
         yield f"{name}: lands at ({place}), {space['distance']:.2f} from the nearest point of the map"
+        yield from _standing(space)
         yield from _hits(space["hits"])
         yield ""
-    yield f"{landing['verdict']['name']}: {landing['verdict']['rule']}."
+    yield f"{landing['verdict']['name']}: {landing['verdict']['rule']}. {landing['verdict']['limits']}".rstrip()
+    if agreement := landing["agreement"]:
+        yield f"near in {agreement['name']}: {agreement['rule']}. {agreement['says']}"
     yield from landing["notes"]
     yield RESEMBLANCE
+
+
+def _standing(space: Document) -> Iterator[str]:
+    """Among which pictures a landing stands, and how true the map is there."""
+    if cluster := space["cluster"]:
+        yield (
+            f"  {cluster['share']:.0%} of its nearest are in cluster {cluster['cluster']} ({plain(cluster['label'])}), "
+            f"{cluster['margin']:.0%} more than in the next"
+        )
+    if space["kept"] is not None:
+        yield f"  here the map keeps {space['kept']} of 15 neighbors"
 
 
 def _hits(hits: Sequence[Document]) -> Iterator[str]:

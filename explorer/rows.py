@@ -29,12 +29,12 @@ def record_batches(records: Iterable[Record]) -> Iterator[pa.RecordBatch]:
 
 
 def record_of(row: Mapping[str, Any]) -> Record:
-    """A record out of a row of `records.parquet` as DuckDB or pyarrow gives it; unknown columns are left aside."""
+    """A record out of a row, or some columns of it, as DuckDB or pyarrow gives it; unknown columns are left aside."""
     values = {name: row[name] for name in _RECORD_FIELDS if row.get(name) is not None}
     values["split"] = Split(row["split"])
-    values["captions"] = dict(row["captions"] or {})
-    values["tags"] = tuple(row["tags"] or ())
-    values["extra"] = json.loads(row["extra"] or "{}")
+    values["captions"] = dict(row.get("captions") or {})
+    values["tags"] = tuple(row.get("tags") or ())
+    values["extra"] = json.loads(row.get("extra") or "{}")
     return Record(**values)
 
 

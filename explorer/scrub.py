@@ -9,14 +9,17 @@ from typing import Any
 def story_without(document: Any, ids: Collection[int]) -> Any:  # noqa: ANN401 - a JSON document
     """A landing, a trajectory or an event's data without these pictures.
 
-    A hit, which is an object with an `id` in a list, goes whole. Of a step whose `nearest` was one of them, the
-    nearest picture in that space becomes unknown, and so does the similarity to it.
+    A hit, which is an object with an `id` in a list, goes whole, and so does an id out of those that spaces share. Of a
+    step whose `nearest` was one of them, the nearest picture in that space becomes unknown, and so does the similarity
+    to it.
     """
     if isinstance(document, list):
         return [story_without(each, ids) for each in document if not _is_one_of(each, ids)]
     if not isinstance(document, Mapping):
         return document
     story = {name: story_without(value, ids) for name, value in document.items()}
+    if isinstance(document.get("shared"), list):
+        story["shared"] = list_without(document["shared"], ids)
     nearest = document.get("nearest")
     if isinstance(nearest, Mapping):
         gone = {space for space, identity in nearest.items() if identity in ids}

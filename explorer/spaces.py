@@ -32,6 +32,8 @@ class SpaceData:
         neighbors: int32 (n, 15), rows, nearest first, memory-mapped.
         distances: float32 (n, 15), cosine distance to them, memory-mapped.
         baseline: float32 (m,), ascending: each training picture's similarity to its nearest outside its family.
+        weights: float32 (m,), of the same pictures: 1 over how many of them are of its family; 0 = not known.
+        overlap: uint8 (n,), how many of `neighbors` are among as many nearest on the map; `UNMEASURED` = not counted.
         a: UMAP's curve 1 / (1 + a x^2b), as the map was fitted with.
         b: the same.
     """
@@ -45,6 +47,8 @@ class SpaceData:
     neighbors: npt.NDArray[np.int32]
     distances: npt.NDArray[np.float32]
     baseline: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32]
+    overlap: npt.NDArray[np.uint8]
     a: float
     b: float
 
@@ -72,6 +76,23 @@ class SpaceData:
             return np.full(np.shape(similarities), np.nan)
         return 100.0 * np.searchsorted(self.baseline, similarities, side="left") / len(self.baseline)
 
+    def family_percentiles(self, similarities: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """The same with every family counted once: large families stand near each other, and would count for all.
+
+        Pictures that are new, of families of their own, have percentiles evenly from 0 to 100 by this count alone. NaN
+        everywhere where the families' weights are not known.
+        """
+        total = self._below[-1]
+        if not total:
+            return np.full(np.shape(similarities), np.nan)
+        found: npt.NDArray[np.float64] = self._below[np.searchsorted(self.baseline, similarities, side="left")] / total
+        return 100.0 * found
+
+    @cached_property
+    def _below(self) -> npt.NDArray[np.float64]:
+        """float64 (m + 1,): the weight of the first so many of the baseline."""
+        return np.concatenate([[0.0], np.cumsum(self.weights[: len(self.baseline)], dtype=np.float64)])
+
 
 def load_space(version: VersionPaths, name: str, meta: Mapping[str, Any]) -> SpaceData:
     """Map one space of a version; `meta` is its entry in `atlas.json`.
@@ -82,7 +103,7 @@ def load_space(version: VersionPaths, name: str, meta: Mapping[str, Any]) -> Spa
     arrays: dict[str, Any] = {}
     for array, (dtype, _) in SPACE_ARRAYS.items():
         if array in ADDED_ARRAYS and not version.array(name, array).exists():
-            arrays[array] = np.full(len(arrays["points"]), -1, dtype)
+            arrays[array] = np.full(len(arrays["points"]), ADDED_ARRAYS[array], dtype)
             continue
         try:
             mode: Literal["r"] | None = "r" if array in _MAPPED else None

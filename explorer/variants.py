@@ -3,60 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from explorer.atlas import Atlas
 from explorer.errors import QueryError
-from explorer.nearest import MAX_K
-from explorer.records import Hit
-from explorer.search import hits, rows_near
+from explorer.nearest import MAX_K, VectorIndex
+from explorer.records import Hit, Split
+from explorer.search import Mask, hits
 
 _DEEPER = 4
 """How many times as many pictures are looked at where too few families were among them."""
 
-
-@dataclass(frozen=True, slots=True)
-class Kin:
-    """A family among the pictures that were found.
-
-    Attributes:
-        hit: its most similar picture.
-        others: how many further pictures of the family the atlas has, found or not.
-    """
-
-    hit: Hit
-    others: int = 0
+Vectors = npt.NDArray[np.floating[Any]]
+Similarities = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
 
 
-def folded(atlas: Atlas, hits: Iterable[Hit]) -> tuple[Kin, ...]:
-    """The first picture of each family, in the order given."""
+def folded(atlas: Atlas, hits: Iterable[Hit]) -> tuple[Hit, ...]:
+    """The first picture of each family, in the order given, with the variants that the atlas has of it now."""
     families: dict[str | int, Hit] = {}
     for hit in hits:
         families.setdefault(hit.family or hit.id, hit)
-    return tuple(Kin(hit, _others(atlas, hit) if hit.family else 0) for hit in families.values())
+    return tuple(replace(hit, variants=_variants(atlas, hit)) for hit in families.values())
 
 
-def nearest_families(atlas: Atlas, identity: int, space: str, k: int) -> tuple[Kin, ...]:
+def nearest_families(atlas: Atlas, identity: int, space: str, k: int) -> tuple[Hit, ...]:
     """The `k` families nearest to a picture of the atlas, so that no flood of duplicates fills the list.
 
     Raises:
         QueryError: there is no such picture or space.
     """
-    depth = k
+    row, data = atlas.row(identity), atlas.space(space)
+    allowed = atlas.allowed(Split.TRAIN)
+    allowed[row] = False
+    return families_near(atlas, space, data.vectors[row], k, allowed)
+
+
+def families_near(
+    atlas: Atlas,
+    space: str,
+    vector: Vectors,
+    k: int,
+    allowed: Mask,
+    found: tuple[Similarities, Rows] | None = None,
+) -> tuple[Hit, ...]:
+    """The `k` families nearest to a vector, each by its most similar picture.
+
+    Args:
+        atlas: the atlas.
+        space: one of its spaces.
+        vector: (d,), of any length.
+        k: how many; fewer where there are fewer.
+        allowed: bool (n,), the pictures that may be found.
+        found: cosines and rows (m,) of the nearest allowed pictures, as many as are known already.
+    """
+
+    def near(depth: int) -> tuple[Similarities, Rows]:
+        similarities, rows = VectorIndex.open(atlas, space).search(vector, min(depth, MAX_K), allowed)
+        return similarities[0], rows[0]
+
+    most = min(MAX_K, int(np.count_nonzero(allowed)))
+    similarities, rows = found or near(_DEEPER * k)
     while True:
-        depth = min(depth * _DEEPER, MAX_K, len(atlas))
-        similarities, rows = rows_near(atlas, identity, space, depth)
-        first = np.sort(np.unique(atlas.families[rows], return_index=True)[1])  # places of each family's nearest
-        if len(first) >= k or depth >= min(MAX_K, len(atlas)):
-            shown = first[:k]
-            return folded(atlas, hits(atlas, space, similarities[shown], rows[shown]))
+        first = np.sort(np.unique(atlas.families[rows], return_index=True)[1])[:k]  # places of each family's nearest
+        if len(first) == k or len(rows) >= most:
+            return folded(atlas, hits(atlas, space, similarities[first], rows[first]))
+        similarities, rows = near(_DEEPER * len(rows))
 
 
-def _others(atlas: Atlas, hit: Hit) -> int:
+def _variants(atlas: Atlas, hit: Hit) -> int:
+    """How many further pictures of its family the atlas shows."""
+    if hit.family is None:
+        return 0
     try:
-        row = atlas.row(hit.id)
+        code = atlas.families[atlas.row(hit.id)]
     except QueryError:  # a landing that was kept may name a picture that a later version does not have
         return 0
-    return int(np.count_nonzero((atlas.families == atlas.families[row]) & ~atlas.denied)) - 1
+    gone = int(np.count_nonzero(atlas.families[np.flatnonzero(atlas.denied)] == code))
+    return int(atlas.family_sizes[code]) - gone - 1

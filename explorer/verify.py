@@ -25,7 +25,7 @@ from explorer.errors import AtlasError
 from explorer.layout import ADDED_ARRAYS, SCHEMA, SPACE_ARRAYS, AtlasPaths, VersionPaths, write_atomic
 
 _FILE_NAME = re.compile(r"([A-Za-z0-9_-]+/)?[A-Za-z0-9_-]+\.[a-z]+")
-_PER_SPACE = frozenset({"mean", "baseline"})
+_PER_SPACE = frozenset({"mean", "baseline", "weights"})
 
 MEMORY = re.compile(r"checked-(.+)\.json")
 """The name, in a cache, of what is remembered of a version."""
@@ -226,6 +226,9 @@ def _space_problems(space: str, rows: int, files: Mapping[str, FileEntry]) -> It
             yield f"{name}: expected {axes} axes, found shape {files[name].shape}"
         elif array not in _PER_SPACE and files[name].shape[0] != rows:
             yield f"{name}: expected {rows} rows as in records.parquet, found {files[name].shape[0]}"
+    weights, baseline = (files.get(f"{space}/{array}.npy") for array in ("weights", "baseline"))
+    if weights and baseline and weights.shape != baseline.shape:
+        yield f"{space}/weights.npy: expected shape {baseline.shape} as of baseline.npy, found {weights.shape}"
 
 
 def _light_fault(path: Path, entry: FileEntry) -> str | None:

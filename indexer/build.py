@@ -28,7 +28,7 @@ from indexer.run import Run
 from indexer.stages import libraries
 from indexer.version import write_version
 
-_STAGES = ("vectors", "neighbors", "search", "baseline", "map", "clusters")
+_STAGES = ("vectors", "neighbors", "search", "baseline", "map", "overlap", "clusters")
 """The properties of `SpaceStages`, in the order of their making."""
 
 

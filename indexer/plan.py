@@ -21,7 +21,7 @@ from indexer.mapping.spaces import SpaceOptions
 from indexer.sources.base import Source, SourceRow, VectorSource
 from indexer.stages import digest, digest_each, libraries
 
-REVISION = 1
+REVISION = 2
 """Raised when the same results of the stages would be published otherwise; part of a version's key."""
 _MODEL_LIBRARIES = ("torch", "diffusers", "open-clip-torch", "pillow", "numpy")
 _MAP_LIBRARIES = ("faiss-cpu", "faiss-gpu", "umap-learn", "numba", "fast-plscan", "scikit-learn", "scipy")

@@ -38,6 +38,7 @@ class SmallAtlas:
         change: called with every record before it is written.
         extra_meta: joins, or overrides, what `atlas.json` says.
         fine: whether there is a fine level of clusters: each group in two halves, the lower numbers and the higher.
+        counted: whether families are weighed and the neighbors that the maps keep are counted.
     """
 
     dims: Mapping[str, int] = field(default_factory=lambda: {"clip": 32, "vae": 48})
@@ -47,6 +48,7 @@ class SmallAtlas:
     version: str = VERSION
     pictures: bool = True
     fine: bool = True
+    counted: bool = True
 
     def write(self, root: Path) -> Path:
         """Write and publish it under `root`; return `root`."""
@@ -60,7 +62,7 @@ class SmallAtlas:
         for space, dim in self.dims.items():
             clusters += self._write_space(version, space, dim, records)
         layout.write_table(version.clusters, pa.Table.from_pylist(clusters, schema=layout.CLUSTERS_SCHEMA))
-        meta = _meta(self.dims, len(records)) | {"version": self.version} | dict(self.extra_meta)
+        meta = _meta(self.dims, len(records), self.counted) | {"version": self.version} | dict(self.extra_meta)
         meta["files"] = verify.describe(version)
         layout.write_atomic(version.meta, json.dumps(meta).encode())
         paths.publish(self.version)
@@ -83,6 +85,10 @@ class SmallAtlas:
             "cluster": np.where(lone, -1, group).astype(np.int32),
         }
         halves = 2 * group + (np.arange(len(records)) % PER_GROUP >= PER_GROUP // 2)
+        if self.counted:
+            arrays["overlap"] = _overlap(arrays["points"], arrays["neighbors"])
+        else:
+            del arrays["weights"]
         if self.fine:
             arrays["subcluster"] = np.where(lone, -1, halves).astype(np.int32)
         for name, array in arrays.items():
@@ -138,11 +144,21 @@ def _neighbors(vectors: npt.NDArray[np.float16], records: list[Record]) -> dict[
     family = np.array([record.family for record in records])
     train = np.array([record.split is Split.TRAIN for record in records])
     others = np.where(family[:, None] == family[None, :], -np.inf, similarity)[np.ix_(train, train)]
+    order = np.argsort(others.max(axis=1), kind="stable")
     return {
         "neighbors": rows.astype(np.int32),
         "distances": (1 - np.take_along_axis(similarity, rows, axis=1)).astype(np.float32),
         "baseline": np.sort(others.max(axis=1)).astype(np.float32),
+        "weights": np.array([1 / np.count_nonzero(family[train] == family[train][row]) for row in order], np.float32),
     }
+
+
+def _overlap(points: npt.NDArray[np.float32], neighbors: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
+    """How many neighbors are among as many nearest on the map, by brute force over all rows, as the neighbors are."""
+    apart = np.linalg.norm(points[:, None] - points[None], axis=2)
+    np.fill_diagonal(apart, np.inf)
+    on_map = np.argsort(apart, axis=1, kind="stable")[:, : neighbors.shape[1]]
+    return np.array([len(set(a) & set(b)) for a, b in zip(neighbors, on_map, strict=True)], np.uint8)
 
 
 def _cluster(space: str, number: int, members: npt.NDArray[np.int64], records: list[Record]) -> dict[str, Any]:
@@ -156,7 +172,8 @@ def _cluster(space: str, number: int, members: npt.NDArray[np.int64], records: l
     }
 
 
-def _meta(dims: Mapping[str, int], count: int) -> dict[str, Any]:
+def _meta(dims: Mapping[str, int], count: int, counted: bool) -> dict[str, Any]:
+    kept = {"overlap": 0.25} if counted else {}
     return {
         "schema": layout.SCHEMA,
         "created": "2025-01-01T00:00:00Z",
@@ -174,7 +191,7 @@ def _meta(dims: Mapping[str, int], count: int) -> dict[str, Any]:
         "models": {"clip": {"reference": "demo"}, "vae": {"reference": "demo"}, "generator": {"reference": "demo"}},
         "libraries": {},
         "outcomes": {"indexed": count},
-        "spaces": {space: {"dim": dim, "a": 1.577, "b": 0.895, "recall": 1.0} for space, dim in dims.items()},
+        "spaces": {space: {"dim": dim, "a": 1.577, "b": 0.895, "recall": 1.0, **kept} for space, dim in dims.items()},
     }
 
 

@@ -57,6 +57,7 @@ def test_the_arrays_are_the_atlas_in_one_random_order(served: Live) -> None:
     for space in atlas.spaces:
         assert np.array_equal(array(served, f"{space}/cluster.bin", "<i4"), atlas.space(space).cluster[rows])
         assert np.array_equal(array(served, f"{space}/subcluster.bin", "<i4"), atlas.space(space).subcluster[rows])
+        assert np.array_equal(array(served, f"{space}/overlap.bin", "u1"), atlas.space(space).overlap[rows])
         quantized = array(served, f"{space}/points.bin", "<i2").reshape(-1, 3)
         frame = meta["spaces"][space]
         points = np.array(frame["center"]) + frame["scale"] * quantized
@@ -171,6 +172,7 @@ def test_a_record_says_what_a_card_shows(served: Live) -> None:
     assert found["extra"] == {"corners": 6, "year": 1903, "place": "Oslo"}
     assert found["spaces"]["clip"]["point"] == atlas.space("clip").points[3].tolist()
     assert (found["spaces"]["clip"]["cluster"], found["spaces"]["clip"]["label"]) == (0, "red")
+    assert found["spaces"]["vae"]["overlap"] == atlas.space("vae").overlap[3]
     noise = served.client.get(f"{served.version}/record/{1000 + 7 * 7}.json").json()["spaces"]["clip"]
     assert (noise["cluster"], noise["label"]) == (None, None)
     picture = served.client.get(found["thumbnail"])

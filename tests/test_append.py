@@ -36,6 +36,7 @@ from indexer.corpus import Selection
 from indexer.editing.append import append
 from indexer.editing.forget import forget
 from indexer.plan import BuildOptions
+from tests.test_overlap import kept_by_counting
 from webapp.cli import main
 
 KILLED = -9
@@ -152,6 +153,10 @@ def test_neighbors_and_baseline_are_those_of_brute_force(world: World) -> None:
         np.testing.assert_allclose(np.take_along_axis(near, data.neighbors.astype(np.int64), 1), expected, atol=2e-3)
         stranger = np.where(atlas.families[:, None] == atlas.families[None, :], -np.inf, near)[atlas.train]
         np.testing.assert_allclose(data.baseline, np.sort(stranger.max(axis=1)), atol=2e-3)
+        assert np.array_equal(data.overlap, kept_by_counting(data.points, atlas.train, data.neighbors))
+        share = atlas.meta["spaces"][name]["overlap"]
+        assert share == pytest.approx(data.overlap.mean() / 15, abs=1e-4)
+        assert len(data.weights) == len(data.baseline)
         for cluster in atlas.clusters(name):
             assert cluster.size == (data.cluster == cluster.cluster).sum()
 

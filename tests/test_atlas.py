@@ -28,9 +28,9 @@ from explorer.errors import AtlasError, ExplorerError, QueryError
 from explorer.records import Record, Split
 from explorer.verify import verify
 
-_ZEROS = ("clip", "mean")  # the same in every atlas
+_SAME = {("clip", "mean"), ("clip", "weights"), ("vae", "weights")}  # in every small atlas
 FILES = sorted(
-    [f"{space}/{name}.npy" for space in ("clip", "vae") for name in layout.SPACE_ARRAYS if (space, name) != _ZEROS]
+    [f"{space}/{name}.npy" for space in ("clip", "vae") for name in layout.SPACE_ARRAYS if (space, name) not in _SAME]
     + ["records.parquet", "clusters.parquet", "thumbnails.parquet", "thumbnails/00000.pack"]
 )
 

@@ -29,6 +29,24 @@ def test_the_baseline_leaves_whole_families_out() -> None:
     assert np.allclose(found, np.sort(others[train].max(axis=1)), atol=1e-4)
 
 
+def test_each_family_weighs_the_same() -> None:
+    """The weights stand beside the picture that they are of, and those of a family add up to 1."""
+    rng = np.random.default_rng(5)
+    families = np.repeat(np.arange(12, dtype=np.int32), np.arange(1, 13))
+    vectors = unit(rng, len(families))
+    train = rng.random(len(families)) < 0.8
+    found = baseline(vectors, train, families, neighbors.find(vectors, train, 15))
+    others = cosines(vectors)
+    others[families[:, None] == families[None, :]] = -np.inf
+    nearest = others[:, train].max(axis=1)
+    size = np.array([np.count_nonzero(train & (families == family)) for family in families])
+    for row in np.flatnonzero(train):
+        at = np.argmin(np.abs(found.similarities - nearest[row]))
+        assert found.weights[at] == np.float32(1 / size[row])
+    assert found.weights.dtype == np.float32
+    assert found.weights.sum() == pytest.approx(len(np.unique(families[train])), abs=1e-4)
+
+
 def test_one_family_alone_has_no_baseline() -> None:
     """Where nobody has a neighbor outside the family there is nothing to compare with."""
     vectors = unit(np.random.default_rng(4), 20)

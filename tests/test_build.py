@@ -101,7 +101,8 @@ def test_an_atlas_is_what_was_drawn(tmp_path: Path, folder: Path) -> None:
     assert not np.asarray(atlas.space("clip").mean).any()
     assert np.asarray(atlas.space("vae").mean).any()
     assert set(result.stages) == {
-        "source", "encode", "families", "vectors", "neighbors", "search", "baseline", "project", "cluster", "publish"
+        "source", "encode", "families", "vectors", "neighbors", "search", "baseline", "project", "overlap", "cluster",
+        "publish",
     }  # fmt: skip
     rejected = pq.read_table(AtlasPaths(atlas.path).version(atlas.version).root / "rejected.parquet").to_pylist()
     assert [(row["key"], row["reason"]) for row in rejected] == [("bad.jpg", "not-a-picture")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,18 @@ from live import Live, is_kind, live
 
 from explorer.denylist import DenyKind, hashed
 from explorer.errors import QueryError
-from explorer.records import Hit, Landing, SpaceLanding, Split, Verdict, VerdictName, to_json
+from explorer.records import (
+    Agreement,
+    AgreementName,
+    ClusterPlace,
+    Hit,
+    Landing,
+    SpaceLanding,
+    Split,
+    Verdict,
+    VerdictName,
+    to_json,
+)
 from explorer.search import search_id, search_text
 from webapp.callbacks.map import compared
 from webapp.callbacks.search import SHOWN, ask
@@ -23,10 +35,12 @@ HITS = tuple(
     Hit(1000 + 7 * row, 0.9 - row / 100, 50.0, Split.TRAIN, f"picture {row}", None, None, None, (1.0, 2.0, 3.0), 1)
     for row in range(4)
 )
+PLACE = ClusterPlace(1, "shapes", 0.8, 0.6, 2)
 LANDING = Landing(
-    {"clip": SpaceLanding((0.5, 1.5, 2.5), 0.25, 50.0, HITS, "latent")},
-    Verdict(VerdictName.TYPICAL, "because"),
+    {"clip": SpaceLanding((0.5, 1.5, 2.5), 0.25, 50.0, HITS, "latent", 40.0, PLACE, 0.5, 1.5, 9)},
+    Verdict(VerdictName.TYPICAL, "because", {"nearness_clip": 40.0}, "a limit"),
     ("a note",),
+    Agreement(AgreementName.NEITHER, "near is more", (1000,), "far apart"),
 )
 
 
@@ -63,7 +77,21 @@ def test_a_picture_that_is_not_there_finds_nothing_but_a_reason(served: Live) ->
 
 def test_a_landing_comes_back_from_its_json_as_it_was(served: Live) -> None:
     """What the workspace keeps becomes the same records again."""
-    assert landing_of(served.site.atlas, to_json(LANDING)) == LANDING
+    assert landing_of(served.site.atlas, json.loads(json.dumps(to_json(LANDING)))) == LANDING
+
+
+def test_a_landing_that_an_earlier_program_kept_has_less_to_tell(served: Live) -> None:
+    """Without the newer fields it opens all the same; variants that were listed one by one are folded."""
+    kept = json.loads(json.dumps(to_json(LANDING)))
+    del kept["agreement"], kept["verdict"]["numbers"], kept["verdict"]["limits"]
+    for name in ("by_family", "cluster", "isolation", "realism", "kept"):
+        del kept["spaces"]["clip"][name]
+    for hit in kept["spaces"]["clip"]["hits"]:
+        del hit["variants"]
+        hit["family"] = "red-0" if hit["id"] < 1010 else None
+    found = landing_of(served.site.atlas, kept)
+    assert (found.agreement, found.verdict.limits, found.spaces["clip"].kept) == (None, "", None)
+    assert [(hit.id, hit.variants) for hit in found.spaces["clip"].hits] == [(1000, 1), (1014, 0), (1021, 0)]
 
 
 def test_takedowns_reach_landings_that_were_kept_before(tiny_atlas: Path, tmp_path: Path) -> None:

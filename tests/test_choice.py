@@ -24,7 +24,8 @@ from explorer.records import Space
 from explorer.status import status
 from indexer.mapping import choice, neighbors
 from indexer.mapping.choice import Measured, SearchOptions
-from indexer.mapping.spaces import Pictures, SpaceOptions, SpaceStages
+from indexer.mapping.pictures import Pictures
+from indexer.mapping.spaces import SpaceOptions, SpaceStages
 from indexer.stages import StageStore
 
 IVF = IndexChoice(IndexKind.IVF, {"lists": 64, "probes": 12})

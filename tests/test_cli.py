@@ -18,14 +18,14 @@ from PIL import Image
 from small_atlas import SmallAtlas, changed
 from tiny_models import build_lora
 
-from explorer import cli, formats, lines
+from explorer import arguments, cli, formats, lines
 from explorer.atlas import Atlas
 from explorer.records import Split
 from webapp.cli import main
 
 HIT = {
     "id", "similarity", "percentile", "split", "caption", "image_url", "page_url", "licence", "point", "cluster",
-    "family", "flagged",
+    "family", "flagged", "variants",
 }  # fmt: skip
 
 Ask = Callable[..., dict[str, Any]]
@@ -104,12 +104,19 @@ def test_search_by_words(tiny_atlas: Path, ask: Ask) -> None:
 
 
 def test_search_by_picture_and_locate_agree(tiny_atlas: Path, picture: Path, ask: Ask) -> None:
-    """In each space, `locate` has the very hits that `search --image` finds, and the words of the table."""
+    """In each space, `locate` has the hits that `search --image` finds, each family once, and what is near."""
     landing = ask("locate", tiny_atlas, picture)["landing"]
-    assert set(landing["verdict"]) == {"name", "rule"} and set(landing["spaces"]) == {"clip", "vae"}
+    assert set(landing["verdict"]) == {"name", "rule", "numbers", "limits"}
+    assert set(landing["agreement"]) == {"name", "rule", "shared", "says"}
+    assert set(landing["spaces"]) == {"clip", "vae"}
     for space, landed in landing["spaces"].items():
         assert {"point", "distance", "percentile", "hits"} <= set(landed)
-        assert landed["hits"] == ask("search", tiny_atlas, "--image", picture, "--space", space)["hits"]
+        assert {"by_family", "cluster", "isolation", "realism", "kept"} <= set(landed)
+        found = ask("search", tiny_atlas, "--image", picture, "--space", space, "-k", 60)["hits"]
+        first = {hit["family"]: hit for hit in reversed(found)}
+        expected = sorted(first.values(), key=lambda hit: -hit["similarity"])[:12]
+        assert [hit["id"] for hit in landed["hits"]] == [hit["id"] for hit in expected]
+        assert all(hit["variants"] == 1 for hit in landed["hits"])
 
 
 @pytest.mark.parametrize("split", ["train", "heldout", "all"])
@@ -288,9 +295,13 @@ def test_people_read_lines(tiny_atlas: Path, picture: Path, tmp_path: Path, capf
     """Without --json every verb prints lines that hold its figures, and the sentence that neighbors need."""
     expected = {
         ("search", tiny_atlas, "--id", 1000, "-k", 2): ["similarity  percentile", "resemblance, not a cause"],
-        ("locate", tiny_atlas, picture): ["clip: lands at (", "vae: lands at (", "resemblance, not a cause"],
+        ("locate", tiny_atlas, picture): ["clip: lands at (", "vae: lands at (", "resemblance, not a cause", "of 15"],
         ("clusters", tiny_atlas): ["cluster  size  label", "      0     9  red"],
-        ("status", tiny_atlas): ["60 pictures, 12 of them held out", "clip      64 dimensions, 6 clusters"],
+        ("status", tiny_atlas): [
+            "60 pictures, 12 of them held out",
+            "clip      64 dimensions, 6 clusters",
+            "keeps 25%",
+        ],
         ("verify", tiny_atlas): ["Every file is as it was published."],
         ("export", tiny_atlas, "--cluster", 1, "--format", "csv", "--out", tmp_path / "c.csv"): ["9 rows in "],
         ("generate", tiny_atlas, "--prompt", "a", "--steps", 1, "--out", tmp_path / "g"): ["picture.png", "1 steps"],
@@ -324,7 +335,7 @@ def test_hostile_captions_do_not_steer_the_terminal(tmp_path: Path, capfd: pytes
 def test_choices_are_the_librarys() -> None:
     """What the parser offers, without loading the library, is what the library has."""
     assert cli.FORMATS == formats.FORMATS
-    assert cli.SPLITS == (*(split.value for split in Split), "all")
+    assert arguments.SPLITS == (*(split.value for split in Split), "all")
 
 
 def test_lines_hold_for_nothing_found() -> None:

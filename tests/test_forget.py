@@ -29,6 +29,8 @@ from explorer.errors import AtlasError, BuildError, QueryError
 from explorer.layout import AtlasPaths
 from explorer.manifest import from_dict
 from explorer.records import (
+    Agreement,
+    AgreementName,
     Hit,
     Landing,
     Recipe,
@@ -51,6 +53,7 @@ from indexer.ids import Ledger
 from indexer.lock import writing
 from indexer.mapping import labels
 from indexer.mapping.labels import PictureText
+from tests.test_overlap import kept_by_counting
 from webapp.cli import main
 
 KILLED = -9
@@ -167,6 +170,7 @@ def story(world: World, folder: Path, key: str) -> int:
     landing = Landing(
         {"clip": SpaceLanding((0.0, 0.0, 0.0), 1.0, 50.0, (hit(record.id), hit(other)))},
         Verdict(VerdictName.TYPICAL, "between"),
+        agreement=Agreement(AgreementName.BOTH, "near", (record.id, other), "alike"),
     )
     step = TrajectoryStep(1, 9.0, {"clip": (0.0, 0.0, 0.0)}, {"clip": record.id}, {"clip": 0.5})
     workspace = Workspace.open(folder)
@@ -210,6 +214,7 @@ def test_a_picture_that_was_taken_down_is_in_no_file(world: World) -> None:
     assert len(list(paths.versions.iterdir())) == 1
     (generation,) = serving.generations()
     assert [hit["id"] for hit in generation.landing["spaces"]["clip"]["hits"]] == [1]
+    assert generation.landing["agreement"]["shared"] == [1]
     assert generation.trajectory[0]["nearest"] == {}
     assert serving.selections()[0].ids == (1,)
     serving.close()
@@ -291,6 +296,9 @@ def test_the_rest_stays_where_it_was(world: World) -> None:
         chosen = np.take_along_axis(cosines, data.neighbors.astype(np.int64), axis=1)
         np.testing.assert_allclose(chosen, expected, atol=2e-3)
         np.testing.assert_allclose(data.baseline, np.sort(cosines.max(axis=1)), atol=2e-3)
+        assert np.array_equal(data.overlap, kept_by_counting(data.points, after.train, data.neighbors))
+        assert after.meta["spaces"][name]["overlap"] == pytest.approx(data.overlap.mean() / 15, abs=1e-4)
+        assert len(data.weights) == len(data.baseline)
         for cluster in after.clusters(name):
             members = set(after.ids[data.cluster == cluster.cluster].tolist())
             assert cluster.size == len(members)

@@ -12,10 +12,23 @@ from live import Live
 
 from explorer.filters import Filter, Operator
 from explorer.jobs import Job, JobState
-from explorer.records import Cluster, Hit, Recipe, Record, Relation, Split, Verdict, VerdictName
-from explorer.variants import Kin
+from explorer.records import (
+    Agreement,
+    AgreementName,
+    Cluster,
+    ClusterPlace,
+    Hit,
+    Landing,
+    Recipe,
+    Record,
+    Relation,
+    SpaceLanding,
+    Split,
+    Verdict,
+    VerdictName,
+)
 from webapp import ids, layout
-from webapp.panels import clusters, filters, found, frame, here, history, nearest
+from webapp.panels import clusters, filters, found, frame, here, history, landing, nearest
 from webapp.panels.clusters import Listed
 from webapp.panels.here import Shown
 from webapp.panels.history import Entry
@@ -42,6 +55,14 @@ RECORD = Record(
 )
 VERDICT = Verdict(VerdictName.TYPICAL, "rule")
 JOB = Job("job", JobState.DONE, Recipe("a cat"), "2025-01-01T00:00:00+00:00", generation=1)
+LANDING = Landing(
+    {
+        "clip": SpaceLanding((0.0, 0.0, 0.0), 0.25, 97.4, (), by_family=91.2, kept=9),
+        "vae": SpaceLanding((0.0, 0.0, 0.0), 0.5, 40.0, ()),
+    },
+    Verdict(VerdictName.NEARER, "more similar than most", limits="It shows no cause."),
+    agreement=Agreement(AgreementName.CLIP, "near is at least 95 %", (7, 8), "Of a like subject."),
+)
 HIT = Hit(7, 0.931234, 97.4, Split.TRAIN, "a cat", RECORD.image_url, RECORD.page_url, "CC BY 4.0", (0.0, 0.0, 0.0), 1)
 
 
@@ -97,7 +118,7 @@ def test_every_control_has_a_name(page: Any) -> None:  # noqa: ANN401
 
 def test_every_picture_has_a_text_or_stands_in_a_named_button(page: Any) -> None:  # noqa: ANN401
     """No image is without an alternative; an empty one is decoration inside a control with a name."""
-    trees = [page, here.picture(CONTEXT, Shown(RECORD, None)), nearest.cards(CONTEXT, [Kin(HIT)], "clip")]
+    trees = [page, here.picture(CONTEXT, Shown(RECORD, None)), nearest.cards(CONTEXT, [HIT], "clip")]
     for component in walk(trees):
         if kind(component) == "Img":
             assert getattr(component, "alt", None) is not None
@@ -126,9 +147,7 @@ def test_relation_holds_only_for_the_generators_that_the_manifest_names(served: 
 
 def test_a_neighbor_says_its_nearness_in_words_and_exactly_on_hover() -> None:
     """The card has the sentence of the look, and the exact values as its title."""
-    said = next(
-        c for c in walk(nearest.cards(CONTEXT, [Kin(HIT)], "clip")) if getattr(c, "className", "") == "nearness"
-    )
+    said = next(c for c in walk(nearest.cards(CONTEXT, [HIT], "clip")) if getattr(c, "className", "") == "nearness")
     assert said.children == "0.93, closer than 97 % of training pictures are to their own nearest"
     assert said.title == "cosine 0.931234, percentile 97.400"
 
@@ -136,23 +155,29 @@ def test_a_neighbor_says_its_nearness_in_words_and_exactly_on_hover() -> None:
 def test_the_three_sentences_stand_below_every_list_of_neighbors() -> None:
     """Resemblance and not cause; vectors and not map; a sample proves nothing."""
     for relation in Relation:
-        said = text(nearest.cards(replace(CONTEXT, relation=relation), [Kin(HIT)], "clip"))
+        said = text(nearest.cards(replace(CONTEXT, relation=relation), [HIT], "clip"))
         assert "a resemblance, not a cause" in said
         assert "comes from the CLIP vectors" in said
         assert "nothing near” proves nothing" in said
 
 
+def test_where_there_are_variants_percentages_come_with_a_warning() -> None:
+    """A corpus with families says below its lists what they do to percentiles; another has nothing to say."""
+    assert "bend them" in text(nearest.cards(replace(CONTEXT, families=True), [HIT], "clip"))
+    assert "bend them" not in text(nearest.cards(CONTEXT, [HIT], "clip"))
+
+
 @pytest.mark.parametrize("relation", [Relation.NONE, Relation.UNKNOWN])
 def test_without_the_relation_nothing_is_called_training(relation: Relation) -> None:
     """Only with `all` or `sample` are neighbors called training pictures."""
-    said = text(nearest.cards(replace(CONTEXT, relation=relation), [Kin(HIT)], "clip"))
+    said = text(nearest.cards(replace(CONTEXT, relation=relation), [HIT], "clip"))
     assert "training" not in said
     assert "of the pictures here" in said
 
 
 def test_held_out_pictures_are_marked_and_never_called_training() -> None:
     """Every hit carries its split."""
-    card = text(nearest.cards(CONTEXT, [Kin(replace(HIT, split=Split.HELDOUT))], "clip")[0])
+    card = text(nearest.cards(CONTEXT, [replace(HIT, split=Split.HELDOUT)], "clip")[0])
     assert "held out" in card
     assert "training" not in card.replace("training pictures are to their own nearest", "")
 
@@ -161,7 +186,7 @@ def test_thumbnails_that_can_be_clicked_are_no_smaller_than_a_fingertip() -> Non
     """Wherever a thumbnail is a button, its sides have 44 pixels."""
     cluster = Cluster("clip", 0, 1, "cats", 3, (7,))
     trees = [
-        nearest.cards(CONTEXT, [Kin(HIT)], "clip"),
+        nearest.cards(CONTEXT, [HIT], "clip"),
         found.cards(CONTEXT, [HIT], "cat"),
         clusters.rows(CONTEXT, [Listed(cluster, (Cluster("clip", 1, 0, "kittens", 2, (7,), 1),))], {7: "a cat"}),
         history.entries(CONTEXT, [Entry(JOB, True, True)]),
@@ -190,7 +215,42 @@ def test_a_flagged_picture_is_blurred_until_somebody_asks() -> None:
     assert addresses == [["/api/v/v1/thumbnail/7.webp"], ["/api/v/v1/thumbnail/7.webp?reveal=1"]]
     assert [getattr(c, "data-to") for c in walk(veiled) if getattr(c, "data-do", None) == "reveal"] == ["7"]
     assert not [c for c in walk(bare) if getattr(c, "data-do", None) == "reveal"]
-    assert "flagged" in text(nearest.cards(CONTEXT, [Kin(replace(HIT, flagged=True))], "clip"))
+    assert "flagged" in text(nearest.cards(CONTEXT, [replace(HIT, flagged=True)], "clip"))
+
+
+def test_a_landing_says_verdict_limits_agreement_and_the_map_s_truth() -> None:
+    """The facts are of the map in view; what an earlier program kept has fewer of them."""
+    placed = replace(LANDING.spaces["clip"], cluster=ClusterPlace(1, "cats", 0.8, 0.6, 2))
+    told = text(landing.box(CONTEXT, replace(LANDING, spaces={**LANDING.spaces, "clip": placed}), "clip"))
+    for part in (
+        *("Nearer than usual", "Why: more similar than most.", "It shows no cause."),
+        *("Near in CLIP alone", "Of a like subject. In both lists of neighbors: 2."),
+        *("97 % of training pictures", "91 % with each family counted once"),
+        *("cats", "80 % of its nearest, 60 % more than of the next cluster", "0.25 map units"),
+        "here the map keeps 9 of 15 neighbors",
+    ):
+        assert part in told, part
+    other = text(landing.box(CONTEXT, LANDING, "vae"))
+    assert "0.50 map units" in other
+    assert not [part for part in ("cats", "counted once", "here the map keeps") if part in other]
+    bare = Landing({}, Verdict(VerdictName.TYPICAL, "rule"), ("a note",))
+    assert text(landing.box(CONTEXT, bare, "clip")).split("  ")[0] == "Verdict As near as usual Why: rule."
+
+
+def test_how_well_a_map_keeps_neighbors_is_said_of_a_picture_and_of_all(served: Live, page: Any) -> None:  # noqa: ANN401
+    """One picture's count stands in its facts, the map's share in the dialog, and the map can be colored by it."""
+    assert "keeps 9 of its 15 neighbors" in text(here.picture(CONTEXT, Shown(RECORD, None, kept=9)))
+    assert "neighbors" not in text(here.picture(CONTEXT, Shown(RECORD, None)))
+    assert "25 % of neighbors in CLIP, 25 % of neighbors in VAE" in text(page)
+    control = next(component for component in walk(page) if getattr(component, "id", None) == ids.COLOR_CONTROL)
+    assert [kind["value"] for kind in control.data] == ["cluster", "split", "similarity", "overlap"]
+    assert "all 15" in text(frame.legend(CONTEXT, "overlap"))
+    assert served.client.get(f"{served.version}/clip/overlap.bin").status_code == 200
+
+
+def test_without_the_relation_a_landing_calls_nothing_training() -> None:
+    """The words about nearness keep to what is known of the generator."""
+    assert "training" not in text(landing.box(replace(CONTEXT, relation=Relation.UNKNOWN), LANDING, "clip"))
 
 
 def test_without_a_page_the_archive_is_offered_beside_the_picture() -> None:
@@ -212,14 +272,14 @@ def test_what_is_unknown_or_special_of_a_picture_is_said() -> None:
     for part in ("fetched copy, 2026-11-22", "placed later", "unknown", "taken down"):
         assert part in said
     assert "mailto:ada@pictures.example" in [c.href for c in walk(tree) if kind(c) == "A"]
-    assert "licence unknown" in text(nearest.cards(CONTEXT, [Kin(replace(HIT, licence=None))], "clip"))
-    assert "+3 alike" in text(nearest.cards(CONTEXT, [Kin(HIT, 3)], "clip"))
+    assert "licence unknown" in text(nearest.cards(CONTEXT, [replace(HIT, licence=None)], "clip"))
+    assert "+3 variants" in text(nearest.cards(CONTEXT, [replace(HIT, variants=3)], "clip"))
 
 
 def test_without_thumbnails_captions_take_their_place() -> None:
     """An atlas of links alone asks for no picture: a card shows its caption, Here says that none is kept."""
     context = replace(CONTEXT, pictured=lambda _: False)
-    trees = [nearest.cards(context, [Kin(HIT)], "clip"), found.cards(context, [HIT], "cat")]
+    trees = [nearest.cards(context, [HIT], "clip"), found.cards(context, [HIT], "cat")]
     shown = here.picture(context, Shown(RECORD, None))
     assert not [c for c in walk([trees, shown]) if kind(c) == "Img"]
     assert all(
@@ -246,10 +306,12 @@ def hostile_trees() -> list[Any]:
     cluster = Cluster("clip", 0, 1, HOSTILE, 3, (7,))
     recipe = Recipe(HOSTILE)
     evil = replace(CONTEXT, pictured=lambda _: False, contact=HOSTILE)
+    landed = replace(LANDING.spaces["clip"], cluster=ClusterPlace(1, HOSTILE, 0.6, 0.2, None))
+    evil_landing = replace(LANDING, spaces={"clip": landed})
     return [
         here.picture(evil, Shown(record, cluster, flagged=True, own=True)),
-        here.made(CONTEXT, "job", recipe, VERDICT, ()),
-        nearest.cards(evil, [Kin(hit, 3)], "clip"),
+        here.made(CONTEXT, "job", recipe, landing.box(CONTEXT, evil_landing, "clip")),
+        nearest.cards(evil, [replace(hit, variants=3)], "clip"),
         found.cards(CONTEXT, [hit], HOSTILE),
         found.cards(CONTEXT, [], HOSTILE),
         found.head(CONTEXT, HOSTILE, 1, like=False),
@@ -285,7 +347,7 @@ def test_no_link_of_strangers_leaves_http() -> None:
 
 def test_links_to_sources_open_new_tabs_that_know_nothing() -> None:
     """Every link that leaves has target and rel."""
-    trees = [here.picture(CONTEXT, Shown(RECORD, None)), nearest.cards(CONTEXT, [Kin(HIT)], "clip")]
+    trees = [here.picture(CONTEXT, Shown(RECORD, None)), nearest.cards(CONTEXT, [HIT], "clip")]
     leaving = [c for c in walk(trees) if kind(c) == "A" and c.href.startswith("http")]
     assert len(leaving) >= 3
     assert {(link.target, link.rel) for link in leaving} == {("_blank", "noopener noreferrer nofollow")}

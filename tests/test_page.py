@@ -23,7 +23,7 @@ from visitor import Visitor, visit
 from explorer.filters import matching, parse
 from explorer.records import Record, Split
 from explorer.search import search_id, search_text
-from explorer.variants import folded, nearest_families
+from explorer.variants import nearest_families
 from webapp import figures
 from webapp.callbacks.here import NEIGHBORS
 from webapp.callbacks.search import SHOWN
@@ -96,7 +96,7 @@ def test_a_click_on_a_point_shows_its_caption_its_link_and_its_neighbors(visitor
     assert link.get_attribute("target") == "_blank"
     assert link.get_attribute("rel") == "noopener noreferrer nofollow"
     assert link.inner_text() == "pictures.example ↗"
-    expected = [kin.hit.caption for kin in nearest_families(atlas, one, "clip", NEIGHBORS)]
+    expected = [hit.caption for hit in nearest_families(atlas, one, "clip", NEIGHBORS)]
     visitor.until(lambda: visitor.page.locator("#nearest-body .caption").all_inner_texts() == expected)
     assert "a resemblance, not a cause" in visitor.text("#nearest-body")
     assert visitor.address() == f"/?id={one}"
@@ -229,6 +229,19 @@ def test_an_address_opens_the_same_view_again(visitor: Visitor) -> None:
     visitor.pixels("address")
 
 
+def test_the_map_shows_where_it_is_true(visitor: Visitor) -> None:
+    """Colored by the neighbors that it keeps it is another picture, and its legend says what that means."""
+    visitor.go("/?color=split")
+    visitor.settled()
+    by_split = visitor.pixels("by-split")
+    visitor.go("/?color=overlap")
+    visitor.says("#legend", "all 15 of a picture's neighbors")
+    visitor.settled()
+    by_overlap = visitor.pixels("by-overlap")
+    assert visitor.page.input_value("#color-control") == "Color by map's truth"
+    assert (np.abs(by_overlap.astype(int) - by_split.astype(int)).max(axis=2) > 30).sum() > 1_000
+
+
 def test_what_an_address_must_not_hold_is_left_out(visitor: Visitor) -> None:
     """Parts of an address that make no sense change nothing; a picture that is not there is said to be gone."""
     visitor.go("/?space=nowhere&color=loud&id=-5&job=../../etc&split=x&like=a")
@@ -304,12 +317,16 @@ def test_a_picture_of_the_visitors_lands_among_its_nearest(visitor: Visitor, ser
     name = parse_qs(urlsplit(page.url).query)["upload"][0]
     upload = served.site.uploads and served.site.uploads.get(name)
     assert upload
+    assert upload.landing.agreement
     shown = page.locator("#nearest-body .picture-button")
     for space in ("clip", "vae"):
         page.click(f"#space-control >> text={space.upper()}")
-        expected = [kin.hit.id for kin in folded(served.site.atlas, upload.landing.spaces[space].hits)]
+        expected = [hit.id for hit in upload.landing.spaces[space].hits]
         visitor.until(lambda: [int(card.get_attribute("data-to") or 0) for card in shown.all()] == expected)  # noqa: B023
-    assert upload.landing.verdict.rule in visitor.text("#here-body")
+        kept = upload.landing.spaces[space].kept
+        visitor.says("#here-body", f"here the map keeps {kept} of 15 neighbors")
+    for said in (upload.landing.verdict.rule, upload.landing.verdict.limits, upload.landing.agreement.says):
+        assert said in visitor.text("#here-body")
     visitor.settled()
     assert page.is_visible(".pointcloud-landing")
     assert accent_pixels(visitor.pixels("brought")) > 300

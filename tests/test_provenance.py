@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,12 @@ from small_atlas import SmallAtlas, changed
 from explorer.atlas import Atlas
 from explorer.pictures import perceptual_hash
 from explorer.placement import place_vectors
-from explorer.provenance import Twin, Words, locate, verdict
-from explorer.records import Relation, Split, VerdictName
+from explorer.provenance import locate
+from explorer.records import AgreementName, Copy, Hit, Record, Relation, SpaceLanding, Split, VerdictName
+from explorer.verdicts import Words, agreement, verdict
 
 TRAINING = Words.of(Relation.ALL)
+COPY = Copy(7, "it is that picture", {"bits": 2})
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,11 @@ def drawing() -> Image.Image:
     return picture
 
 
+def standing(values: Mapping[str, float | None], **more: Any) -> dict[str, SpaceLanding]:
+    """Landings that are as near as these percentiles say, 0-100."""
+    return {space: SpaceLanding((0.0, 0.0, 0.0), 0.0, value, (), **more) for space, value in values.items()}
+
+
 def test_a_landing_is_what_search_placement_and_baseline_say(small_atlas: Path, drawing: Image.Image) -> None:
     """In each space: the hits by brute force, the percentile by counting, the place and its distance to the map."""
     atlas = Atlas.open(small_atlas)
@@ -75,14 +83,52 @@ def test_a_landing_is_what_search_placement_and_baseline_say(small_atlas: Path, 
         data = atlas.space(name)
         query = scripted.vectors[name] / np.linalg.norm(scripted.vectors[name])
         similar = np.where(atlas.train, data.vectors.astype(np.float32) @ query, -np.inf)
-        order = np.argsort(-similar)[:5]
-        assert [hit.id for hit in found.hits] == atlas.ids[order].tolist()
+        order = np.argsort(-similar)[: atlas.train.sum()]
+        first = order[np.sort(np.unique(atlas.families[order], return_index=True)[1])[:5]]
+        assert [hit.id for hit in found.hits] == atlas.ids[first].tolist()
+        assert [hit.variants for hit in found.hits] == [1] * 5
         assert found.percentile == pytest.approx(100 * (data.baseline < similar.max()).mean())
         assert found.hits[0].percentile == found.percentile
         expected = place_vectors(atlas, name, query[None]).points[0]
         assert found.point == pytest.approx(expected.tolist(), abs=1e-4)
         assert found.distance == pytest.approx(np.linalg.norm(data.points - expected, axis=1).min(), rel=1e-3)
         assert found.via == "picture"
+        near = order[:15]
+        codes, counts = np.unique(data.cluster[near][data.cluster[near] >= 0], return_counts=True)
+        assert found.cluster is not None
+        assert found.cluster.share == pytest.approx(counts.max() / 15)
+        assert found.cluster.label == atlas.clusters(name)[codes[counts.argmax()]].label
+        apart = np.sort(np.linalg.norm(data.points[atlas.train] - expected, axis=1))
+        assert found.kept == (np.linalg.norm(data.points[near] - expected, axis=1) <= apart[14] + 1e-6).sum()
+        assert found.isolation is None  # 48 training pictures
+        distances = np.linalg.norm(data.vectors[atlas.train].astype(np.float64) - query, axis=1)
+        radii = np.sqrt(2 * data.distances[atlas.train][:, -1])
+        assert found.realism == pytest.approx((radii / distances).max(), rel=2e-3)
+        assert found.by_family == pytest.approx(found.percentile)  # every family is a pair
+
+
+def test_few_pictures_tell_less(tmp_path: Path, drawing: Image.Image) -> None:
+    """With fewer than fifteen training pictures nobody counts what the map keeps, and a landing is one all the same."""
+
+    def few(record: Record) -> Record:
+        return replace(record, split=Split.TRAIN if record.key.endswith(("0", "1")) else Split.HELDOUT)
+
+    atlas = Atlas.open(SmallAtlas(change=few).write(tmp_path / "few"))
+    found = locate(atlas, models(atlas, 12, noise=0.05), drawing).spaces["clip"]
+    assert (found.kept, found.isolation, len(found.hits)) == (None, None, 6)
+    assert found.cluster is not None and found.percentile is not None
+
+
+def test_a_flood_of_variants_does_not_fill_a_landing(tmp_path: Path, drawing: Image.Image) -> None:
+    """Twelve hits are twelve families, also where the nearest fifty are of one."""
+
+    def flooded(record: Record) -> Record:
+        return replace(record, family="flood" if record.id < 1280 else record.family, split=Split.TRAIN)
+
+    atlas = Atlas.open(SmallAtlas(change=flooded).write(tmp_path / "flood"))
+    for landed in locate(atlas, models(atlas, 12), drawing, k=8).spaces.values():
+        assert len(landed.hits) == len({hit.family for hit in landed.hits}) == 8
+        assert [hit.variants for hit in landed.hits if hit.family == "flood"] == [39]
 
 
 def test_the_split_is_of_the_hits_alone(small_atlas: Path, drawing: Image.Image) -> None:
@@ -145,21 +191,86 @@ def test_a_copy_is_called_one_by_hash_and_vector(tmp_path: Path, drawing: Image.
     ],
 )
 def test_the_rule_tells_its_numbers(clip: float | None, vae: float | None, name: VerdictName) -> None:
-    """Near in one space is nearer, far in every space is far, and the rule names the percentiles that it went by."""
-    found = verdict({"clip": clip, "vae": vae}, None, TRAINING)
+    """Near in one space is nearer, far in every space is far; rule and numbers name the percentiles that it went by."""
+    found = verdict(standing({"clip": clip, "vae": vae}), None, TRAINING)
     assert found.name is name
-    assert all(f"{value:.1f} % in" in found.rule for value in (clip, vae) if value is not None)
+    known = {space: value for space, value in (("clip", clip), ("vae", vae)) if value is not None}
+    assert all(f"{value:.1f} % in" in found.rule for value in known.values())
+    limits = {"nearer_from": 95.0, "far_to": 5.0} if known else {}
+    assert found.numbers == {f"nearness_{space}": value for space, value in known.items()} | limits
+    assert "does not show" in found.limits
 
 
-def test_copies_need_both_and_words_keep_to_the_relation() -> None:
-    """One bit too many or a percentile too low is no copy; what nobody trained on is no training picture."""
-    assert Twin(7, 8, "vae", 90.0).is_copy
-    assert not Twin(7, 9, "vae", 100.0).is_copy
-    assert not Twin(7, 0, "vae", 89.9).is_copy
+def test_each_family_counts_once_where_families_are_known() -> None:
+    """Nearer than most pictures, but not than most families, is typical; the rule says how it counts."""
+    by_picture = verdict(standing({"clip": 97.0}), None, TRAINING)
+    assert (by_picture.name, "each family" in by_picture.rule) == (VerdictName.NEARER, False)
+    by_family = verdict(standing({"clip": 97.0}, by_family=60.0), None, TRAINING)
+    assert (by_family.name, "60.0 % in clip" in by_family.rule) == (VerdictName.TYPICAL, True)
+    assert by_family.rule.count("each family counted once") == 1
+
+
+def test_a_copy_is_the_verdict_whatever_the_percentiles() -> None:
+    """Its rule is how the copy was found, its numbers those and the percentiles."""
+    found = verdict(standing({"clip": 1.0}), COPY, TRAINING)
+    assert (found.name, found.rule) == (VerdictName.COPY, COPY.says)
+    assert found.numbers == {"nearness_clip": 1.0, "bits": 2}
+
+
+def test_words_keep_to_the_relation() -> None:
+    """What nobody trained on is no training picture; where that is not known, nothing near is said to prove nothing."""
     for relation in Relation:
-        rules = [
-            verdict({"vae": each}, twin, Words.of(relation)).rule
-            for each in (1, 50, 99)
-            for twin in (None, Twin(7, 0, "vae", 95))
-        ]
-        assert all(("training" in rule) == relation.is_training for rule in rules)
+        words = Words.of(relation)
+        found = [verdict(standing({"vae": each}), None, words) for each in (1.0, 50.0, 99.0)]
+        assert all(("training" in each.rule) == relation.is_training for each in found)
+        assert all("nothing is near" in each.limits for each in found[:2])
+        assert "cause" in found[2].limits
+
+
+def test_a_landing_speaks_of_the_generator_that_made_the_picture(small_atlas: Path, drawing: Image.Image) -> None:
+    """Of another generator than those that the manifest names, neighbors are no training pictures."""
+    atlas = Atlas.open(small_atlas)
+    known, unknown = (
+        locate(atlas, models(atlas, 12, noise=0.05), drawing, relation=relation).verdict
+        for relation in (None, Relation.UNKNOWN)
+    )
+    assert "training pictures" in known.rule
+    assert "training" not in unknown.rule
+
+
+@pytest.mark.parametrize(
+    ("clip", "vae", "name"),
+    [
+        (95.0, 99.0, AgreementName.BOTH),
+        (95.0, 94.9, AgreementName.CLIP),
+        (0.0, 95.0, AgreementName.VAE),
+        (94.9, 94.9, AgreementName.NEITHER),
+    ],
+)
+def test_the_spaces_agree_or_say_in_which_it_is_near(clip: float, vae: float, name: AgreementName) -> None:
+    """Near is the verdict's own bound; the words say what that means, the rule its numbers."""
+    found = agreement(standing({"clip": clip, "vae": vae}))
+    assert found is not None
+    assert found.name is name
+    assert f"{clip:.1f} % in clip and {vae:.1f} % in vae" in found.rule
+    assert ("subject" in found.says) and ("composition" in found.says)
+
+
+def test_what_is_near_in_both_is_shared_by_family() -> None:
+    """A variant in one space and its sibling in the other are the same neighbor; it goes by its id in `clip`."""
+
+    def hit(identity: int, family: str | None) -> Hit:
+        return Hit(identity, 0.9, 50.0, Split.TRAIN, "", None, None, None, (0.0, 0.0, 0.0), None, family)
+
+    spaces = standing({"clip": 50.0, "vae": 50.0})
+    spaces["clip"] = replace(spaces["clip"], hits=(hit(1, "a"), hit(2, None), hit(3, "c")))
+    spaces["vae"] = replace(spaces["vae"], hits=(hit(9, "a"), hit(2, None), hit(4, "d")))
+    found = agreement(spaces)
+    assert found is not None
+    assert found.shared == (1, 2)
+
+
+def test_one_space_agrees_with_nobody() -> None:
+    """Without the other space, or where one cannot tell near from far, nothing is said of agreement."""
+    assert agreement(standing({"clip": 99.0})) is None
+    assert agreement(standing({"clip": 99.0, "vae": None})) is None

@@ -219,7 +219,8 @@ def test_similarities_run_along_the_ramp(tmp_path: Path) -> None:
     ramp = list(range(256))
     wish = {"base": 0, "matches": None, "lassoed": False, "rows": []}
     shown = [
-        {"coloring": {"by": "value", "column": name, "ramp": ramp}, "presence": wish} for name in ("even", "equal")
+        {"coloring": {"by": "value", "column": name, "ramp": ramp, "scale": None}, "presence": wish}
+        for name in ("even", "equal")
     ]
     answers = ask(
         tmp_path,
@@ -234,6 +235,27 @@ def test_similarities_run_along_the_ramp(tmp_path: Path) -> None:
     low = np.sort(values)[int(n * 0.05)]
     assert np.abs(steps - np.clip((values - low) / (1 - low), 0, 1) * 255).max() <= 1.001
     assert set(answers[4]) == {0}
+
+
+def test_a_scale_stands_still_and_what_lies_beyond_it_is_gray(tmp_path: Path) -> None:
+    """Counts from 0 to 15 take the whole ramp, whichever there are; 255, not counted, takes the rest's color."""
+    counts = np.array([0, 3, 9, 15, 255, 6], np.uint8)
+    coloring = {
+        "by": "value",
+        "column": "kept",
+        "ramp": list(range(256)),
+        "scale": {"low": 0, "high": 15, "beyond": 7_000},
+    }
+    wish = {"base": 0, "matches": None, "lassoed": False, "rows": []}
+    answers = ask(
+        tmp_path,
+        [
+            ("map", {"space": "clip", "array": np.zeros((6, 3), np.int16)}),
+            ("column", {"name": "kept", "values": counts}),
+            ("paint", {"coloring": coloring, "presence": wish}),
+        ],
+    )
+    assert np.array(answers[2], np.uint8).view("<u4").tolist() == [0, 51, 153, 255, 7_000, 102]
 
 
 def test_a_cluster_is_where_its_points_are(points: NDArray[np.int16], tmp_path: Path) -> None:

@@ -177,6 +177,10 @@ class MapArrays:
         """int32 (n,), the fine clusters; -1 = in none."""
         return self._once(f"subcluster {space}", lambda: self._atlas.space(space).subcluster.astype("<i4"), planes)
 
+    def overlap(self, space: str, *, planes: bool = False) -> Packed:
+        """uint8 (n,), how many of its 15 neighbors the map keeps; 255 = not counted."""
+        return self._once(f"overlap {space}", lambda: self._atlas.space(space).overlap, planes)
+
     def ids(self, *, planes: bool = False) -> Packed:
         """int64 (n,)."""
         return self._once("ids", lambda: self._atlas.ids.astype("<i8"), planes)

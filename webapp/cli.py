@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
+import explorer.audit.verb
 import explorer.cli
 import explorer.noise_cli
 import indexer.cli
@@ -62,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     indexer.cli.add_verbs(verbs)
     explorer.cli.add_verbs(verbs)
     explorer.noise_cli.add_verb(verbs)
+    explorer.audit.verb.add_verb(verbs)
     return parser
 
 

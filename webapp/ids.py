@@ -17,6 +17,7 @@ SAVE_BUTTON = "save-button"
 RESET_BUTTON = "reset-button"
 KEYS_BUTTON = "keys-button"
 ABOUT_BUTTON = "about-button"
+AUDITS_BUTTON = "audits-button"
 CREDIT = "credit"
 
 # what the address bar holds, one store each, so that a panel hears only what concerns it
@@ -33,7 +34,9 @@ JOB = "job"
 UPLOAD = "upload"
 WAY = "way"
 NOISE = "noise"
-ADDRESS_PARTS = (SPACE, COLOR, PICTURE, QUERY, WHERE, JOB, UPLOAD, WAY, NOISE)
+AUDIT = "audit"
+AXIS = "axis"
+ADDRESS_PARTS = (SPACE, COLOR, PICTURE, QUERY, WHERE, JOB, UPLOAD, WAY, NOISE, AUDIT, AXIS)
 """In the order in which `explorer.read` gives them."""
 
 # search and what it found
@@ -110,7 +113,7 @@ WAY_SCHEDULE = "way-schedule"
 WAY_MEDIUM = "way-medium"
 WAY_SAVE = "way-save"
 
-# here, nearest, clusters, about
+# here, nearest, clusters, audits, about
 HERE = "here"
 HERE_BODY = "here-body"
 REVEALED = "revealed"
@@ -120,4 +123,6 @@ NEAREST_TITLE = "nearest-title"
 CLUSTERS = "clusters"
 CLUSTERS_BODY = "clusters-body"
 CLUSTERS_MORE = "clusters-more"
+AUDITS = "audits"
+AUDITS_BODY = "audits-body"
 ABOUT = "about"

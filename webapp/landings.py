@@ -8,7 +8,19 @@ from typing import Any
 
 from explorer.atlas import Atlas
 from explorer.errors import QueryError
-from explorer.records import Hit, Landing, Recipe, SpaceLanding, Split, Verdict, VerdictName
+from explorer.records import (
+    Agreement,
+    AgreementName,
+    ClusterPlace,
+    Hit,
+    Landing,
+    Recipe,
+    SpaceLanding,
+    Split,
+    Verdict,
+    VerdictName,
+)
+from explorer.variants import folded
 from webapp.site import Site
 
 
@@ -53,7 +65,7 @@ def own_of(site: Site, job: str | None, upload: str | None) -> Own | None:
 
 def _without_hidden(atlas: Atlas, landing: Landing) -> Landing:
     spaces = {
-        name: replace(space, hits=tuple(hit for hit in space.hits if _is_shown(atlas, hit.id)))
+        name: replace(space, hits=folded(atlas, (hit for hit in space.hits if _is_shown(atlas, hit.id))))
         for name, space in landing.spaces.items()
     }
     return replace(landing, spaces=spaces)
@@ -69,13 +81,27 @@ def _is_shown(atlas: Atlas, identity: int) -> bool:
 
 
 def landing_of(atlas: Atlas, kept: Mapping[str, Any]) -> Landing:
-    """Return a landing from its JSON; it may come from another version of the atlas, whose ids still hold."""
-    spaces = {
-        name: SpaceLanding(**{**space, "hits": tuple(map(_hit, space["hits"]))})
-        for name, space in kept["spaces"].items()
+    """Return a landing from its JSON; it may come from another version of the atlas, whose ids still hold.
+
+    One that an earlier program kept has less to tell.
+    """
+    spaces = {name: _space(space) for name, space in kept["spaces"].items()}
+    verdict = Verdict(**{**kept["verdict"], "name": VerdictName(kept["verdict"]["name"])})
+    agreed = kept.get("agreement")
+    agreement = agreed and Agreement(
+        **{**agreed, "name": AgreementName(agreed["name"]), "shared": tuple(agreed["shared"])}
+    )
+    return _without_hidden(atlas, Landing(spaces, verdict, tuple(kept.get("notes", ())), agreement))
+
+
+def _space(kept: Mapping[str, Any]) -> SpaceLanding:
+    cluster = kept.get("cluster")
+    made = {
+        "point": tuple(kept["point"]),
+        "hits": tuple(map(_hit, kept["hits"])),
+        "cluster": cluster and ClusterPlace(**cluster),
     }
-    verdict = Verdict(VerdictName(kept["verdict"]["name"]), kept["verdict"]["rule"])
-    return _without_hidden(atlas, Landing(spaces, verdict, tuple(kept.get("notes", ()))))
+    return SpaceLanding(**{**kept, **made})
 
 
 def _hit(kept: Mapping[str, Any]) -> Hit:

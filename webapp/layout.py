@@ -15,7 +15,7 @@ from explorer.models.loader import demo_note
 from explorer.models.references import Kind
 from explorer.records import Relation, Space
 from webapp import figures, foreign, ids
-from webapp.panels import about, clusters, filters, found, frame, here, nearest, studio, way
+from webapp.panels import about, audits, clusters, filters, found, frame, here, nearest, studio, way
 from webapp.panels.about import Facts
 from webapp.panels.parts import Context
 from webapp.pointcloud import PointCloud
@@ -68,7 +68,8 @@ def layout(site: Site) -> dmc.MantineProvider:
 def context_of(site: Site) -> Context:
     """Return what the panels need to speak about this site."""
     atlas = site.atlas
-    return Context(atlas.version, relation_of(site), Words(), atlas.has_thumbnail, atlas.manifest.contact)
+    families = bool(atlas.family_sizes.max() > 1)
+    return Context(atlas.version, relation_of(site), Words(), atlas.has_thumbnail, atlas.manifest.contact, families)
 
 
 def relation_of(site: Site) -> Relation:
@@ -98,6 +99,7 @@ def _stores(site: Site) -> list[Any]:
     config = {
         "version": site.atlas.version,
         "spaces": list(site.atlas.spaces),
+        "colors": list(_colors(site.atlas)),
         "steps": proposed.steps,
         "guidance": proposed.guidance,
         "pictures": site.atlas.has_thumbnails,
@@ -179,6 +181,7 @@ def _visible(site: Site) -> list[Any]:
         ),
         html.Div([here.panel(context), nearest.panel(context)], className="column right"),
         frame.sheets(context.words),
+        audits.modal(context),
         about.modal(context, facts),
     ]
 
@@ -187,7 +190,23 @@ def _offers(site: Site) -> frame.Offers:
     atlas, models = site.atlas, site.atlas.meta["models"]
     named = {space for space in atlas.spaces if (models.get(space) or {}).get("reference")}
     is_open = site.uploads is not None and len(named) == len(atlas.spaces)
-    return frame.Offers(atlas.spaces, len(atlas), words=Space.CLIP in named, uploads=is_open)
+    return frame.Offers(atlas.spaces, len(atlas), words=Space.CLIP in named, uploads=is_open, colors=_colors(atlas))
+
+
+def _colors(atlas: Atlas) -> tuple[str, ...]:
+    """Return what the map can be colored by.
+
+    An axis needs a model for words; how well a map keeps neighbors was not counted by earlier programs.
+    """
+    asks = (atlas.meta["models"].get(Space.CLIP) or {}).get("reference") and Space.CLIP in atlas.spaces
+    more = {"axis": asks, "overlap": _overlaps(atlas)}
+    return ("cluster", "split", "similarity", *(name for name, is_there in more.items() if is_there))
+
+
+def _overlaps(atlas: Atlas) -> dict[str, float]:
+    """Return the share of neighbors that each map keeps, 0-1, of the spaces where it was counted."""
+    told = {space: atlas.meta["spaces"][space].get("overlap") for space in atlas.spaces}
+    return {space: share for space, share in told.items() if share is not None}
 
 
 def _studio(site: Site, context: Context) -> html.Details:
@@ -213,6 +232,7 @@ def _facts(site: Site) -> Facts:
         flagged=int((atlas.flagged & shown).sum()),
         hosts=_hosts(atlas),
         clusters={space: len(atlas.clusters(space)) for space in atlas.spaces},
+        overlaps=_overlaps(atlas),
         models=models,
         demo=Kind.DEMO in models.values(),
         note=demo_note(models.values(), atlas.manifest.kind),

@@ -132,7 +132,7 @@ def _arrays(version: VersionPaths, space: str) -> Arrays:
     arrays: dict[str, npt.NDArray[Any]] = {}
     for name, (dtype, _) in SPACE_ARRAYS.items():
         if name in ADDED_ARRAYS and not version.array(space, name).exists():
-            arrays[name] = np.full(len(arrays["points"]), -1, dtype)
+            arrays[name] = np.full(len(arrays["points"]), ADDED_ARRAYS[name], dtype)
         else:
             arrays[name] = np.load(version.array(space, name), mmap_mode="r", allow_pickle=False)
     return arrays

@@ -24,9 +24,10 @@ from indexer.mapping import cluster, neighbors
 from indexer.mapping.baseline import baseline
 from indexer.mapping.density import NONE, Levels
 from indexer.mapping.neighbors import NO_ROW, Neighbors
+from indexer.mapping.overlap import overlap
 from indexer.mapping.project import Layout
 
-REVISION = 3
+REVISION = 4
 """Raised when the same new pictures would stand elsewhere; part of the stage's key."""
 
 Mask = npt.NDArray[np.bool_]
@@ -72,17 +73,19 @@ def extended(
     before = Levels(*(np.concatenate([arrays[name], outside]) for name in ("cluster", "subcluster")))
     joined = cluster.joined(before, around, joining)
     near = _near(arrays, vectors, rows)
+    points = np.concatenate([arrays["points"], placer.place(guides.rows, guides.similarities)])
+    usual = baseline(vectors, rows.train, rows.families, Neighbors(near.rows, cosines(vectors, near.rows)))
     return {
         "vectors": vectors,
         "mean": arrays["mean"],
-        "points": np.concatenate([arrays["points"], placer.place(guides.rows, guides.similarities)]),
+        "points": points,
         "cluster": joined.coarse,
         "subcluster": joined.fine,
         "neighbors": near.rows,
         "distances": near.distances,
-        "baseline": baseline(
-            vectors, rows.train, rows.families, Neighbors(near.rows, cosines(vectors, near.rows))
-        ).similarities,
+        "baseline": usual.similarities,
+        "weights": usual.weights,
+        "overlap": overlap(points, rows.train, near.rows),
     }
 
 

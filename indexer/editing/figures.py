@@ -1,7 +1,7 @@
 """What was measured of a version holds no more where pictures came or went: it is told of when it is, or measured anew.
 
 Neighbors and maps are never made anew without a build. The search index may be: the number of its lists, and how many
-are looked at, suit a number of rows.
+are looked at, suit a number of rows. How many neighbors the map keeps is counted anew.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from indexer.editing.contents import Contents
+from indexer.mapping import overlap
 from indexer.mapping.choice import SearchOptions, choose
 
 MOST_CHANGE = 0.25
@@ -35,7 +36,9 @@ def spaces_of(contents: Contents, meta: Mapping[str, Any], folder: Path) -> dict
     before, spaces = meta["outcomes"]["indexed"], dict[str, Any]()
     for space, told in meta["spaces"].items():
         kept = {name: told[name] for name in told if name != "recall"}  # older versions said the search's twice
-        spaces[space] = {**kept, "measured_at": told.get("measured_at", before)}
+        arrays = contents.spaces[space]
+        share = overlap.mean_share(np.asarray(arrays["overlap"]), np.asarray(arrays["neighbors"]))
+        spaces[space] = {**kept, "measured_at": told.get("measured_at", before), "overlap": share}
         if "search" in told:
             spaces[space]["search"] = _search(contents, space, {"measured_at": before, **told["search"]}, folder)
     return spaces

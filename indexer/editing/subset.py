@@ -29,6 +29,7 @@ from indexer.mapping.cluster import groups
 from indexer.mapping.density import NONE, Levels
 from indexer.mapping.labels import Groups, Key, Named, is_borne, named
 from indexer.mapping.neighbors import NO_ROW, Neighbors
+from indexer.mapping.overlap import overlap
 from indexer.mapping.phrases import PictureText
 
 Mask = npt.NDArray[np.bool_]
@@ -100,17 +101,20 @@ def _of(table: pa.Table, records: pa.Table) -> pa.Table:
 def _space(arrays: Arrays, kept: Kept) -> Arrays:
     """The arrays of a space for the rows that stay."""
     vectors = np.asarray(arrays["vectors"][kept.mask])
+    points = np.asarray(arrays["points"][kept.mask])
     near, distances = _neighbors(arrays, vectors, kept)
-    found = Neighbors(near, cosines(vectors, near))
+    usual = baseline(vectors, kept.train, kept.families, Neighbors(near, cosines(vectors, near)))
     return {
         "vectors": vectors,
         "mean": arrays["mean"],
-        "points": arrays["points"][kept.mask],
+        "points": points,
         "cluster": np.asarray(arrays["cluster"][kept.mask]),
         "subcluster": np.asarray(arrays["subcluster"][kept.mask]),
         "neighbors": near,
         "distances": distances,
-        "baseline": baseline(vectors, kept.train, kept.families, found).similarities,
+        "baseline": usual.similarities,
+        "weights": usual.weights,
+        "overlap": overlap(points, kept.train, near),
     }
 
 

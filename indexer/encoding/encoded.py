@@ -15,7 +15,7 @@ from explorer.records import Space, Split, caption_of
 from indexer.encoding.encode import Outcome, Shard
 from indexer.encoding.timings import Timings
 from indexer.mapping.phrases import PictureText
-from indexer.mapping.spaces import Pictures
+from indexer.mapping.pictures import Pictures
 from indexer.mapping.vectors import in_frame
 from indexer.mapping.wording import Words
 from indexer.sources.base import SourceRow

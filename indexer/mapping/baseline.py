@@ -18,7 +18,7 @@ from indexer.mapping import partitioned
 from indexer.mapping.neighbors import EXACT_PAIRS, NO_ROW, Method, Neighbors, Way, is_exact_cheaper
 from indexer.mapping.partitioned import Floats, Lists, Rows
 
-REVISION = 2
+REVISION = 3
 """Raised when the same neighbors would give another baseline; part of the stage's key."""
 
 
@@ -28,10 +28,12 @@ class Baseline:
 
     Attributes:
         similarities: float32 (m,), cosines, ascending; without the rows that have nobody outside their family.
+        weights: float32 (m,), of the same rows: 1 over how many of them are of its family.
         way: how the strangers were found that are nobody's neighbors.
     """
 
     similarities: Floats
+    weights: Floats
     way: Way
 
 
@@ -56,7 +58,7 @@ def baseline(
     """
     makers = np.flatnonzero(train)
     if len(np.unique(families[makers])) < 2:
-        return Baseline(np.empty(0, dtype=np.float32), Way())
+        return Baseline(np.empty(0, dtype=np.float32), np.empty(0, dtype=np.float32), Way())
     rows = near.rows[makers]
     is_stranger = (rows != NO_ROW) & (families[rows] != families[makers][:, None])
     nearest = np.where(
@@ -68,7 +70,10 @@ def baseline(
         nearest[hidden] = strangers.exact(makers[hidden]).similarities
     else:
         nearest[hidden], way = strangers.in_lists(makers[hidden], near.partition)
-    return Baseline(np.sort(nearest), way)
+    order = np.argsort(nearest, kind="stable")
+    codes, members = np.unique(families[makers], return_inverse=True, return_counts=True)[1:]
+    weights = (1 / members[codes]).astype(np.float32)
+    return Baseline(nearest[order], weights[order], way)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

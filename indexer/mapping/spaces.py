@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from indexer.mapping import (
     descent,
     labels,
     neighbors,
+    overlap,
     project,
     start,
     vectors,
@@ -33,9 +34,9 @@ from indexer.mapping.alignment import aligned
 from indexer.mapping.choice import SearchOptions
 from indexer.mapping.cluster import ClusterOptions, RowCluster
 from indexer.mapping.neighbors import NeighborOptions, Neighbors, Way
-from indexer.mapping.phrases import PictureText
+from indexer.mapping.pictures import Pictures
 from indexer.mapping.project import MapOptions
-from indexer.mapping.wording import Wording, Words
+from indexer.mapping.wording import Wording
 from indexer.stages import StageStore, digest, digest_each, libraries
 
 
@@ -47,25 +48,6 @@ class SpaceOptions:
     search: SearchOptions = field(default_factory=SearchOptions)
     map: MapOptions = field(default_factory=MapOptions)
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pictures:
-    """The encoded rows, in order.
-
-    Attributes:
-        key: a digest of all that their vectors depend on.
-        train: bool (n,).
-        families: int32 (n,), equal where two rows are of one family.
-        texts: what each row says of its cluster.
-        words: what gives texts vectors in the space `clip`; None where nothing does.
-    """
-
-    key: str
-    train: npt.NDArray[np.bool_]
-    families: npt.NDArray[np.int32]
-    texts: Sequence[PictureText]
-    words: Words | None = None
 
 
 class SpaceStages:
@@ -98,7 +80,8 @@ class SpaceStages:
         folders: dict[str, Path] = {
             **dict.fromkeys(("vectors", "mean"), self.vectors),
             **dict.fromkeys(("neighbors", "distances"), self.neighbors),
-            **{"baseline": self.baseline, "points": self.map},
+            **dict.fromkeys(("baseline", "weights"), self.baseline),
+            **{"points": self.map, "overlap": self.overlap},
             **dict.fromkeys(("cluster", "subcluster"), self.clusters),
         }
         return folders[name] / f"{name}.npy"
@@ -109,7 +92,8 @@ class SpaceStages:
         near = json.loads((self.neighbors / "neighbors.json").read_bytes())
         search = json.loads((self.search / "search.json").read_bytes())
         usual = json.loads((self.baseline / "baseline.json").read_bytes())
-        found = {"neighbors": near, "baseline": usual, "search": search}
+        kept = json.loads((self.overlap / "overlap.json").read_bytes())
+        found = {"neighbors": near, "baseline": usual, "search": search, **kept}
         labeled = {"labels": {"checked": self._told_clusters["labels_checked"]}}
         return {"dim": int(_load(self.vectors, "mean").shape[0]), **made, **found, **labeled}
 
@@ -174,13 +158,14 @@ class SpaceStages:
 
     @cached_property
     def baseline(self) -> Path:
-        """baseline.npy, and baseline.json with how it was found."""
+        """baseline.npy and weights.npy, and baseline.json with how they were found."""
 
         def make(folder: Path) -> None:
             pictures, found = self._pictures, _mapped(self.vectors, "vectors")
             wide = self._options.neighbors.wide
             made = baseline.baseline(found, pictures.train, pictures.families, self._found_neighbors(), wide=wide)
             write_array(folder / "baseline.npy", made.similarities)
+            write_array(folder / "weights.npy", made.weights)
             write_atomic(folder / "baseline.json", json.dumps(made.way.told()).encode())
 
         inputs = {
@@ -206,6 +191,23 @@ class SpaceStages:
             write_atomic(folder / "map.json", json.dumps(curve).encode())
 
         return self._store.result("project", self._map_inputs, make)
+
+    @cached_property
+    def overlap(self) -> Path:
+        """overlap.npy, and overlap.json with the share of the neighbors that the map keeps."""
+
+        def make(folder: Path) -> None:
+            near = _load(self.neighbors, "neighbors")
+            counted = overlap.overlap(_load(self.map, "points"), self._pictures.train, near)
+            write_array(folder / "overlap.npy", counted)
+            write_atomic(folder / "overlap.json", json.dumps({"overlap": overlap.mean_share(counted, near)}).encode())
+
+        inputs = {
+            "map": digest(self._map_inputs),
+            "revision": overlap.REVISION,
+            "libraries": libraries("scipy", "numpy"),
+        }
+        return self._store.result("overlap", inputs, make)
 
     @cached_property
     def clusters(self) -> Path:

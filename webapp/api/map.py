@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from explorer.errors import QueryError
+from explorer.layout import UNMEASURED
 from explorer.links import web_link
 from explorer.records import Record, to_json
 from explorer.safety import blurred
@@ -37,6 +38,7 @@ SPACE_ARRAYS: Mapping[str, Callable[..., Packed]] = {
     "points": MapArrays.points,
     "cluster": MapArrays.clusters,
     "subcluster": MapArrays.subclusters,
+    "overlap": MapArrays.overlap,
 }
 
 
@@ -76,9 +78,13 @@ def similarity(
     id: QueryId = None,  # noqa: A002 - the address's word
     job: str | None = None,
     upload: str | None = None,
+    axis: str | None = None,
 ) -> Response:
-    """The cosine of every picture to words, to one of the atlas, to one that a job made or that a visitor brought."""
-    vector = queries.vector(site, space, Question(text, id, job, upload))
+    """The cosine of every picture to words, to one of the atlas, to one of a job's or a visitor's, or to an axis.
+
+    An axis is given by its two ends, one a line: pictures rise from the first to the second.
+    """
+    vector = queries.vector(site, space, Question(text, id, job, upload, axis))
     if vector is None:
         raise not_found("this picture")
     return packed(request, site.arrays.similarity(space, vector), A_DAY if named else REVALIDATE)
@@ -88,7 +94,7 @@ def similarity(
 def space_array(
     request: Request, site: Served, space: KnownSpace, named: FormatNamed, array: str, planes: bool = False
 ) -> Response:
-    """An array of one space: int16 points, or int32 clusters, coarse or fine."""
+    """An array of one space: int16 points, int32 clusters, coarse or fine, or uint8 overlap with the space."""
     if array not in SPACE_ARRAYS:
         raise not_found("this array")
     found = SPACE_ARRAYS[array](site.arrays, space, planes=planes)
@@ -149,12 +155,14 @@ def card(site: Site, record: Record) -> dict[str, Any]:
 
 
 def _place(site: Site, space: str, row: int) -> dict[str, Any]:
-    """Where a picture stands on one map; a cluster's label is null where it stands in none."""
+    """Where a picture stands on one map, and how many of its 15 neighbors are near it there; null where unknown."""
     data = site.atlas.space(space)
     cluster = int(data.cluster[row])
     labels = {found.cluster: found.label for found in site.atlas.clusters(space)}
+    overlap = int(data.overlap[row])
     return {
         "point": data.points[row].tolist(),
         "cluster": cluster if cluster >= 0 else None,
         "label": labels.get(cluster),
+        "overlap": None if overlap == UNMEASURED else overlap,
     }

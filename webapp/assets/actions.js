@@ -20,7 +20,7 @@
   function open(id) {
     if (explorer.parts().id === String(id)) fly('selection');
     flying = true;
-    explorer.go({ id });
+    explorer.go({ id, audit: null }); // the dialog would cover it
   }
 
   /** Put a finished picture's recipe back into the form. */
@@ -62,9 +62,30 @@
     bring: () => explorer.choosePicture(),
     'bring-close': () => explorer.leavePicture(),
     filter: () => box('filter'),
+    audit: (name) => explorer.go({ audit: name }),
+    'audit-cluster': (cluster) => {
+      explorer.go({ audit: null });
+      fly('cluster', { cluster: Number(cluster), level: 0 });
+    },
+    axis: (ends) => explorer.go({ axis: JSON.parse(ends).join('\n'), color: 'axis', audit: null }),
+    landed,
     unfilter,
     sheet: (name) => show(name),
   };
+
+  /** Show where a picture of an audit has landed. */
+  function landed(place) {
+    explorer.go({ audit: null });
+    setProps('map', { landing: JSON.parse(place) });
+    fly('landing');
+  }
+
+  /** The two ends of an axis, once both are written. */
+  document.addEventListener('change', (event) => {
+    if (!event.target.closest?.('.axis-end')) return;
+    const ends = [...document.querySelectorAll('.axis-end input')].map((end) => end.value.trim());
+    if (ends.length === 2 && ends.every(Boolean)) explorer.go({ axis: ends.join('\n') });
+  });
 
   /** Open a box below the search line, or close it if it is open. */
   function box(name) {

@@ -10,7 +10,7 @@
   const explorer = ((window.dash_clientside ??= {}).explorer ??= {});
   const FORMS = {
     space: /^[a-z]{1,16}$/,
-    color: /^(split|similarity)$/,
+    color: /^[a-z]{1,16}$/,
     id: /^\d{1,15}$/,
     q: /^[^]{1,500}$/,
     like: /^\d{1,15}$/,
@@ -20,6 +20,8 @@
     upload: /^[\w-]{1,64}$/,
     way: /^(on|[\w-]{1,64}(,[\w-]{1,64}){0,4})$/,
     noise: /^(linear|scaled_linear|cosine)(\.pixels)?$/,
+    audit: /^(list|[0-9a-f]{16})$/,
+    axis: /^[^\n]{1,500}\n[^\n]{1,500}$/,
   };
 
   /** The parts of an address, null where one is missing or has no allowed form. */
@@ -47,7 +49,7 @@
     const query = given.q ? { text: given.q } : given.like ? { like: Number(given.like) } : null;
     const next = [
       space,
-      given.color ?? 'cluster',
+      config.colors.includes(given.color) ? given.color : config.colors[0],
       given.id === null ? null : Number(given.id),
       query && { ...query, split: given.split ?? 'train' },
       given.where,
@@ -55,6 +57,8 @@
       given.upload,
       given.way,
       given.noise,
+      given.audit,
+      given.axis,
     ];
     return next.map((value, i) =>
       JSON.stringify(value) === JSON.stringify(current[i] ?? null) ? window.dash_clientside.no_update : value);

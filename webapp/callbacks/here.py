@@ -7,12 +7,13 @@ from typing import Any
 from dash import Dash, Input, Output
 
 from explorer.errors import ExplorerError, QueryError
-from explorer.records import Cluster, SpaceLanding
-from explorer.variants import Kin, folded, nearest_families
+from explorer.layout import UNMEASURED
+from explorer.records import Cluster, Hit, SpaceLanding
+from explorer.variants import nearest_families
 from webapp import ids
 from webapp.landings import Brought, Made, own_of
 from webapp.layout import context_of
-from webapp.panels import here, nearest, parts
+from webapp.panels import here, landing, nearest, parts
 from webapp.panels.here import Shown
 from webapp.site import Site
 
@@ -47,7 +48,7 @@ def register(app: Dash, site: Site) -> None:
             families = _families(site, picture, landed, space)
         except ExplorerError as error:
             return parts.alarm(context, str(error)), []
-        return nearest.cards(context, families, space, landed.via if landed else None), [kin.hit.id for kin in families]
+        return nearest.cards(context, families, space, landed.via if landed else None), [hit.id for hit in families]
 
 
 def _register_here(app: Dash, site: Site) -> None:
@@ -64,13 +65,13 @@ def _register_here(app: Dash, site: Site) -> None:
     def picture(
         picture: int | None, job: str | None, upload: str | None, space: str | None, revealed: int | None
     ) -> Any:  # noqa: ANN401 - as Dash has them
-        own = own_of(site, job, upload)
+        own, shown = own_of(site, job, upload), space or site.atlas.spaces[0]
         if picture is not None:
-            return _picture(site, picture, space or site.atlas.spaces[0], picture == revealed, own is not None)
+            return _picture(site, picture, shown, picture == revealed, own is not None)
         if isinstance(own, Made):
-            return here.made(context, own.job, own.recipe, own.landing.verdict, own.landing.notes)
+            return here.made(context, own.job, own.recipe, landing.box(context, own.landing, shown))
         if isinstance(own, Brought):
-            return here.brought(context, own.upload, own.landing.verdict, own.landing.notes)
+            return here.brought(context, own.upload, landing.box(context, own.landing, shown))
         if upload:
             return parts.alarm(context, context.words("here.yours.gone"))
         return parts.empty(context.words("here.empty"))
@@ -82,9 +83,18 @@ def _picture(site: Site, identity: int, space: str, revealed: bool, own: bool) -
         record = site.atlas.record(identity)
     except QueryError:
         return here.gone(context, identity)
-    flagged = bool(site.atlas.flagged[site.atlas.row(identity)])
-    noised = not flagged and site.atlas.has_thumbnail(identity) and _encodes(site)
-    return here.picture(context, Shown(record, _cluster_of(site, identity, space), flagged, revealed, own, noised))
+    row = site.atlas.row(identity)
+    kept = int(site.atlas.space(space).overlap[row])
+    shown = Shown(
+        record,
+        _cluster_of(site, identity, space),
+        kept=None if kept == UNMEASURED else kept,
+        flagged=bool(site.atlas.flagged[row]),
+        revealed=revealed,
+        own=own,
+        noised=not site.atlas.flagged[row] and site.atlas.has_thumbnail(identity) and _encodes(site),
+    )
+    return here.picture(context, shown)
 
 
 def _encodes(site: Site) -> bool:
@@ -98,8 +108,8 @@ def _cluster_of(site: Site, identity: int, space: str) -> Cluster | None:
     return next((cluster for cluster in site.atlas.clusters(space) if cluster.cluster == number), None)
 
 
-def _families(site: Site, picture: int | None, landed: SpaceLanding | None, space: str) -> tuple[Kin, ...]:
+def _families(site: Site, picture: int | None, landed: SpaceLanding | None, space: str) -> tuple[Hit, ...]:
     """Return the families nearest to a picture of the collection, or to the landing of one of the visitor's."""
     if picture is not None:
         return nearest_families(site.atlas, picture, space, NEIGHBORS)
-    return folded(site.atlas, landed.hits) if landed else ()
+    return landed.hits if landed else ()

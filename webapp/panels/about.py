@@ -33,6 +33,7 @@ class Facts:
         flagged: pictures that are flagged as unsafe.
         hosts: the largest, and the share of the pictures that each has, 0-1.
         clusters: space -> number of clusters.
+        overlaps: space -> the share of neighbors that its map keeps, 0-1.
         models: the page's word for a model -> its reference.
         demo: whether the demo's models are among them.
         note: what is to be said where the demo's models meet another corpus.
@@ -49,6 +50,7 @@ class Facts:
     flagged: int
     hosts: Mapping[str, float]
     clusters: Mapping[str, int]
+    overlaps: Mapping[str, float]
     models: Mapping[str, str]
     demo: bool
     note: str | None
@@ -115,6 +117,10 @@ def _counts(context: Context, facts: Facts) -> list[tuple[str, Any]]:
         words("about.clusters", count=number(count), space=words(f"frame.space.{space}"))
         for space, count in facts.clusters.items()
     ]
+    kept = [
+        words("about.overlap.said", share=f"{100 * share:.0f}", space=words(f"frame.space.{space}"))
+        for space, share in facts.overlaps.items()
+    ]
     return [
         (words("about.images"), number(facts.images)),
         (words("about.heldout"), number(facts.heldout)),
@@ -124,6 +130,7 @@ def _counts(context: Context, facts: Facts) -> list[tuple[str, Any]]:
         *_rows(words, facts),
         (words("about.hosts"), _hosts(facts.hosts)),
         (words("about.spaces"), ", ".join(clusters)),
+        (words("about.overlap"), html.Span(", ".join(kept), title=words("about.overlap.hint")) if kept else None),
         (words("about.built"), facts.created),
         (words("about.version"), context.version),
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from dash import html
 
-from explorer.records import Cluster, Recipe, Record, Verdict
+from explorer.records import Cluster, Recipe, Record
 from webapp import foreign, ids
 from webapp.panels import parts
 from webapp.panels.parts import Context
@@ -35,6 +35,7 @@ class Shown:
     Attributes:
         record: what is known of it.
         cluster: its cluster on the map in view.
+        kept: how many of its 15 neighbors that map keeps; None where nobody has counted.
         flagged: whether it is flagged as unsafe, and so blurred.
         revealed: whether the visitor asked to see it all the same.
         own: whether a picture of the visitor's stands in the map too: there is a way back to it.
@@ -43,6 +44,7 @@ class Shown:
 
     record: Record
     cluster: Cluster | None
+    kept: int | None = None
     flagged: bool = False
     revealed: bool = False
     own: bool = False
@@ -61,7 +63,7 @@ def picture(context: Context, shown: Shown) -> html.Div:
             _face(context, shown),
             html.Div(beside, className="here-words"),
             _buttons(context, shown),
-            html.Dl(_facts(context, record, shown.cluster), className="facts-table here-wide"),
+            html.Dl(_facts(context, shown), className="facts-table here-wide"),
             _extra(context, record),
             _takedown(context),
         ],
@@ -123,8 +125,8 @@ def _buttons(context: Context, shown: Shown) -> html.Div:
     )
 
 
-def _facts(context: Context, record: Record, cluster: Cluster | None) -> list[Any]:
-    words = context.words
+def _facts(context: Context, shown: Shown) -> list[Any]:
+    words, record, cluster = context.words, shown.record, shown.cluster
     unknown = words("here.unknown")
     licence = foreign.words(record.licence, 60) if record.licence else unknown
     tags = [foreign.words(tag, 40, className="tag") for tag in record.tags[:SHOWN_TAGS]]
@@ -137,12 +139,19 @@ def _facts(context: Context, record: Record, cluster: Cluster | None) -> list[An
         "here.split": html.Span([parts.split_badge(context, record.split), _placed(context, record)]),
         "here.group": foreign.words(record.group, 80) if record.group else None,
         "here.cluster": foreign.words(cluster.label, 80) if cluster and cluster.label else None,
+        "here.kept": _kept(context, shown.kept),
         "here.tags": tags or None,
         "here.size": f"{record.width} × {record.height}" if record.width and record.height else None,
         "here.id": str(record.id),
     }
-    shown = [(words(key), value) for key, value in rows.items() if value is not None]
-    return [part for term, value in shown for part in (html.Dt(term), html.Dd(value))]
+    known = [(words(key), value) for key, value in rows.items() if value is not None]
+    return [part for term, value in known for part in (html.Dt(term), html.Dd(value))]
+
+
+def _kept(context: Context, kept: int | None) -> html.Span | None:
+    if kept is None:
+        return None
+    return html.Span(context.words("here.kept.said", kept=kept), title=context.words("here.kept.hint"))
 
 
 def _placed(context: Context, record: Record) -> html.Span | None:
@@ -167,8 +176,8 @@ def _extra(context: Context, record: Record) -> html.Details | None:
     )
 
 
-def made(context: Context, job: str, recipe: Recipe, verdict: Verdict, notes: tuple[str, ...]) -> html.Div:
-    """Return a picture that was generated here: its recipe, and what its landing says."""
+def made(context: Context, job: str, recipe: Recipe, landed: html.Div) -> html.Div:
+    """Return a picture that was generated here: its recipe, and what its landing says, as `landing.box` has it."""
     words = context.words
     alt = words("here.made.alt", prompt=foreign.shortened(foreign.marked(recipe.prompt), 200))
     said = words("here.made.recipe", seed=recipe.seed, steps=recipe.steps, guidance=f"{recipe.guidance:g}")
@@ -185,11 +194,11 @@ def made(context: Context, job: str, recipe: Recipe, verdict: Verdict, notes: tu
         parts.report_link(words("here.made.report"), job, title=words("studio.history.report.hint")),
         html.A(words("here.made.download"), href=address, download=f"latent-explorer-{job}.png"),
     ]
-    return _own(html.Img(src=address, alt=alt), beside, _verdict(context, verdict, notes), buttons)
+    return _own(html.Img(src=address, alt=alt), beside, landed, buttons)
 
 
-def brought(context: Context, upload: str, verdict: Verdict, notes: tuple[str, ...]) -> html.Div:
-    """Return a picture that the visitor brought, and what its landing says."""
+def brought(context: Context, upload: str, landed: html.Div) -> html.Div:
+    """Return a picture that the visitor brought, and what its landing says, as `landing.box` has it."""
     words = context.words
     beside = [
         html.P(words("bring.title"), className="here-caption"),
@@ -202,31 +211,17 @@ def brought(context: Context, upload: str, verdict: Verdict, notes: tuple[str, .
         parts.deed(words("here.close"), "let-go-upload", upload),
     ]
     image = html.Img(src=f"{UPLOADS}/{upload}/picture.webp", alt=words("here.yours.alt"))
-    return _own(image, beside, _verdict(context, verdict, notes), buttons)
+    return _own(image, beside, landed, buttons)
 
 
-def _own(image: html.Img, beside: list[Any], verdict: html.Div, buttons: list[Any]) -> html.Div:
+def _own(image: html.Img, beside: list[Any], landed: html.Div, buttons: list[Any]) -> html.Div:
     """Return a picture of the visitor's."""
     return html.Div(
         [
             html.Div(image, className="here-picture here-made"),
             html.Div(beside, className="here-words"),
-            verdict,
+            landed,
             html.Div(buttons, className="button-row here-wide"),
         ],
         className="here",
-    )
-
-
-def _verdict(context: Context, verdict: Verdict, notes: tuple[str, ...]) -> html.Div:
-    words = context.words
-    name = verdict.name.value
-    return html.Div(
-        [
-            html.Span(words("verdict.label"), className="verdict-label"),
-            html.Strong(words(f"verdict.{name}"), className=f"verdict-{name}"),
-            html.P(words("verdict.rule", rule=verdict.rule), className="fine"),
-            *(html.P(note, className="fine") for note in notes),
-        ],
-        className="verdict-box here-wide",
     )

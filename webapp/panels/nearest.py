@@ -7,8 +7,7 @@ from typing import Any
 
 from dash import html
 
-from explorer.records import Relation
-from explorer.variants import Kin
+from explorer.records import Hit, Relation
 from webapp import foreign, ids
 from webapp.panels import parts
 from webapp.panels.parts import Context
@@ -30,23 +29,23 @@ def pending(context: Context) -> html.P:
     return parts.empty(context.words("nearest.pending"))
 
 
-def cards(context: Context, families: Sequence[Kin], space: str, via: str | None = None) -> list[Any]:
+def cards(context: Context, families: Sequence[Hit], space: str, via: str | None = None) -> list[Any]:
     """Return one card a family, and below them what a list of neighbors is and is not.
 
     Args:
         via: how a generated picture's vector came about; `picture` is said where the latent could not be used.
     """
-    return [html.Ol([_card(context, kin) for kin in families], className="cards"), _caveats(context, space, via)]
+    return [html.Ol([_card(context, hit) for hit in families], className="cards"), _caveats(context, space, via)]
 
 
-def _card(context: Context, kin: Kin) -> html.Li:
-    words, hit = context.words, kin.hit
+def _card(context: Context, hit: Hit) -> html.Li:
+    words = context.words
     hint = words("nearest.try.hint")
     attempt = parts.deed(words("nearest.try"), "prompt", hit.caption, className="text-button", title=hint)
     facts = [
         parts.flag_badge(context) if hit.flagged else None,
         parts.split_badge(context, hit.split),
-        _others(context, kin.others) if kin.others else None,
+        _variants(context, hit.variants) if hit.variants else None,
         foreign.words(hit.licence, 24, className="licence") if hit.licence else _unlicensed(context),
         *parts.source_links(context, hit.page_url, hit.image_url),
         attempt,
@@ -67,9 +66,9 @@ def _card(context: Context, kin: Kin) -> html.Li:
     )
 
 
-def _others(context: Context, count: int) -> html.Span:
-    hint = context.words("nearest.others.hint", count=number(count))
-    return html.Span(context.words("nearest.others", count=number(count)), title=hint, className="badge")
+def _variants(context: Context, count: int) -> html.Span:
+    hint = context.words("nearest.variants.hint", count=number(count))
+    return html.Span(context.words("nearest.variants", count=number(count)), title=hint, className="badge")
 
 
 def _unlicensed(context: Context) -> html.Span:
@@ -83,6 +82,8 @@ def _caveats(context: Context, space: str, via: str | None) -> html.Div:
         words("nearest.vectors", space=words(f"frame.space.{space}")),
         words("nearest.all") if context.relation is Relation.ALL else words("nearest.sample"),
     ]
+    if context.families:
+        said.append(words("nearest.families"))
     if via == "picture" and space == "vae":
         said.append(words("nearest.via.picture"))
     return html.Div([html.P(sentence) for sentence in said], className="caveats")

@@ -31,6 +31,7 @@ class Context:
         relation: of the corpus to the generator in use.
         pictured: whether the atlas has a thumbnail of a picture.
         contact: whom to ask for a takedown.
+        families: whether there are variants of pictures, which count as often as they are in percentiles.
     """
 
     version: str
@@ -38,6 +39,7 @@ class Context:
     words: Words
     pictured: Callable[[int], bool] = lambda picture: True
     contact: str | None = None
+    families: bool = False
 
     def thumbnail(self, picture: int) -> str | None:
         """Return the address of a picture's thumbnail, None where there is none."""

@@ -88,7 +88,8 @@ class PointCloud(Component):
             there are no thumbnails. null shows an empty ground.
         api: prefix of the end points; default "/api".
         space: the map shown; a change morphs the cloud.
-        colorBy: "cluster", "split" or "similarity"; the latter reads `similarityUrl` (float32 (n,), cosine).
+        colorBy: "cluster", "split", "similarity", which reads `similarityUrl` (float32 (n,), cosine), or "overlap": how
+            many of its 15 neighbors the map keeps of each picture.
         labels: [{cluster, label, point: [x, y, z] in map units, size, space, level?, parent?}]; those of level 1 take
             the place of their `parent`, a cluster of level 0, once the camera is near enough.
         highlighted: ids that were found, the rest dims; null or empty dims nothing.

@@ -80,7 +80,7 @@ export interface Insets {
   readonly bottom: number;
 }
 
-export type ColorBy = 'cluster' | 'split' | 'similarity';
+export type ColorBy = 'cluster' | 'split' | 'similarity' | 'overlap';
 export type ThemeName = 'dark' | 'light';
 export type Texts = Readonly<Record<string, string>>;
 

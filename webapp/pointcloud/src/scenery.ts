@@ -15,6 +15,7 @@ import type { Coloring, Presence } from './worker/messages';
 
 const MORPH = 600; // ms; with a slow last frame still below a second
 const FADE = 220; // ms
+const NEIGHBORS = 15; // of which a map keeps some
 
 /** Map units to scene units. */
 export function toScene(meta: SpaceMeta, point: Triple): Vector3 {
@@ -259,7 +260,12 @@ export class Scenery {
     if (props.colorBy === 'split') return { by: 'group', column: await ground.store.split(), palette, rest };
     if (props.colorBy === 'similarity') {
       if (!props.similarityUrl) return { by: 'none', rest };
-      return { by: 'value', column: await ground.store.similarity(props.similarityUrl), ramp: rampOf(props.theme) };
+      const column = await ground.store.similarity(props.similarityUrl);
+      return { by: 'value', column, ramp: rampOf(props.theme), scale: null };
+    }
+    if (props.colorBy === 'overlap') {
+      const scale = { low: 0, high: NEIGHBORS, beyond: rest };
+      return { by: 'value', column: await ground.store.overlap(this.to), ramp: rampOf(props.theme), scale };
     }
     return { by: 'group', column: await ground.store.clusters(this.to), palette, rest };
   }

@@ -40,6 +40,7 @@ const COLUMNS = {
   split: { itemBytes: 1, fill: (rows, name, buffer) => filled(rows, name, new Uint8Array(buffer)) },
   pictured: { itemBytes: 1, fill: (rows, name, buffer) => filled(rows, name, new Uint8Array(buffer)) },
   similarity: { itemBytes: 4, fill: (rows, name, buffer) => filled(rows, name, new Float32Array(buffer)) },
+  overlap: { itemBytes: 1, fill: (rows, name, buffer) => filled(rows, name, new Uint8Array(buffer)) },
   matches: { itemBytes: 1, fill: (rows, name, buffer) => filled(rows, name, new Uint8Array(buffer)) },
 } as const satisfies Readonly<Record<string, Column>>;
 
@@ -97,6 +98,11 @@ export class Store {
   /** uint8 (n,), 0 = train, 1 = heldout. */
   split(): Promise<string> {
     return this.column('split', `${this.base}/split.bin`);
+  }
+
+  /** uint8 (n,), how many of 15 neighbors a map keeps; 255 = not counted. */
+  overlap(space: string): Promise<string> {
+    return this.column('overlap', `${this.base}/${space}/overlap.bin`);
   }
 
   /** uint8 (n,), 1 = has a picture. */

@@ -27,7 +27,17 @@ export interface Eye {
 export type Coloring =
   | { readonly by: 'none'; readonly rest: number }
   | { readonly by: 'group'; readonly column: string; readonly palette: readonly number[]; readonly rest: number }
-  | { readonly by: 'value'; readonly column: string; readonly ramp: readonly number[] };
+  | {
+    readonly by: 'value'; readonly column: string; readonly ramp: readonly number[];
+    /** What the ends of the ramp stand for, and the color of what lies beyond; null: see `tones.span`. */
+    readonly scale: Scale | null;
+  };
+
+export interface Scale {
+  readonly low: number;
+  readonly high: number;
+  readonly beyond: number;
+}
 
 /** How present each row is, later ones before earlier ones. */
 export interface Presence {

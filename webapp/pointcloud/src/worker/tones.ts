@@ -1,7 +1,7 @@
 /** The tones of all points: what color each has and how present it is, in one pass. */
 
 import { PRESENCE } from '../presence';
-import type { Coloring, Presence, Values } from './messages';
+import type { Coloring, Presence, Scale, Values } from './messages';
 
 /** The columns that a paint needs, by name; throws where one is missing. */
 export type Column = (name: string) => Values;
@@ -27,7 +27,7 @@ export function tones(coloring: Coloring, present: Uint8Array, column: Column): 
   const packed = new Uint32Array(present.length);
   if (coloring.by === 'none') packed.fill(coloring.rest);
   else if (coloring.by === 'group') byGroup(packed, column(coloring.column), coloring.palette, coloring.rest);
-  else byValue(packed, column(coloring.column), coloring.ramp);
+  else byValue(packed, column(coloring.column), coloring.ramp, coloring.scale);
   for (let row = 0; row < packed.length; row += 1) {
     packed[row] = ((packed[row] as number) | ((present[row] as number) << 24)) >>> 0;
   }
@@ -42,13 +42,14 @@ function byGroup(packed: Uint32Array, groups: Values, palette: readonly number[]
   }
 }
 
-function byValue(packed: Uint32Array, values: Values, ramp: readonly number[]): void {
-  const [low, high] = span(values);
+function byValue(packed: Uint32Array, values: Values, ramp: readonly number[], scale: Scale | null): void {
+  const [low, high] = scale ? [scale.low, scale.high] : span(values);
   const last = ramp.length - 1;
-  const scale = last / (high - low);
+  const steps = last / (high - low);
   for (let row = 0; row < packed.length; row += 1) {
-    const at = ((values[row] as number) - low) * scale;
-    packed[row] = ramp[at <= 0 ? 0 : at >= last ? last : at | 0] as number;
+    const value = values[row] as number;
+    const at = (value - low) * steps;
+    packed[row] = scale && value > scale.high ? scale.beyond : (ramp[at <= 0 ? 0 : at >= last ? last : at | 0] as number);
   }
 }
 

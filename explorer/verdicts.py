@@ -1,0 +1,128 @@
+"""What may be said of a landing: one word for it, whether the spaces agree, and what neither of them shows.
+
+A neighbor is a resemblance, not a cause. Near is told by how near training pictures come to each other, in each space
+by itself; spaces are never averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from explorer.records import (
+    Agreement,
+    AgreementName,
+    Copy,
+    Relation,
+    Space,
+    SpaceLanding,
+    Verdict,
+    VerdictName,
+)
+
+NEARER_PERCENTILE = 95.0
+FAR_PERCENTILE = 5.0
+
+_BOTH = frozenset({Space.CLIP, Space.VAE})
+_MEANINGS: Mapping[AgreementName, str] = {
+    AgreementName.BOTH: "Like its nearest in subject, and in composition and colors too.",
+    AgreementName.CLIP: "Of a like subject (CLIP), in another composition or other colors (VAE).",
+    AgreementName.VAE: "Of like composition and colors (VAE), with another subject (CLIP).",
+    AgreementName.NEITHER: "Neither in subject (CLIP) nor in composition and colors (VAE) nearer than is usual.",
+}
+_NAMES: Mapping[frozenset[Space], AgreementName] = {
+    _BOTH: AgreementName.BOTH,
+    frozenset({Space.CLIP}): AgreementName.CLIP,
+    frozenset({Space.VAE}): AgreementName.VAE,
+    frozenset(): AgreementName.NEITHER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What to call training pictures, one and many, and what a corpus that stands so to the generator cannot show.
+
+    Attributes:
+        one: a picture.
+        many: several.
+        nothing_near: what it means that nothing is near.
+    """
+
+    one: str
+    many: str
+    nothing_near: str
+
+    @classmethod
+    def of(cls, relation: Relation) -> Words:
+        """Only what the generator is known to have seen is called a training picture."""
+        if relation.is_training:
+            return cls("training picture", "training pictures", _NOTHING_NEAR[relation])
+        return cls("picture", "pictures in this collection", _NOTHING_NEAR[relation])
+
+
+_NOTHING_NEAR: Mapping[Relation, str] = {
+    Relation.ALL: "That nothing is near does not show that nothing was learned from these pictures.",
+    Relation.SAMPLE: "These pictures are a sample of what the generator saw: that nothing is near proves nothing.",
+    Relation.NONE: "The generator did not see these pictures: that nothing is near says nothing of those that it saw.",
+    Relation.UNKNOWN: "Whether the generator saw these pictures is not known: that nothing is near proves nothing.",
+}
+_LIMITS: Mapping[VerdictName, str] = {
+    VerdictName.COPY: "It does not show how the two came to be alike: both may follow a common motif or template.",
+    VerdictName.NEARER: "It is a resemblance, not a cause: it does not show that one was made from the other.",
+    VerdictName.TYPICAL: "It does not show that nothing was copied: a part, a style or a template of which the rest "
+    "varies is not seen by vectors of whole pictures.",
+    VerdictName.FAR: "It does not show that nothing was copied: a part, a style or a template of which the rest varies "
+    "is not seen by vectors of whole pictures.",
+}
+
+
+def verdict(spaces: Mapping[str, SpaceLanding], copy: Copy | None, words: Words) -> Verdict:
+    """One word for a landing, the rule that gave it, its numbers, and what it does not show.
+
+    Args:
+        spaces: space -> where the picture lands in it; it goes by `SpaceLanding.nearness`.
+        copy: the picture that it is a copy of, if one was found.
+        words: what to call training pictures.
+    """
+    known = _known(spaces)
+    numbers = {f"nearness_{space}": value for space, value in known.items()}
+    if copy is not None:
+        return _said(VerdictName.COPY, copy.says, numbers | dict(copy.numbers), words)
+    if not known:
+        return _said(VerdictName.TYPICAL, f"there are no other {words.many} to compare with", {}, words)
+    told = " and ".join(f"{value:.1f} % in {space}" for space, value in known.items())
+    counted = ", each family counted once" if all(spaces[space].by_family is not None for space in known) else ""
+    share = f"more similar to its nearest than {told} of the {words.many} are to theirs{counted}"
+    numbers |= {"nearer_from": NEARER_PERCENTILE, "far_to": FAR_PERCENTILE}
+    if max(known.values()) >= NEARER_PERCENTILE:
+        rule = f"{share} (in one space at least {NEARER_PERCENTILE:.0f} %)"
+        return _said(VerdictName.NEARER, rule, numbers, words)
+    if max(known.values()) <= FAR_PERCENTILE:
+        rule = f"{share} (in every space at most {FAR_PERCENTILE:.0f} %)"
+        return _said(VerdictName.FAR, rule, numbers, words)
+    rule = f"{share} (between {FAR_PERCENTILE:.0f} % and {NEARER_PERCENTILE:.0f} %)"
+    return _said(VerdictName.TYPICAL, rule, numbers, words)
+
+
+def agreement(spaces: Mapping[str, SpaceLanding]) -> Agreement | None:
+    """Whether `clip` and `vae` say the same; None where one of them is missing or cannot tell near from far."""
+    known = {space: value for space, value in _known(spaces).items() if space in _BOTH}
+    if len(known) < len(_BOTH):
+        return None
+    near = frozenset(Space(space) for space, value in known.items() if value >= NEARER_PERCENTILE)
+    kin = {hit.family or hit.id for hit in spaces[Space.VAE].hits}
+    shared = tuple(hit.id for hit in spaces[Space.CLIP].hits if (hit.family or hit.id) in kin)
+    numbers = " and ".join(f"{value:.1f} % in {space}" for space, value in known.items())
+    rule = f"near is at least {NEARER_PERCENTILE:.0f} %; it has {numbers}"
+    return Agreement(_NAMES[near], rule, shared, _MEANINGS[_NAMES[near]])
+
+
+def _known(spaces: Mapping[str, SpaceLanding]) -> dict[str, float]:
+    """How near the nearest is in each space that can tell near from far."""
+    return {space: landed.nearness for space, landed in spaces.items() if landed.nearness is not None}
+
+
+def _said(name: VerdictName, rule: str, numbers: Mapping[str, float], words: Words) -> Verdict:
+    is_near = name in (VerdictName.COPY, VerdictName.NEARER)
+    limits = _LIMITS[name] if is_near else f"{_LIMITS[name]} {words.nothing_near}"
+    return Verdict(name, rule, numbers, limits)
