@@ -5,7 +5,7 @@ A generator that shares the atlas's VAE is followed in `vae` by its own latents;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from explorer.errors import Cancelled, QueryError
-from explorer.models.batch import in_halves
 from explorer.models.generator import GeneratorModel
 from explorer.models.loader import Models, shared
 from explorer.progress import SILENT, Progress
@@ -75,19 +74,6 @@ class _Seen:
     image: StepImage
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Drawn:
-    """A generated picture without the way to it.
-
-    Attributes:
-        latent: space -> vector (d,), centered, of any length, where the atlas's own VAE made it; see `locate`.
-    """
-
-    image: Image.Image
-    recipe: Recipe
-    latent: Mapping[str, npt.NDArray[np.float32]]
-
-
 class Generator:
     """A text-to-image model beside an atlas; one picture at a time."""
 
@@ -125,6 +111,11 @@ class Generator:
     def models(self) -> Models:
         """The atlas's own models."""
         return self._models
+
+    @property
+    def model(self) -> GeneratorModel:
+        """The model itself."""
+        return self._model
 
     @property
     def reference(self) -> str:
@@ -235,30 +226,7 @@ class Generator:
         previews = tuple(each.image.preview for each in way)
         return Generation(last.image.preview, recipe, steps, landing, previews, decided(self._atlas, steps))
 
-    def draw(self, recipes: Sequence[Recipe]) -> list[Drawn | None]:
-        """Generate several pictures at once, without a look at their steps.
-
-        Args:
-            recipes: completed by `complete`; they may differ in prompt, negative prompt and seed alone.
-
-        Returns:
-            a picture a recipe; None where the device has no room for it even alone.
-
-        Raises:
-            QueryError: a recipe is out of bounds.
-        """
-        complete = [self.complete(recipe) for recipe in recipes]
-        for recipe in complete:
-            check_recipe(recipe)
-        found: list[Drawn | None] = []
-        for recipe, clean in zip(complete, in_halves(self._model, complete), strict=True):
-            if clean is None:
-                found.append(None)
-            else:
-                found.append(Drawn(self._model.vae.decode(clean)[0], recipe, self._latent_vectors(clean)))
-        return found
-
-    def _latent_vectors(self, clean: torch.Tensor) -> dict[str, npt.NDArray[np.float32]]:
+    def latent_vectors(self, clean: torch.Tensor) -> dict[str, npt.NDArray[np.float32]]:
         """Space -> vector (d,) of a clean latent (1, channels, h, w), where the atlas's own VAE made it."""
         if not self.shares_vae:
             return {}
@@ -267,7 +235,7 @@ class Generator:
 
     def _stands(self, denoised: Denoised, preview: Image.Image) -> dict[str, Stand]:
         """Where a step stands in each space: by its own latent where it means the same there, else by its picture."""
-        latent = self._latent_vectors(denoised.clean)
+        latent = self.latent_vectors(denoised.clean)
         return {
             space: Stand(latent[space], "latent")
             if space in latent

@@ -11,9 +11,12 @@ import numpy.typing as npt
 
 from explorer.audit.plan import Item
 from explorer.generate import Generator
+from explorer.models.batch import in_halves
+from explorer.recipes import check_recipe
 from explorer.records import Recipe
 
 if TYPE_CHECKING:
+    import torch
     from PIL import Image
 
 NO_ROOM = "memory: the device has no room for this picture"
@@ -45,20 +48,30 @@ class Draw(Protocol):
 
 
 class Generated:
-    """Generates pictures, `batch` at a time; see `Draw`."""
+    """Generates pictures, `batch` at a time, without a look at their steps; see `Draw`."""
 
     def __init__(self, generator: Generator, recipe: Recipe, batch: int) -> None:
+        """Take a generator, and a recipe that all pictures share but for prompt and seed."""
         self._generator, self._recipe, self._batch = generator, recipe, batch
 
     def __call__(self, items: Sequence[Item]) -> list[Drawing]:
-        """Generate the pictures of some prompts and seeds."""
-        found = []
+        """Generate the pictures of some prompts and seeds; QueryError where a recipe is out of bounds."""
+        found: list[Drawing] = []
         for start in range(0, len(items), self._batch):
             some = items[start : start + self._batch]
             recipes = [replace(self._recipe, prompt=_text(item), seed=item.seed or 0) for item in some]
-            for item, drawn in zip(some, self._generator.draw(recipes), strict=True):
-                found.append(Drawing(item, drawn.image, drawn.latent) if drawn else Drawing(item, error=NO_ROOM))
+            for recipe in recipes:
+                check_recipe(recipe)
+            latents = in_halves(self._generator.model, recipes)
+            found += [self._drawing(item, clean) for item, clean in zip(some, latents, strict=True)]
         return found
+
+    def _drawing(self, item: Item, clean: torch.Tensor | None) -> Drawing:
+        """Decode a clean latent (1, channels, h, w); None = there was no room for it."""
+        if clean is None:
+            return Drawing(item, error=NO_ROOM)
+        image = self._generator.model.vae.decode(clean)[0]
+        return Drawing(item, image, self._generator.latent_vectors(clean))
 
 
 def _text(item: Item) -> str:

@@ -20,7 +20,7 @@
   function open(id) {
     if (explorer.parts().id === String(id)) fly('selection');
     flying = true;
-    explorer.go({ id });
+    explorer.go({ id, audit: null }); // the dialog would cover it
   }
 
   /** Put a finished picture's recipe back into the form. */
@@ -62,20 +62,20 @@
     bring: () => explorer.choosePicture(),
     'bring-close': () => explorer.leavePicture(),
     filter: () => box('filter'),
-    audit: (name) => explorer.go({ audit: name || null }),
-    'audit-cluster': (cluster) => { leaveDialog(); fly('cluster', { cluster: Number(cluster), level: 0 }); },
-    axis: (ends) => { leaveDialog(); explorer.go({ axis: JSON.parse(ends).join('\n'), color: 'axis', audit: null }); },
+    audit: (name) => explorer.go({ audit: name }),
+    'audit-cluster': (cluster) => {
+      explorer.go({ audit: null });
+      fly('cluster', { cluster: Number(cluster), level: 0 });
+    },
+    axis: (ends) => explorer.go({ axis: JSON.parse(ends).join('\n'), color: 'axis', audit: null }),
     landed,
     unfilter,
     sheet: (name) => show(name),
   };
 
-  /** Close the dialog of audits, so that the map is seen. */
-  const leaveDialog = () => setProps('audits', { opened: false });
-
   /** Show where a picture of an audit has landed. */
   function landed(place) {
-    leaveDialog();
+    explorer.go({ audit: null });
     setProps('map', { landing: JSON.parse(place) });
     fly('landing');
   }
@@ -83,7 +83,7 @@
   /** The two ends of an axis, once both are written. */
   document.addEventListener('change', (event) => {
     if (!event.target.closest?.('.axis-end')) return;
-    const ends = [...document.querySelectorAll('.axis-end input, input.axis-end')].map((end) => end.value.trim());
+    const ends = [...document.querySelectorAll('.axis-end input')].map((end) => end.value.trim());
     if (ends.length === 2 && ends.every(Boolean)) explorer.go({ axis: ends.join('\n') });
   });
 
@@ -113,9 +113,7 @@
 
   document.addEventListener('click', (event) => {
     const button = event.target.closest?.('button[data-do]');
-    if (!button) return;
-    if (button.dataset.do === 'open' && button.closest('.audits')) leaveDialog();
-    void DEEDS[button.dataset.do]?.(button.dataset.to, button);
+    if (button) void DEEDS[button.dataset.do]?.(button.dataset.to, button);
   });
 
   /** A click in the map selects; the camera stays where the visitor has it. */
@@ -134,11 +132,12 @@
     else step(command.name === 'next' ? 1 : -1, found?.length ? found : neighbors);
   }
 
-  /** Close the box first, let go of the selection then, of the search and the filter last. */
+  /** Close the box first, a way then, let go of the selection after it, of the search and the filter last. */
   function clear() {
     const shell = document.getElementById('shell');
-    const { id, q, like } = explorer.parts();
+    const { id, q, like, job, way, noise } = explorer.parts();
     if (shell.dataset.box !== 'none') shell.dataset.box = 'none';
+    else if ((noise && id) || (way && job)) explorer.closeWay();
     else if (id) explorer.go({ id: null });
     else if (q || like) explorer.go({ q: null, like: null, split: null });
     else explorer.go({ where: null });

@@ -20,7 +20,7 @@
     upload: /^[\w-]{1,64}$/,
     way: /^(on|[\w-]{1,64}(,[\w-]{1,64}){0,4})$/,
     noise: /^(linear|scaled_linear|cosine)(\.pixels)?$/,
-    audit: /^[0-9a-f]{16}$/,
+    audit: /^(list|[0-9a-f]{16})$/,
     axis: /^[^\n]{1,500}\n[^\n]{1,500}$/,
   };
 
