@@ -19,6 +19,7 @@ from benchmarks.parts import Part
 from benchmarks.rows import Figure, Row, Times, held, milliseconds
 from benchmarks.vectors import Data
 from explorer.atlas import Atlas
+from explorer.layout import HASHED_VIEWS
 from explorer.models.loader import Models
 from explorer.provenance import locate
 from explorer.search import search_vector
@@ -32,14 +33,16 @@ SIDE = 512
 """Of the picture that is hashed, pixels."""
 NOTE = """Held-out pictures are asked with the vectors that the atlas has of them. *Searching* is the 12 nearest in
 every space with their records; the promise is about what a landing adds to that: its depth of 50 neighbors, families,
-place, percentiles, isolation, realism, cluster, the map's truth, copies. The demo has two spaces, the others one."""
+place, percentiles, isolation, realism, cluster, the map's truth, copies. The demo has two spaces and thumbnails that
+candidates are laid over; the others have one space, and hashes by chance, since no picture of theirs is at hand."""
 
 
 def measure(path: Path, data: str, bar: float) -> Iterator[Row]:
     """One atlas: a landing, the searches in it, and the difference."""
     atlas, picture = Atlas.open(path), Image.linear_gradient("L").resize((SIDE, SIDE)).convert("RGB")
-    models, n = Models(atlas), len(atlas)
-    chance = np.random.default_rng(0)
+    models, n, chance = Models(atlas), len(atlas), np.random.default_rng(0)
+    if atlas.hashes is None:
+        atlas.hashes = chance.integers(1, 2**63, (n, HASHED_VIEWS), dtype=np.uint64)
     asked = chance.choice(np.flatnonzero(~atlas.train), REPEATS + WARMUP).tolist()
     vectors = [{space: atlas.space(space).vectors[row].astype(np.float32) for space in atlas.spaces} for row in asked]
     landing, searching = [], []

@@ -47,6 +47,8 @@ class Atlas:
         ids: int64 (n,), id of each row.
         train: bool (n,), whether the row is of the split `train`.
         families: int32 (n,), equal where two rows are of one family; a row without a family is its own.
+        hashes: uint64 (n, 3), what each picture is known again by, see `explorer.fingerprints`, memory-mapped; None
+            where the version has none.
         flagged: bool (n,), whether a row is kept behind a blur and out of exports; see `explorer.safety`.
         workspace_dir: where selections, generated pictures and jobs are kept.
         cache_dir: where what can be computed again is kept.
@@ -72,6 +74,7 @@ class Atlas:
         self._by_id = np.argsort(self.ids, kind="stable")
         self.spaces: tuple[str, ...] = tuple(sorted(meta["spaces"], key=lambda name: (name != Space.CLIP, name)))
         self._spaces = {name: load_space(version, name, meta["spaces"][name]) for name in self.spaces}
+        self.hashes = _hashes(version)
         self._records = RecordsTable(version.records)
         clusters: list[dict[str, Any]] = pq.read_table(version.clusters).to_pylist()
         self._clusters = sorted(clusters, key=lambda row: (row["level"], row["cluster"]))
@@ -195,9 +198,7 @@ class Atlas:
     ) -> tuple[Record, ...]:
         """All that is known of some pictures, in the order asked; QueryError if one is not in the atlas.
 
-        Args:
-            ids: of the pictures.
-            columns: what to read, `id`, `key` and `split` at least; all else is then None or empty. None = everything.
+        Of `columns`, `id`, `key` and `split` among them, that alone is read, and all else is None or empty.
         """
         rows = self._records.rows(self.rows(ids), list(columns) if columns else None)
         return tuple(record_of(row) for row in rows)
@@ -281,6 +282,15 @@ def family_codes(families: pa.ChunkedArray) -> npt.NDArray[np.int32]:
     alone = np.flatnonzero(codes < 0)
     codes[alone] = len(encoded.dictionary) + np.arange(len(alone), dtype=np.int32)
     return codes
+
+
+def _hashes(version: VersionPaths) -> npt.NDArray[np.uint64] | None:
+    if not version.hashes.exists():
+        return None
+    hashes: npt.NDArray[np.uint64] = np.asarray(np.load(version.hashes, mmap_mode="r", allow_pickle=False))
+    if hashes.dtype != np.uint64:
+        raise AtlasError(f"hashes.npy: expected uint64, found {hashes.dtype}; index again")
+    return hashes
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

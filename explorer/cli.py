@@ -220,7 +220,7 @@ def _export_words(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_space(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--space", default=Space.CLIP.value, metavar="SPACE", help="clip (the default) or vae")
+    parser.add_argument("--space", default=Space.CLIP.value, metavar="SPACE", help="clip (the default), vae or sscd")
 
 
 def _add_level(parser: argparse.ArgumentParser, default: int | None = None) -> None:

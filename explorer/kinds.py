@@ -158,6 +158,7 @@ SECTIONS: Mapping[str, Table] = {
         {
             "clip": Key(str, "the open_clip model of the space `clip`; by default demo"),
             "vae": Key(str, "the VAE of the space `vae`; by default the generator's"),
+            "sscd": Key(str, "the path of SSCD's TorchScript file, for the space `sscd`; by default there is none"),
             "generator": Key(str, "the pipeline that generates; by default demo"),
         }
     ),

@@ -142,6 +142,8 @@ def _standing(space: Document) -> Iterator[str]:
             f"  {cluster['share']:.0%} of its nearest are in cluster {cluster['cluster']} ({plain(cluster['label'])}), "
             f"{cluster['margin']:.0%} more than in the next"
         )
+    if space["flag"]:
+        yield f"  by the thresholds of sscd its nearest is a {space['flag']}"
     if space["kept"] is not None:
         yield f"  here the map keeps {space['kept']} of 15 neighbors"
 

@@ -21,11 +21,12 @@ from explorer.schema import Table, problems
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """Model references; see `explorer.models.references`. The VAE is the generator's unless named."""
+    """Model references; see `explorer.models.references`. The VAE is the generator's unless named; SSCD is optional."""
 
     clip: str = "demo"
     vae: str = "demo"
     generator: str = "demo"
+    sscd: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,8 @@ def to_dict(manifest: Manifest) -> dict[str, Any]:
         document[name] = _chosen(getattr(manifest, name))
     if KINDS[manifest.kind].embeds:
         del document["models"]["vae"]
+    if manifest.models.sscd is None:
+        del document["models"]["sscd"]
     document[manifest.kind] = dict(manifest.source)
     return {key: value for key, value in document.items() if value not in (None, {})}
 
@@ -282,5 +285,5 @@ def _kind_problems(kind: Kind, document: Mapping[str, Any]) -> Iterator[str]:
         return
     if "clip" not in models:
         yield "models.clip: found nothing; expected the open_clip model of the vectors, such as ViT-B-32/openai"
-    if "vae" in models:
-        yield f"models.vae: found {str(models['vae'])[:60]!r}; expected nothing: kind {name} encodes no picture"
+    for space in sorted({"sscd", "vae"} & models.keys()):
+        yield f"models.{space}: found {str(models[space])[:60]!r}; expected nothing: kind {name} encodes no picture"

@@ -145,9 +145,21 @@ def perceptual_hash(image: Image.Image) -> str:
     """
     times = min(image.size) // HASHED_SIDE
     less = image.reduce(times) if times > 1 else image
-    grey = np.asarray(less.convert("L").resize((32, 32), Image.Resampling.LANCZOS), dtype=np.float64)
-    low = (_WAVES @ grey @ _WAVES.T).round(6)  # in a plain picture all but one are zero, or next to it
+    low = low_frequencies(less.convert("L"))
     return np.packbits(low > np.median(low)).tobytes().hex()
+
+
+def low_frequencies(grey: Image.Image, box: tuple[float, float, float, float] | None = None) -> npt.NDArray[np.float64]:
+    """The 8 x 8 lowest frequencies of a picture's DCT over 32 x 32 pixels, float64 (8, 8), rows first.
+
+    Args:
+        grey: mode L.
+        box: the part of it that is looked at, in pixels; None = all of it.
+    """
+    values = np.asarray(grey.resize((32, 32), Image.Resampling.LANCZOS, box=box), dtype=np.float64)
+    # In a plain picture all but one are zero, or next to it.
+    low: npt.NDArray[np.float64] = (_WAVES @ values @ _WAVES.T).round(6)
+    return low
 
 
 def hamming(first: str, second: str) -> int:

@@ -10,25 +10,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from explorer import nearness
+from explorer import copies, nearness
 from explorer.atlas import Atlas
 from explorer.exact import normalized
 from explorer.layout import NEIGHBORS
-from explorer.pictures import hamming, perceptual_hash
 from explorer.placement import Placed, place_vectors, placer
-from explorer.records import Copy, Hit, Landing, Relation, Space, SpaceLanding, Split
-from explorer.search import Encoders, picture_vectors
+from explorer.records import Hit, Landing, Relation, SpaceLanding, Split
+from explorer.search import Encoders, encoded
 from explorer.variants import families_near
 from explorer.verdicts import Words, agreement, verdict
 
-COPY_BITS = 8
-COPY_PERCENTILE = 90.0
-"""On the demo's corpus these two find 93 % of JPEG copies of quality 40 and 92 to 97 % of resized ones, and call 5 % of
-the held-out pictures copies, most of them drawn nearly like a training picture: flags, and one motif for several emoji.
-"""
-
 Vector = npt.NDArray[np.floating[Any]]
-Vectors = Mapping[str, npt.NDArray[np.float32]]
 
 
 def locate(
@@ -62,11 +54,8 @@ def locate(
         QueryError: the atlas came without a model, or no training picture is left.
     """
     latent = latent_vectors or {}
-    known = {**(vectors or {}), **latent}
-    asked = {
-        space: normalized(known[space]) if space in known else picture_vectors(atlas, models, space, [picture])
-        for space in atlas.spaces
-    }
+    seen = encoded(atlas, models, picture, {**(vectors or {}), **latent})
+    asked = {space: normalized(vector) for space, vector in seen.vectors.items()}
     ground = _Ground(atlas, split, exclude_family)
     placed = {space: ground.placed(space, vector, k) for space, vector in asked.items()}
     spaces = {
@@ -74,8 +63,9 @@ def locate(
         for space, vector in asked.items()
     }
     words = Words.of(relation or atlas.training.relation)
-    copy = _copy(atlas, perceptual_hash(picture), asked, placed, words)
-    return Landing(spaces, verdict(spaces, copy, words), agreement=agreement(spaces))
+    near = np.stack([each.rows[0] for each in placed.values()], axis=1).ravel()  # the nearest of each space first
+    found = copies.find(atlas, picture, near, exclude_family=exclude_family)
+    return Landing(spaces, verdict(spaces, found, words), seen.notes, agreement(spaces))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +105,7 @@ class _Ground:
             isolation=nearness.isolation(similarities),
             realism=nearness.balls(atlas, space).realism(vector, rows, similarities, allowed),
             kept=int(on_map.kept(placed.points, near[None])[0]) if len(near) == NEIGHBORS else None,
+            flag=copies.flag(space, float(similarities[0])),
         )
 
     def _hits(
@@ -130,30 +121,3 @@ class _Ground:
 def _known(percentile: npt.NDArray[np.float64]) -> float | None:
     """The one percentile of an array (1,); None where it has no meaning."""
     return None if np.isnan(percentile[0]) else float(percentile[0])
-
-
-def _copy(atlas: Atlas, phash: str, vectors: Vectors, placed: Mapping[str, Placed], words: Words) -> Copy | None:
-    """The training picture among the nearest of any space whose hash and vector both are those of a copy.
-
-    The hashes alone are alike for many simple drawings. The vector is that of `vae`, which sees composition, where the
-    atlas has it.
-    """
-    rows = np.unique(np.concatenate([each.rows[0] for each in placed.values()]))
-    space = Space.VAE.value if Space.VAE in vectors else atlas.spaces[0]
-    data = atlas.space(space)
-    similarities = data.vectors[rows].astype(np.float32) @ vectors[space][0]
-    percentiles = np.nan_to_num(data.percentiles(similarities))
-    alike = np.flatnonzero(percentiles >= COPY_PERCENTILE)
-    records = atlas.records(atlas.ids[rows[alike]], ("id", "key", "split", "phash"))
-    bits = {at: hamming(phash, record.phash) for at, record in zip(alike, records, strict=True) if record.phash}
-    at = min(bits, key=lambda each: (bits[each], -percentiles[each]), default=None)
-    if at is None or bits[at] > COPY_BITS:
-        return None
-    identity, percentile = int(atlas.ids[rows[at]]), float(percentiles[at])
-    says = (
-        f"its perceptual hash differs from that of {words.one} {identity} in {bits[at]} of 64 bits (at most "
-        f"{COPY_BITS}), and in {space} it is more similar to it than {percentile:.1f} % of the {words.many} are to "
-        f"their own nearest (at least {COPY_PERCENTILE:.0f} %)"
-    )
-    numbers = {"bits": bits[at], "copy_bits": COPY_BITS, "percentile": percentile, "copy_percentile": COPY_PERCENTILE}
-    return Copy(identity, says, numbers)

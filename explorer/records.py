@@ -16,6 +16,7 @@ class Space(StrEnum):
 
     CLIP = "clip"
     VAE = "vae"
+    SSCD = "sscd"
 
 
 class Split(StrEnum):
@@ -55,6 +56,24 @@ class AgreementName(StrEnum):
     CLIP = "clip"
     VAE = "vae"
     NEITHER = "neither"
+
+
+class Flag(StrEnum):
+    """What its authors' thresholds make of a similarity in `sscd`; see `explorer.copies.flag`."""
+
+    REPLICATION = "replication"
+    COPY = "copy"
+
+
+class How(StrEnum):
+    """How a copy was made of its original."""
+
+    WHOLE = "whole"
+    FLIPPED = "flipped"
+    CROPPED = "cropped"
+    CROPPED_FLIPPED = "cropped and flipped"
+    FRAMED = "framed"
+    FRAMED_FLIPPED = "framed and flipped"
 
 
 def caption_of(captions: Mapping[str, str], key: str) -> str:
@@ -163,6 +182,7 @@ class SpaceLanding:
         isolation: how much nearer the nearest is than the next 49, see `explorer.nearness.isolation`.
         realism: see `explorer.nearness.Balls`.
         kept: of its 15 nearest training pictures by the vectors, how many are among the 15 nearest to its place.
+        flag: what the thresholds of `sscd` make of the similarity to its nearest; None in every other space.
     """
 
     point: Point
@@ -175,6 +195,7 @@ class SpaceLanding:
     isolation: float | None = None
     realism: float | None = None
     kept: int | None = None
+    flag: Flag | None = None
 
     @property
     def nearness(self) -> float | None:
@@ -183,18 +204,19 @@ class SpaceLanding:
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
-    """A picture of the corpus that a picture is a copy of, or all but.
+class Match:
+    """A picture of the corpus that a picture is a copy of; see `explorer.copies`.
 
     Attributes:
-        id: of the picture of the corpus.
-        says: how that was found, with the numbers that it was found by: a clause that stands by itself.
-        numbers: the same numbers by name.
+        bits: of 64, in which the two perceptual hashes differ that came nearest.
+        score: the correlation of the two pictures laid over each other, at most 1; None where no thumbnail was kept and
+            the hashes alone decided.
     """
 
     id: int
-    says: str
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    bits: int
+    how: How
+    score: float | None
 
 
 @dataclass(frozen=True, slots=True)

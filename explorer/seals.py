@@ -2,6 +2,7 @@
 
 A file's checksum lies beside it, sealed (HMAC-SHA256, RFC 2104) with a secret in the user's own state directory, where
 no giver of an atlas can write. Where none can be kept, each process has its own, and what it caches holds for it alone.
+In the same directory stands which programs the user trusts: an atlas can name a model that is one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from explorer.verify import checksum, stamp
 _APPLICATION = "latent-explorer"
 _BYTES = 32
 _PASSING = secrets.token_bytes(_BYTES)
+_VOUCHED: set[str] = set()
 
 
 def seal(path: Path, digest: str | None = None) -> None:
@@ -48,6 +50,28 @@ def is_ours(path: Path) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
     return True
+
+
+def vouch(digest: str) -> None:
+    """Remember that this user trusts a program with this sha256, hex; for this process alone where nothing is kept."""
+    _VOUCHED.add(digest)
+    with suppress(OSError):
+        write_atomic(_voucher(digest), hmac.digest(_secret(), digest.encode(), hashlib.sha256))
+
+
+def is_vouched(digest: str) -> bool:
+    """Whether this user trusts a program."""
+    if digest in _VOUCHED:
+        return True
+    with suppress(OSError):
+        return hmac.compare_digest(
+            _voucher(digest).read_bytes(), hmac.digest(_secret(), digest.encode(), hashlib.sha256)
+        )
+    return False
+
+
+def _voucher(digest: str) -> Path:
+    return platformdirs.user_state_path(_APPLICATION) / "trusted" / digest
 
 
 def _sealed(path: Path, digest: str, known: list[int]) -> str:

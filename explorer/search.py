@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from explorer.atlas import Atlas
-from explorer.errors import QueryError
+from explorer.errors import ModelError, QueryError
 from explorer.exact import Vectors, normalized
 from explorer.nearest import VectorIndex
 from explorer.records import Hit, Point, Space, Split
@@ -43,6 +45,14 @@ class VaeEncoder(Protocol):
         ...
 
 
+class SscdEncoder(Protocol):
+    """What search needs of a copy detector; vectors are float32 (n, d) of unit length."""
+
+    def embed_pictures(self, pictures: list[Image.Image]) -> npt.NDArray[np.float32]:
+        """Embed pictures."""
+        ...
+
+
 class Encoders(Protocol):
     """The models that an atlas was made with."""
 
@@ -52,6 +62,10 @@ class Encoders(Protocol):
 
     def vae(self) -> VaeEncoder:
         """The model of the space `vae`."""
+        ...
+
+    def sscd(self) -> SscdEncoder:
+        """The model of the space `sscd`."""
         ...
 
 
@@ -146,11 +160,24 @@ def search_id(
     among: Mask | None = None,
 ) -> tuple[Hit, ...]:
     """The pictures nearest to one of the atlas, itself left out; QueryError where there is no such picture or space."""
+    similarities, rows = rows_near(atlas, identity, space, k, split, among)
+    return hits(atlas, space, similarities, rows)
+
+
+def rows_near(
+    atlas: Atlas,
+    identity: int,
+    space: str,
+    k: int,
+    split: Split | None = Split.TRAIN,
+    among: Mask | None = None,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Cosines and rows (k,) of what `search_id` finds, without a look at the records."""
     row = atlas.row(identity)
     allowed = _allowed(atlas, split, among)
     allowed[row] = False
     similarities, rows = VectorIndex.open(atlas, space).search(atlas.space(space).vectors[row], k, allowed)
-    return hits(atlas, space, similarities[0], rows[0])
+    return similarities[0], rows[0]
 
 
 def text_vector(models: Encoders, text: str) -> npt.NDArray[np.float32]:
@@ -170,7 +197,48 @@ def picture_vectors(atlas: Atlas, models: Encoders, space: str, pictures: list[I
     data = atlas.space(space)
     if data.name == Space.CLIP:
         return normalized(models.clip().embed_pictures(pictures))
+    if data.name == Space.SSCD:
+        return normalized(models.sscd().embed_pictures(pictures))
     return normalized(models.vae().pooled(pictures) - data.mean)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """A picture in the spaces of an atlas.
+
+    Attributes:
+        vectors: space -> (1, d), of any length.
+        notes: why a space is missing.
+    """
+
+    vectors: Mapping[str, Vectors]
+    notes: tuple[str, ...] = ()
+
+
+def encoded(atlas: Atlas, models: Encoders, picture: Image.Image, known: Mapping[str, Vectors]) -> Encoded:
+    """A picture's vectors in every space of this atlas; `sscd` is left out where its file is not at hand.
+
+    Args:
+        atlas: the atlas.
+        models: those it was made with.
+        picture: RGB, of any size.
+        known: space -> vector (d,) or (1, d), where the picture need not be encoded.
+
+    Raises:
+        QueryError: the atlas came without a model.
+        ModelError: the model of another space cannot be loaded.
+    """
+    vectors, notes = dict[str, Vectors](), []
+    for space in atlas.spaces:
+        try:
+            vectors[space] = (
+                np.atleast_2d(known[space]) if space in known else picture_vectors(atlas, models, space, [picture])
+            )
+        except ModelError as error:
+            if space != Space.SSCD:
+                raise
+            notes.append(f"Not looked at in {space}: {error}")
+    return Encoded(vectors, tuple(notes))
 
 
 def _allowed(atlas: Atlas, split: Split | None, among: Mask | None) -> Mask:

@@ -6,13 +6,16 @@ by itself; spaces are never averaged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from explorer import copies
 from explorer.records import (
     Agreement,
     AgreementName,
-    Copy,
+    Flag,
+    How,
+    Match,
     Relation,
     Space,
     SpaceLanding,
@@ -66,28 +69,34 @@ _NOTHING_NEAR: Mapping[Relation, str] = {
     Relation.NONE: "The generator did not see these pictures: that nothing is near says nothing of those that it saw.",
     Relation.UNKNOWN: "Whether the generator saw these pictures is not known: that nothing is near proves nothing.",
 }
+_WHOLE_PICTURES = (
+    "It does not show that nothing was copied: a part, a style or a template of which the rest varies is not seen by "
+    "vectors of whole pictures."
+)
 _LIMITS: Mapping[VerdictName, str] = {
-    VerdictName.COPY: "It does not show how the two came to be alike: both may follow a common motif or template.",
+    VerdictName.COPY: "It does not show how the two came to be alike: both may follow a common motif or template, and "
+    "drawings that look alike by design count as copies.",
     VerdictName.NEARER: "It is a resemblance, not a cause: it does not show that one was made from the other.",
-    VerdictName.TYPICAL: "It does not show that nothing was copied: a part, a style or a template of which the rest "
-    "varies is not seen by vectors of whole pictures.",
-    VerdictName.FAR: "It does not show that nothing was copied: a part, a style or a template of which the rest varies "
-    "is not seen by vectors of whole pictures.",
+    VerdictName.TYPICAL: _WHOLE_PICTURES,
+    VerdictName.FAR: _WHOLE_PICTURES,
 }
 
 
-def verdict(spaces: Mapping[str, SpaceLanding], copy: Copy | None, words: Words) -> Verdict:
+def verdict(spaces: Mapping[str, SpaceLanding], matches: Sequence[Match], words: Words) -> Verdict:
     """One word for a landing, the rule that gave it, its numbers, and what it does not show.
 
     Args:
         spaces: space -> where the picture lands in it; it goes by `SpaceLanding.nearness`.
-        copy: the picture that it is a copy of, if one was found.
+        matches: the pictures that it is a copy of, the best first.
         words: what to call training pictures.
     """
     known = _known(spaces)
     numbers = {f"nearness_{space}": value for space, value in known.items()}
-    if copy is not None:
-        return _said(VerdictName.COPY, copy.says, numbers | dict(copy.numbers), words)
+    if matches:
+        return _said(VerdictName.COPY, _copied(matches[0], words), numbers | _measured(matches[0]), words)
+    if any(landed.flag is Flag.COPY for landed in spaces.values()):
+        rule = f"in sscd it is as similar to its nearest {words.one} as a copy (at least {copies.SSCD_COPY})"
+        return _said(VerdictName.COPY, rule, numbers | {"sscd_copy": copies.SSCD_COPY}, words)
     if not known:
         return _said(VerdictName.TYPICAL, f"there are no other {words.many} to compare with", {}, words)
     told = " and ".join(f"{value:.1f} % in {space}" for space, value in known.items())
@@ -95,13 +104,30 @@ def verdict(spaces: Mapping[str, SpaceLanding], copy: Copy | None, words: Words)
     share = f"more similar to its nearest than {told} of the {words.many} are to theirs{counted}"
     numbers |= {"nearer_from": NEARER_PERCENTILE, "far_to": FAR_PERCENTILE}
     if max(known.values()) >= NEARER_PERCENTILE:
-        rule = f"{share} (in one space at least {NEARER_PERCENTILE:.0f} %)"
-        return _said(VerdictName.NEARER, rule, numbers, words)
-    if max(known.values()) <= FAR_PERCENTILE:
-        rule = f"{share} (in every space at most {FAR_PERCENTILE:.0f} %)"
-        return _said(VerdictName.FAR, rule, numbers, words)
-    rule = f"{share} (between {FAR_PERCENTILE:.0f} % and {NEARER_PERCENTILE:.0f} %)"
-    return _said(VerdictName.TYPICAL, rule, numbers, words)
+        name, bounds = VerdictName.NEARER, f"in one space at least {NEARER_PERCENTILE:.0f} %"
+    elif max(known.values()) <= FAR_PERCENTILE:
+        name, bounds = VerdictName.FAR, f"in every space at most {FAR_PERCENTILE:.0f} %"
+    else:
+        name, bounds = VerdictName.TYPICAL, f"between {FAR_PERCENTILE:.0f} % and {NEARER_PERCENTILE:.0f} %"
+    return _said(name, f"{share} ({bounds})", numbers, words)
+
+
+def _copied(match: Match, words: Words) -> str:
+    """What a picture is a copy of, and how that was found."""
+    how = "a copy" if match.how is How.WHOLE else f"a {match.how} copy"
+    if match.score is None:
+        return (
+            f"it is {how} of {words.one} {match.id}: their perceptual hashes differ in {match.bits} of 64 bits "
+            f"(at most {copies.CLOSE})"
+        )
+    return f"it is {how} of {words.one} {match.id}: {copies.RULE}; theirs correlate by {match.score:.3f}"
+
+
+def _measured(match: Match) -> dict[str, float]:
+    """The numbers of a copy, and those that they were held against."""
+    if match.score is None:
+        return {"bits": match.bits, "copy_bits": copies.CLOSE}
+    return {"bits": match.bits, "score": match.score, "copy_score": copies.AGREEMENT}
 
 
 def agreement(spaces: Mapping[str, SpaceLanding]) -> Agreement | None:

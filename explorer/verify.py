@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from explorer import nesting
 from explorer.errors import AtlasError
-from explorer.layout import ADDED_ARRAYS, SCHEMA, SPACE_ARRAYS, AtlasPaths, VersionPaths, write_atomic
+from explorer.layout import ADDED_ARRAYS, HASHED_VIEWS, SCHEMA, SPACE_ARRAYS, AtlasPaths, VersionPaths, write_atomic
 
 _FILE_NAME = re.compile(r"([A-Za-z0-9_-]+/)?[A-Za-z0-9_-]+\.[a-z]+")
 _PER_SPACE = frozenset({"mean", "baseline", "weights"})
@@ -209,6 +209,8 @@ def _count_problems(meta: Mapping[str, Any], files: Mapping[str, FileEntry]) -> 
         yield "atlas.json: it names no space"
     for space in meta["spaces"]:
         yield from _space_problems(space, rows, files)
+    if "hashes.npy" in files and files["hashes.npy"].shape != (rows, HASHED_VIEWS):
+        yield f"hashes.npy: expected shape {(rows, HASHED_VIEWS)}, found {files['hashes.npy'].shape}"
     if files["thumbnails.parquet"].shape[0] > rows:
         yield f"thumbnails.parquet: expected at most {rows} rows, found {files['thumbnails.parquet'].shape[0]}"
     indexed = meta.get("outcomes", {}).get("indexed", rows)

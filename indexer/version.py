@@ -23,7 +23,7 @@ from explorer.manifest import Manifest
 from explorer.rows import record_batches
 from indexer import datacard
 from indexer.corpus import record
-from indexer.editing.contents import REJECTED
+from indexer.editing.contents import REJECTED, write_hashes
 from indexer.encoding.encoded import Encoded, Rejected
 from indexer.encoding.thumbnails import link, publish_packs
 from indexer.guard import UNLISTED
@@ -63,6 +63,7 @@ def write_version(
     rejected = [row for each in encoded.rejected for row in rejected_rows(each)]
     write_table(version.root / REJECTED, pa.Table.from_pylist(rejected, schema=_REJECTED_SCHEMA))
     publish_packs(version, (shard.thumbnails for shard in encoded.shards), ids)
+    write_hashes(version, encoded.hashes())
     for space in spaces:
         for name in SPACE_ARRAYS:
             link(space.array(name), version.array(space.space.value, name))

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pyarrow as pa
 from PIL import Image, ImageDraw
 
 from explorer import layout, verify
+from explorer.fingerprints import fingerprints
 from explorer.records import Record, Split
 from explorer.rows import records_table
 
@@ -37,6 +39,8 @@ class SmallAtlas:
         seed: of the vectors and places.
         change: called with every record before it is written.
         extra_meta: joins, or overrides, what `atlas.json` says.
+        picture: what the thumbnail of a row shows; by default a shape, another for every row and seed.
+        hashed: whether the pictures are known again by their hashes, as in an atlas of today.
         fine: whether there is a fine level of clusters: each group in two halves, the lower numbers and the higher.
         counted: whether families are weighed and the neighbors that the maps keep are counted.
     """
@@ -47,6 +51,8 @@ class SmallAtlas:
     extra_meta: Mapping[str, Any] = field(default_factory=dict)
     version: str = VERSION
     pictures: bool = True
+    picture: Callable[[int], Image.Image] | None = None
+    hashed: bool = False
     fine: bool = True
     counted: bool = True
 
@@ -57,7 +63,10 @@ class SmallAtlas:
         records = [self.change(_record(row)) for row in range(len(COLORS) * PER_GROUP)]
         layout.write_table(version.records, records_table(records))
         kept = enumerate(records) if self.pictures else ()
-        layout.write_thumbnails(version, ((record.id, _webp(row, self.seed)) for row, record in kept))
+        draw = self.picture or partial(_shape, self.seed)
+        layout.write_thumbnails(version, ((record.id, _webp(draw(row))) for row, record in kept))
+        if self.hashed:
+            layout.write_array(version.hashes, np.stack([fingerprints(draw(row)) for row in range(len(records))]))
         clusters = []
         for space, dim in self.dims.items():
             clusters += self._write_space(version, space, dim, records)
@@ -127,10 +136,14 @@ def _record(row: int) -> Record:
     )
 
 
-def _webp(row: int, seed: int) -> bytes:
+def _shape(seed: int, row: int) -> Image.Image:
     image = Image.new("RGB", (64, 64), "white")
     draw = ImageDraw.Draw(image)
     draw.regular_polygon((32, 32, 24), row % PER_GROUP + 3, rotation=7 * row + seed, fill=COLORS[row // PER_GROUP])
+    return image
+
+
+def _webp(image: Image.Image) -> bytes:
     data = io.BytesIO()
     image.save(data, "WEBP", quality=80)
     return data.getvalue()

@@ -224,7 +224,7 @@ def test_a_landing_says_verdict_limits_agreement_and_the_map_s_truth() -> None:
     told = text(landing.box(CONTEXT, replace(LANDING, spaces={**LANDING.spaces, "clip": placed}), "clip"))
     for part in (
         *("Nearer than usual", "Why: more similar than most.", "It shows no cause."),
-        *("Near in CLIP alone", "Of a like subject. 2 of the nearest are the same in both."),
+        *("Near in CLIP alone", "Of a like subject. In both lists of neighbors: 2."),
         *("97 % of training pictures", "91 % with each family counted once"),
         *("cats", "80 % of its nearest, 60 % more than of the next cluster", "0.25 map units"),
         "here the map keeps 9 of 15 neighbors",

@@ -11,17 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-from small_atlas import SmallAtlas, changed
+from small_atlas import SmallAtlas
 
+from explorer import copies
 from explorer.atlas import Atlas
-from explorer.pictures import perceptual_hash
 from explorer.placement import place_vectors
 from explorer.provenance import locate
-from explorer.records import AgreementName, Copy, Hit, Record, Relation, SpaceLanding, Split, VerdictName
+from explorer.records import AgreementName, Flag, Hit, How, Match, Record, Relation, SpaceLanding, Split, VerdictName
 from explorer.verdicts import Words, agreement, verdict
 
 TRAINING = Words.of(Relation.ALL)
-COPY = Copy(7, "it is that picture", {"bits": 2})
+COPY = Match(7, 2, How.FLIPPED, 0.991)
 
 
 @dataclass(frozen=True)
@@ -167,16 +167,24 @@ def test_the_generator_s_latent_is_not_encoded_anew(small_atlas: Path, drawing: 
     assert (landing.spaces["vae"].via, landing.spaces["clip"].via) == ("latent", "picture")
 
 
-def test_a_copy_is_called_one_by_hash_and_vector(tmp_path: Path, drawing: Image.Image) -> None:
-    """The same picture at the same place is a copy, its id in the rule; the hash alone, or nearness alone, is not."""
-    atlas = Atlas.open(SmallAtlas(change=changed(phash=perceptual_hash(drawing))).write(tmp_path / "same"))
-    found = locate(atlas, models(atlas, 12), drawing).verdict
+def test_a_copy_is_called_one_whatever_the_vectors_say(tmp_path: Path) -> None:
+    """The picture itself, flipped, is found in the whole corpus and named in rule and numbers; another one is not."""
+    original = Image.linear_gradient("L").resize((64, 64)).convert("RGB")
+    original.paste("red", (8, 20, 30, 50))
+
+    def painted(row: int) -> Image.Image:
+        if row == 3:
+            return original
+        noise = np.random.default_rng(row).integers(0, 255, (6, 6, 3)).astype(np.uint8)
+        return Image.fromarray(noise).resize((64, 64), Image.Resampling.BICUBIC)
+
+    atlas = Atlas.open(SmallAtlas(picture=painted, hashed=True).write(tmp_path / "painted"))
+    found = locate(atlas, models(atlas, 40, noise=0.05), original.transpose(Image.Transpose.FLIP_LEFT_RIGHT)).verdict
     assert found.name is VerdictName.COPY
-    assert f"training picture {atlas.ids[12]} in 0 of 64 bits" in found.rule
-    far = locate(atlas, models(atlas, 12, noise=2.0), drawing).verdict
-    assert far.name is not VerdictName.COPY
-    other = Atlas.open(SmallAtlas(change=changed(phash=None)).write(tmp_path / "none"))
-    assert locate(other, models(other, 12), drawing).verdict.name is VerdictName.NEARER
+    assert f"it is a flipped copy of training picture {atlas.ids[3]}: laid over each other" in found.rule
+    assert found.numbers["score"] > found.numbers["copy_score"]
+    other = locate(atlas, models(atlas, 40, noise=0.05), painted(77)).verdict
+    assert other.name is not VerdictName.COPY
 
 
 @pytest.mark.parametrize(
@@ -192,7 +200,7 @@ def test_a_copy_is_called_one_by_hash_and_vector(tmp_path: Path, drawing: Image.
 )
 def test_the_rule_tells_its_numbers(clip: float | None, vae: float | None, name: VerdictName) -> None:
     """Near in one space is nearer, far in every space is far; rule and numbers name the percentiles that it went by."""
-    found = verdict(standing({"clip": clip, "vae": vae}), None, TRAINING)
+    found = verdict(standing({"clip": clip, "vae": vae}), (), TRAINING)
     assert found.name is name
     known = {space: value for space, value in (("clip", clip), ("vae", vae)) if value is not None}
     assert all(f"{value:.1f} % in" in found.rule for value in known.values())
@@ -203,25 +211,36 @@ def test_the_rule_tells_its_numbers(clip: float | None, vae: float | None, name:
 
 def test_each_family_counts_once_where_families_are_known() -> None:
     """Nearer than most pictures, but not than most families, is typical; the rule says how it counts."""
-    by_picture = verdict(standing({"clip": 97.0}), None, TRAINING)
+    by_picture = verdict(standing({"clip": 97.0}), (), TRAINING)
     assert (by_picture.name, "each family" in by_picture.rule) == (VerdictName.NEARER, False)
-    by_family = verdict(standing({"clip": 97.0}, by_family=60.0), None, TRAINING)
+    by_family = verdict(standing({"clip": 97.0}, by_family=60.0), (), TRAINING)
     assert (by_family.name, "60.0 % in clip" in by_family.rule) == (VerdictName.TYPICAL, True)
     assert by_family.rule.count("each family counted once") == 1
 
 
 def test_a_copy_is_the_verdict_whatever_the_percentiles() -> None:
     """Its rule is how the copy was found, its numbers those and the percentiles."""
-    found = verdict(standing({"clip": 1.0}), COPY, TRAINING)
-    assert (found.name, found.rule) == (VerdictName.COPY, COPY.says)
-    assert found.numbers == {"nearness_clip": 1.0, "bits": 2}
+    found = verdict(standing({"clip": 1.0}), (COPY,), TRAINING)
+    assert found.name is VerdictName.COPY
+    assert found.rule.startswith("it is a flipped copy of training picture 7: laid over each other")
+    assert found.numbers == {"nearness_clip": 1.0, "bits": 2, "score": 0.991, "copy_score": copies.AGREEMENT}
+    unseen = verdict(standing({"clip": 1.0}), (replace(COPY, how=How.WHOLE, score=None),), TRAINING)
+    assert "it is a copy of training picture 7: their perceptual hashes differ in 2 of 64 bits" in unseen.rule
+
+
+def test_the_copy_detector_s_own_threshold_makes_a_copy() -> None:
+    """Where `sscd` flags its nearest as a copy the verdict is that; a replication alone is not."""
+    found = verdict(standing({"sscd": 50.0}, flag=Flag.COPY), (), TRAINING)
+    assert (found.name, found.numbers["sscd_copy"]) == (VerdictName.COPY, 0.75)
+    assert "as similar to its nearest training picture as a copy (at least 0.75)" in found.rule
+    assert verdict(standing({"sscd": 50.0}, flag=Flag.REPLICATION), (), TRAINING).name is VerdictName.TYPICAL
 
 
 def test_words_keep_to_the_relation() -> None:
     """What nobody trained on is no training picture; where that is not known, nothing near is said to prove nothing."""
     for relation in Relation:
         words = Words.of(relation)
-        found = [verdict(standing({"vae": each}), None, words) for each in (1.0, 50.0, 99.0)]
+        found = [verdict(standing({"vae": each}), (), words) for each in (1.0, 50.0, 99.0)]
         assert all(("training" in each.rule) == relation.is_training for each in found)
         assert all("nothing is near" in each.limits for each in found[:2])
         assert "cause" in found[2].limits

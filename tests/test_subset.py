@@ -42,6 +42,7 @@ def version(captions: Sequence[str], clusters: Sequence[dict[str, Any]]) -> Cont
     listed = [{"space": "clip", "size": 4, "exemplars": [0], **row} for row in clusters]
     return Contents(
         records=records,
+        hashes=np.zeros((12, 3), np.uint64),
         spaces={"clip": arrays},
         clusters=pa.Table.from_pylist(listed, schema=CLUSTERS_SCHEMA),
         thumbnails=THUMBNAILS_SCHEMA.empty_table(),

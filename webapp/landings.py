@@ -12,6 +12,7 @@ from explorer.records import (
     Agreement,
     AgreementName,
     ClusterPlace,
+    Flag,
     Hit,
     Landing,
     Recipe,
@@ -100,6 +101,7 @@ def _space(kept: Mapping[str, Any]) -> SpaceLanding:
         "point": tuple(kept["point"]),
         "hits": tuple(map(_hit, kept["hits"])),
         "cluster": cluster and ClusterPlace(**cluster),
+        "flag": Flag(kept["flag"]) if kept.get("flag") else None,
     }
     return SpaceLanding(**{**kept, **made})
 

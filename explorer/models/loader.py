@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from explorer.errors import ModelError, QueryError
 from explorer.models.clip import ClipModel
 from explorer.models.references import Kind
+from explorer.models.sscd import SscdModel
 from explorer.models.vae import VaeModel
 from explorer.records import Space
 
@@ -52,6 +53,13 @@ class Models:
             model = shared((VaeModel, named["reference"], named.get("side"), self._device), self._load_vae)
         return _the_same(named, model)
 
+    def sscd(self) -> SscdModel:
+        """The model of the space `sscd`, which is a program; raises as `clip` does, and where nobody here trusts it."""
+        named = self._name(Space.SSCD)
+        with _missed():
+            model = shared((SscdModel, named["reference"], self._device), self._load_sscd)
+        return _the_same(named, model)
+
     def _name(self, space: Space) -> Mapping[str, Any]:
         named = self._named.get(space.value)
         if not named or not named.get("reference"):
@@ -64,6 +72,9 @@ class Models:
     def _load_vae(self) -> VaeModel:
         named = self._name(Space.VAE)
         return VaeModel.load(named["reference"], self._device, side=named.get("side"))
+
+    def _load_sscd(self) -> SscdModel:
+        return SscdModel.load(self._name(Space.SSCD)["reference"], self._device)
 
 
 def shared(key: tuple[object, ...], load: Callable[[], T]) -> T:
@@ -104,7 +115,7 @@ def _missed() -> Iterator[None]:
         ) from error
 
 
-M = TypeVar("M", ClipModel, VaeModel)
+M = TypeVar("M", ClipModel, SscdModel, VaeModel)
 
 
 def _the_same(named: Mapping[str, Any], model: M) -> M:

@@ -1,4 +1,4 @@
-"""How a model is named: `demo`, a hub id, ARCH/TAG, a folder, or one `.safetensors` file."""
+"""How a model is named: `demo`, a hub id, ARCH/TAG, a folder, one `.safetensors` file, or one TorchScript file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from explorer.errors import ModelError
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
 """File names of weights that run code when they are opened."""
 
+_PATHS = ("./", "../", "/", "~")
 _PAIR = re.compile(r"[\w.-]+/[\w.-]+")
 _CONVERT = (
     'convert it once: python -c "import torch, safetensors.torch as s; '
@@ -26,6 +27,7 @@ class Role(StrEnum):
 
     CLIP = "clip"
     DIFFUSION = "generator"
+    SSCD = "sscd"
 
 
 class Kind(StrEnum):
@@ -71,13 +73,15 @@ def parse(text: str, role: Role, base: Path | None = None, *, here: bool = True)
         ModelError: the text is none of the forms, or its path is not there, or its file would be a pickle.
     """
     text = text.strip()
+    if role is Role.SSCD:
+        return _torchscript(text, base)
     if text == Kind.DEMO:
         return _demo(role)
     if Path(text).suffix.lower() in PICKLES:
         raise ModelError(pickle_message(text))
     if text.startswith("hf-hub:"):
         return _pair(text.removeprefix("hf-hub:"), text, Kind.HUB, role)
-    if text.startswith(("local-dir:", "./", "../", "/", "~")) or text.endswith(".safetensors"):
+    if text.startswith(("local-dir:", *_PATHS)) or text.endswith(".safetensors"):
         return _local(text, role, base, here=here)
     return _pair(text, text, Kind.TAG if role is Role.CLIP else Kind.HUB, role)
 
@@ -121,3 +125,16 @@ def _local(text: str, role: Role, base: Path | None, *, here: bool) -> ModelRefe
     if role is Role.CLIP:
         raise ModelError(f"model reference {text!r}: name the folder that holds it and its open_clip_config.json")
     return ModelReference(Kind.FILE, role, str(path), str(path))
+
+
+def _torchscript(text: str, base: Path | None) -> ModelReference:
+    """A TorchScript file: a program, so nothing but a path that somebody wrote down leads to one."""
+    if not text.startswith(_PATHS):
+        raise ModelError(
+            f"model reference {text!r}: expected the path of SSCD's TorchScript file, beginning with ./, / or ~; it is "
+            "a program, and none is fetched from a hub"
+        )
+    path = ((base or Path.cwd()) / Path(text).expanduser()).resolve()
+    if not path.is_file():
+        raise ModelError(f"model reference {text!r}: no file is at {path}; expected SSCD's .torchscript.pt")
+    return ModelReference(Kind.FILE, Role.SSCD, str(path), str(path))

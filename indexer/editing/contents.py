@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from explorer.layout import (
     ADDED_ARRAYS,
     CLUSTERS_SCHEMA,
+    HASHED_VIEWS,
     SPACE_ARRAYS,
     THUMBNAILS_SCHEMA,
     VersionPaths,
@@ -42,6 +43,7 @@ class Contents:
 
     Attributes:
         records: `records.parquet`, n rows.
+        hashes: uint64 (n, 3), see `explorer.fingerprints`; zeros where nothing is known of any picture.
         spaces: space -> its arrays, those of rows in the order of the records.
         clusters: `clusters.parquet`.
         thumbnails: `thumbnails.parquet`.
@@ -51,6 +53,7 @@ class Contents:
     """
 
     records: pa.Table
+    hashes: npt.NDArray[np.uint64]
     spaces: Mapping[str, Arrays]
     clusters: pa.Table
     thumbnails: pa.Table
@@ -61,9 +64,10 @@ class Contents:
     @classmethod
     def read(cls, version: VersionPaths, meta: Mapping[str, Any]) -> Contents:
         """Read a version that was held against its `atlas.json`; large arrays stay on the disk."""
-        thumbnails = pq.read_table(version.thumbnails)
+        thumbnails, records = pq.read_table(version.thumbnails), pq.read_table(version.records)
         return cls(
-            records=pq.read_table(version.records),
+            records=records,
+            hashes=_hashes(version, len(records)),
             spaces={space: _arrays(version, space) for space in meta["spaces"]},
             clusters=pa.Table.from_pylist(pq.read_table(version.clusters).to_pylist(), schema=CLUSTERS_SCHEMA),
             thumbnails=thumbnails,
@@ -85,6 +89,7 @@ class Contents:
     def write(self, version: VersionPaths) -> None:
         """Fill an empty version; thumbnails that need not move are shared with the version that they come from."""
         write_table(version.records, self.records)
+        write_hashes(version, self.hashes)
         for space, arrays in self.spaces.items():
             for name, array in arrays.items():
                 write_array(version.array(space, name), array)
@@ -109,6 +114,18 @@ class Contents:
             moved += [row | {"pack": number} for row in rows]
         sync_folder(folder)
         return pa.Table.from_pylist(moved, schema=THUMBNAILS_SCHEMA)
+
+
+def write_hashes(version: VersionPaths, hashes: npt.NDArray[np.uint64]) -> None:
+    """Write what pictures are known again by, where anything is known of any."""
+    if hashes.any():
+        write_array(version.hashes, hashes)
+
+
+def _hashes(version: VersionPaths, count: int) -> npt.NDArray[np.uint64]:
+    if not version.hashes.exists():
+        return np.zeros((count, HASHED_VIEWS), np.uint64)
+    return np.asarray(np.load(version.hashes, mmap_mode="r", allow_pickle=False))
 
 
 def _copied(source: Path, target: Path, rows: list[dict[str, int]]) -> list[dict[str, int]]:

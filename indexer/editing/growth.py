@@ -73,6 +73,7 @@ class Growth:
         grown = replace(
             contents,
             records=records,
+            hashes=np.concatenate([contents.hashes, encoded.hashes()]),
             spaces=spaces,
             clusters=_sized(contents.clusters, spaces),
             thumbnails=thumbnails,

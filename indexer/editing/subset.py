@@ -66,6 +66,7 @@ def without(contents: Contents, kept: Kept) -> Contents:
     return replace(
         contents,
         records=records,
+        hashes=np.asarray(contents.hashes[kept.mask]),
         spaces=spaces,
         clusters=pa.Table.from_pylist(clusters, schema=contents.clusters.schema),
         thumbnails=_of(contents.thumbnails, records),

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from explorer.decoding import Workers
 from explorer.errors import PictureError, RejectReason
-from explorer.layout import write_array, write_atomic, write_table
+from explorer.layout import HASHED_VIEWS, write_array, write_atomic, write_table
 from explorer.records import Space
 from indexer.encoding.batches import Batches
 from indexer.encoding.encoders import Encoder
@@ -37,7 +37,7 @@ from indexer.encoding.thumbnails import PACK, PackedThumbnails, write_pack
 from indexer.encoding.timings import Timings
 from indexer.sources.base import Decoder, SourceRow
 
-REVISION = 3
+REVISION = 4
 """Raised when the same pictures would give another result; part of a shard's key."""
 
 
@@ -61,7 +61,8 @@ class EncodeOptions:
 
 
 _NO_VECTORS: Mapping[Space, npt.NDArray[np.float32]] = MappingProxyType({})
-"""One for all of a million outcomes that were read back."""
+_NO_HASHES = np.zeros(HASHED_VIEWS, np.uint64)
+"""One of each for all of a million outcomes that were read back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Outcome:
     height: int | None = None
     fetched_at: str | None = None
     thumbnail: bytes = b""
+    hashes: npt.NDArray[np.uint64] = field(default_factory=lambda: _NO_HASHES)
     vectors: Mapping[Space, npt.NDArray[np.float32]] = field(default_factory=lambda: _NO_VECTORS)
 
 
@@ -86,7 +88,7 @@ class Shard:
 
     Attributes:
         folder: where it lies.
-        outcomes: of every row, without vectors and thumbnails.
+        outcomes: of every row, without hashes, vectors and thumbnails.
         thumbnails: of the encoded rows.
         timings: what it took.
     """
@@ -100,6 +102,10 @@ class Shard:
         """What a space's model gave for the encoded rows, float32 (m, d)."""
         return np.asarray(np.load(_vectors_file(self.folder, space), allow_pickle=False))
 
+    def hashes(self) -> npt.NDArray[np.uint64]:
+        """What the encoded rows are known again by, uint64 (m, 3); see `explorer.fingerprints`."""
+        return np.asarray(np.load(self.folder / _HASHES, allow_pickle=False))
+
 
 _SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("key", "reason", "detail", "sha256", "phash", "fetched_at")]
@@ -107,6 +113,7 @@ _SCHEMA = pa.schema(
 )
 _PLAIN = ("key", "detail", "sha256", "phash", "width", "height", "fetched_at")
 _TIMINGS = "timings.json"
+_HASHES = "hashes.npy"
 _PICTURES, _VECTORS = 512, 8192
 """Rows of a shard, where nothing else is said."""
 
@@ -178,6 +185,8 @@ def save(folder: Path, outcomes: Iterable[Outcome], spaces: Sequence[Space], tim
             rows = [outcome.vectors[space] for outcome in encoded]
             vectors = np.stack(rows) if rows else np.empty((0, 0), np.float32)
             write_array(_vectors_file(folder, space), vectors)
+        hashes = [outcome.hashes for outcome in encoded]
+        write_array(folder / _HASHES, np.array(hashes, np.uint64).reshape(-1, HASHED_VIEWS))
         table = [
             {name: getattr(outcome, name) for name in _PLAIN}
             | {"reason": outcome.reason and outcome.reason.value, "length": len(outcome.thumbnail)}
@@ -236,6 +245,7 @@ def _outcome(fed: Fed) -> Outcome:
         key=fed.row.key,
         sha256=picture.sha256,
         phash=picture.phash,
+        hashes=picture.hashes,
         width=picture.width,
         height=picture.height,
         fetched_at=fed.fetched_at,

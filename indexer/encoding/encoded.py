@@ -108,6 +108,10 @@ class Encoded:
         """What the model of a space gave, float32 (m, d) a shard."""
         return (shard.vectors(space) for shard in self.shards if shard.thumbnails.lengths)
 
+    def hashes(self) -> npt.NDArray[np.uint64]:
+        """What the pictures are known again by, uint64 (n, 3); 0 = unknown, see `explorer.fingerprints`."""
+        return np.concatenate([shard.hashes() for shard in self.shards])
+
     def framed(self, space: Space, mean: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float16]:
         """The same as unit vectors, float16 (n, d), with `mean` (d,) taken off; see `indexer.mapping.vectors`."""
         dim = next(self.blocks(space)).shape[1]

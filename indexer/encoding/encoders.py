@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +19,7 @@ from explorer.layout import write_atomic
 from explorer.manifest import Manifest
 from explorer.models.clip import ClipModel
 from explorer.models.references import Kind, ModelReference, Role, parse
+from explorer.models.sscd import SscdModel, trust
 from explorer.models.vae import VaeModel
 from explorer.records import Space
 from indexer.mapping.wording import Words
@@ -59,7 +60,7 @@ class Encoder(Protocol):
         ...
 
 
-M = TypeVar("M", ClipModel, VaeModel)
+M = TypeVar("M", ClipModel, SscdModel, VaeModel)
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,17 @@ class VaeEncoder(_ModelEncoder[VaeModel]):
         return self.model.pool_squares(squares)
 
 
+@dataclass(frozen=True)
+class SscdEncoder(_ModelEncoder[SscdModel]):
+    """The copy detector's embedding of pictures."""
+
+    space: Space = Space.SSCD
+
+    def encode(self, squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """See `Encoder`."""
+        return self.model.embed_squares(squares)
+
+
 class ModelSet:
     """The encoders of a manifest, loaded only when a picture has to be encoded.
 
@@ -149,7 +161,7 @@ class ModelSet:
         return text
 
     def load(self) -> tuple[Encoder, ...]:
-        """The encoders, `clip` first.
+        """The encoders, `clip` first, `sscd` last.
 
         Raises:
             explorer.errors.ModelError: one cannot be found or loaded.
@@ -158,10 +170,16 @@ class ModelSet:
             named = self._references()
             clip = ClipModel.load(named[Space.CLIP], self._device)
             vae = VaeModel.load(named[Space.VAE], self._device)
-            self._encoders = (ClipEncoder(clip), VaeEncoder(vae))
+            self._encoders = (ClipEncoder(clip), VaeEncoder(vae), *self._sscd(named.get(Space.SSCD)))
             described = {encoder.space.value: encoder.describe() for encoder in self._encoders}
             write_atomic(self._memory, json.dumps({"stamps": self._stamps(), "models": described}).encode())
         return self._encoders
+
+    def _sscd(self, named: ModelReference | None) -> Iterator[Encoder]:
+        """The copy detector, where the manifest names one: who indexes with a program trusts it."""
+        if named is not None:
+            trust(named.path)
+            yield SscdEncoder(SscdModel.load(named, self._device))
 
     def words(self) -> Words | None:
         """What gives texts vectors in the space `clip`, loaded when it is first asked; None where nothing does."""
@@ -181,7 +199,8 @@ class ModelSet:
 
     def _references(self) -> dict[Space, ModelReference]:
         models, base = self._manifest.models, self._manifest.base
-        return {Space.CLIP: parse(models.clip, Role.CLIP, base), Space.VAE: parse(models.vae, Role.DIFFUSION, base)}
+        named = {Space.CLIP: parse(models.clip, Role.CLIP, base), Space.VAE: parse(models.vae, Role.DIFFUSION, base)}
+        return named if models.sscd is None else {**named, Space.SSCD: parse(models.sscd, Role.SSCD, base)}
 
     def _stamps(self) -> dict[str, str] | None:
         """For each model a text that differs whenever its files may; None where one is a hub's, whose names move."""

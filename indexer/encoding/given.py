@@ -149,4 +149,4 @@ def _outcome(given: _Given, timings: Timings) -> Outcome:
     if prepared is None:
         return Outcome(row.key, vectors=vectors)
     timings.decoding.add(0, prepared.seconds)
-    return Outcome(row.key, phash=prepared.phash, thumbnail=prepared.thumbnail, vectors=vectors)
+    return Outcome(row.key, phash=prepared.phash, hashes=prepared.hashes, thumbnail=prepared.thumbnail, vectors=vectors)

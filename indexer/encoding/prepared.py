@@ -13,6 +13,7 @@ from time import thread_time
 import numpy as np
 import numpy.typing as npt
 
+from explorer.fingerprints import fingerprints
 from explorer.pictures import HASHED_SIDE, Enough, perceptual_hash, square, thumbnail_webp
 from indexer.sources.base import Decoder
 
@@ -24,6 +25,7 @@ class Prepared:
     Attributes:
         sha256: of the file.
         phash: see `explorer.pictures.perceptual_hash`.
+        hashes: uint64 (3,), see `explorer.fingerprints`.
         width: pixels of the upright picture.
         height: likewise.
         thumbnail: WebP, or nothing where none is wanted.
@@ -33,6 +35,7 @@ class Prepared:
 
     sha256: str
     phash: str
+    hashes: npt.NDArray[np.uint64]
     width: int
     height: int
     thumbnail: bytes
@@ -58,6 +61,7 @@ def prepare(decoder: Decoder, sides: Sequence[int], thumbnail: int, data: bytes)
     return Prepared(
         sha256=hashlib.sha256(data).hexdigest(),
         phash=perceptual_hash(picture),
+        hashes=fingerprints(picture),
         width=size[0],
         height=size[1],
         thumbnail=thumbnail_webp(decoded.thumbnail, thumbnail, decoded.size) if thumbnail else b"",

@@ -55,6 +55,7 @@ def _facts(context: Context, landed: SpaceLanding) -> list[Any]:
         "landing.nearness": _nearness(context, landed),
         "landing.cluster": _cluster(context, landed.cluster),
         "landing.distance": words("landing.distance.said", distance=f"{landed.distance:.2f}"),
+        "landing.flag": words(f"landing.flag.{landed.flag.value}") if landed.flag else None,
         "landing.kept": None if landed.kept is None else words("landing.kept.said", kept=landed.kept),
     }
     known = [(words(key), value) for key, value in rows.items() if value is not None]
