@@ -70,8 +70,9 @@ class Overlap:
         correlation: of its grey values with what the other's colors explain of them there, 0-1.
         worst: the largest difference that is left in any of 8 x 8 cells, root mean square, in standard deviations of
             the picture; a detail that only one of the two has is local, what coding leaves lies everywhere.
-        color: how much of the picture's color, of two opponent channels, the other's does not explain, 0-1; its
-            saturation is free, so it is the sine of the angle by which hues are turned. 0 where the picture has none.
+        color: how much of the picture's color, of two opponent channels, the other's does not explain, 0-1; saturation
+            and a tint of all are free, so it is the sine of the angle by which hues are turned. 0 where the picture has
+            no color.
     """
 
     part: Box
@@ -174,8 +175,8 @@ def _explained(seen: Values, there: Values) -> tuple[float, float]:
 
 def _smooth(values: Values) -> Values:
     """Weighted 1-2-1 both ways: a quarter of a pixel's shift is no difference."""
-    wide = np.pad(values, 1, mode="edge")
-    rows = (wide[:-2] + 2 * wide[1:-1] + wide[2:]) / 4
+    wide: Values = np.pad(values, 1, mode="edge")
+    rows: Values = (wide[:-2] + 2 * wide[1:-1] + wide[2:]) / 4
     smooth: Values = (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 4
     return smooth
 
@@ -191,6 +192,7 @@ def _color(picture: Image.Image, part: Box, original: Image.Image, box: Box) -> 
 
 
 def _opponent(colors: Values) -> Values:
-    """Red against green and blue against yellow, float32 (2, side, side), of a patch in RGB."""
+    """Red against green and blue against yellow, float32 (2, side, side), of a patch in RGB; the tint of all is off."""
     red, green, blue = np.moveaxis(colors, 2, 0)
-    return np.stack([red - green, blue - (red + green) / 2])
+    channels: Values = np.stack([red - green, blue - (red + green) / 2])
+    return channels - channels.mean(axis=(1, 2), keepdims=True)
