@@ -27,6 +27,7 @@ _LONGEST = 0.1
 _LEAST = 0.3
 """A part has at least this share of each side."""
 _CELLS = 8
+_QUARTER, _HALF = np.float32(0.25), np.float32(0.5)
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _TINT = 0.2
 """The strongest tint, in shares of full brightness."""
@@ -178,8 +179,8 @@ def _explained(seen: Values, there: Values) -> tuple[float, float]:
 def _smooth(values: Values) -> Values:
     """Weighted 1-2-1 both ways: a quarter of a pixel's shift is no difference."""
     wide: Values = np.pad(values, 1, mode="edge")
-    rows: Values = (wide[:-2] + 2 * wide[1:-1] + wide[2:]) / 4
-    smooth: Values = (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 4
+    rows = _QUARTER * wide[:-2] + _HALF * wide[1:-1] + _QUARTER * wide[2:]
+    smooth: Values = _QUARTER * rows[:, :-2] + _HALF * rows[:, 1:-1] + _QUARTER * rows[:, 2:]
     return smooth
 
 
@@ -205,11 +206,13 @@ def _tint(found: Values, known: Values, grey: Values) -> Values:
     normal = np.diag([float(np.vdot(known, known)), *[float(np.vdot(grey, grey))] * 2]) + 1e-6 * np.eye(3)
     normal[0, 1:] = normal[1:, 0] = known @ grey
     solved = np.linalg.solve(normal, [float(np.vdot(found, known)), *(found @ grey).tolist()])
-    return np.clip(solved[1:], -_TINT, _TINT).astype(np.float32)
+    tint: Values = np.clip(solved[1:], -_TINT, _TINT).astype(np.float32)
+    return tint
 
 
 def _opponent(colors: Values) -> Values:
     """Red against green and blue against yellow, float32 (2, side * side), of a patch in RGB; their means are off."""
     red, green, blue = np.moveaxis(colors, 2, 0).reshape(3, -1)
     channels: Values = np.stack([red - green, blue - (red + green) / 2])
-    return channels - channels.mean(axis=1, keepdims=True)
+    channels -= channels.mean(axis=1, keepdims=True)
+    return channels
