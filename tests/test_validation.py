@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from painted import painted
 from PIL import Image
 from scipy import stats
+from small_atlas import SmallAtlas
 
+from benchmarks.planted import PLANTS
 from explorer.atlas import Atlas
 from explorer.exact import normalized
 from explorer.models.generator import GeneratorModel
@@ -24,13 +27,13 @@ from validation import __main__ as validate
 from validation import (
     calibration,
     chart,
+    copies,
     copying,
     drawing,
     exemplars,
     page,
     parts,
     placing,
-    planting,
     prompting,
     roll,
     statistics,
@@ -40,7 +43,7 @@ from validation.chart import Line
 from validation.drawing import Asked, Drawn
 from validation.parts import Part
 from validation.proofs import Claim, Proof, Section
-from validation.world import World
+from validation.world import Floats, World
 
 RNG = np.random.default_rng(0)
 
@@ -54,6 +57,25 @@ class Described:
     def rows(self) -> Iterator[SourceRow]:
         for record in self.atlas.records(self.atlas.ids):
             yield SourceRow(key=record.key, split=record.split, family=record.family, captions=record.captions)
+
+
+@dataclass(frozen=True)
+class Seeing:
+    """Models that see the same vectors in every picture."""
+
+    vectors: dict[str, Floats]
+
+    def clip(self) -> Seeing:
+        return self
+
+    def vae(self) -> Seeing:
+        return self
+
+    def embed_pictures(self, pictures: Sequence[Image.Image]) -> Floats:
+        return np.stack([self.vectors["clip"]] * len(pictures)).astype(np.float32)
+
+    def pooled(self, pictures: Sequence[Image.Image]) -> Floats:
+        return np.stack([self.vectors["vae"]] * len(pictures)).astype(np.float32)
 
 
 @pytest.fixture
@@ -214,17 +236,15 @@ def test_placing_leaves_out_what_it_is_told_to(small: World) -> None:
     assert np.isfinite(family).all()
 
 
-def test_planted_copies_are_what_their_names_say() -> None:
-    """Itself is itself, a flip turned back is, a crop loses a tenth of each side, a frame adds one, colors move."""
-    picture = Image.fromarray(RNG.integers(40, 200, (64, 80, 3), dtype=np.uint8))
-    made = {name: change(picture) for name, change in planting.CHANGES.items()}
-    pixels = np.asarray(picture).astype(int)
-    assert made["itself"] is picture
-    assert np.array_equal(np.asarray(made["flipped"])[:, ::-1], picture)
-    assert made["10 % cut off"].size == (74, 58)
-    assert made["framed"].size == (92, 76) and made["framed"].getpixel((0, 0)) == (0, 0, 0)
-    assert np.array_equal(np.asarray(made["colors shifted"]).astype(int) - pixels, np.full_like(pixels, planting.SHIFT))
-    assert made["JPEG of quality 30"].size == picture.size and made["JPEG of quality 30"] != picture
+def test_a_planted_copy_is_judged_by_the_app(tmp_path: Path) -> None:
+    """A flipped training picture is called a copy, of its own family; a picture of nobody's is not."""
+    folder = SmallAtlas(picture=painted, hashed=True).write(tmp_path / "painted")
+    atlas = Atlas.open(folder)
+    world = World(atlas, Seeing({space: atlas.space(space).vectors[0] for space in atlas.spaces}), Described(atlas))
+    found = copies.judged(world, PLANTS["flipped"](painted(0)), int(atlas.families[0]))
+    assert found["copy"] and found["right"] and found["score"] > 0.97
+    other = copies.judged(world, painted(999))
+    assert not other["copy"] and not other["right"] and other["score"] < found["score"]
 
 
 def test_a_stopped_drawing_goes_on(tiny_pipeline_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,3 +421,27 @@ def test_a_pull_that_tells_nothing_changes_the_words() -> None:
     assert [section.claims[0].holds for section in told.values()] == [False, True]
     assert "no word on what was learned" in told[0.5].claims[0].so
     assert "| learned | 120 | 1.00 | 0.50 | 2.00 |" in told[0.5].text
+
+
+def test_the_area_below_the_curve_counts_pairs() -> None:
+    """It is the share of pairs in which the copy scores higher, ties half; perfect scores fill the square."""
+    copies_, none = RNG.random(40).round(1) + 0.2, RNG.random(30).round(1)
+    pairs = [(one > other) + (one == other) / 2 for one in copies_ for other in none]
+    assert copies.roc(copies_, none).area == pytest.approx(np.mean(pairs))
+    assert copies.roc([0.9, 0.8], [0.1]).area == 1
+
+
+def test_copies_that_are_missed_are_named_and_alarms_counted() -> None:
+    """A kind below nine in ten fails by its name; one alarm among forty is within the bar, three are not."""
+    found, lost = {"copy": True, "right": True, "score": 1.0}, {"copy": False, "right": False, "score": 0.1}
+
+    def told(missed: int, alarms: int) -> Section:
+        kinds = {"flipped": [found] * 40, "cropped": [lost] * missed + [found] * (40 - missed)}
+        others = {copies.HELDOUT: [found] * alarms + [lost] * (40 - alarms)}
+        return copies.tell({"copies/planted": kinds, "copies/others": others})
+
+    good, bad = told(4, 2).claims, told(5, 3).claims
+    assert [claim.holds for claim in good] == [True, True]
+    assert [claim.holds for claim in bad] == [False, False]
+    assert "cropped" in bad[0].so and "flipped" not in bad[0].so
+    assert "| cropped | 40 | 88% |" in told(5, 3).text and b"<svg" in told(5, 3).pictures["roc.svg"]

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.planted import recoded
 from benchmarks.rows import grid
 from explorer.audit.copying import data_copying
 from explorer.records import Split
 from validation.drawing import Asked, Drawn, drawn_to
 from validation.parts import RUNS, Figures, Part
-from validation.planting import saved
 from validation.proofs import Claim, Proof, Section
 from validation.statistics import Integers, Numbers, p_of_least
 from validation.tuning import generator
@@ -54,7 +54,7 @@ def measure(space: str) -> Figures:
     train, heldout = _rows(own, Split.TRAIN), _heldout(own)
     copied = own.drawn_families(train, len(heldout), np.random.default_rng(1))
     made = {CAPTIONS[split]: drawn(split).vectors(own, space) for split in Split}
-    made[COPIER] = own.embed(space, [saved(own.picture(int(row)), 30) for row in copied])
+    made[COPIER] = own.embed(space, [recoded(own.picture(int(row)), "JPEG", 30) for row in copied])
     prompted = {CAPTIONS[split]: families[drawn(split).rows] for split in Split} | {COPIER: np.full(len(copied), -1)}
     subsets = Subsets(own, vectors, heldout)
     tests = []
