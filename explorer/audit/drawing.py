@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 NO_ROOM = "memory: the device has no room for this picture"
+NOT_FINITE = "not-finite: the generator came to no numbers for this picture"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +69,8 @@ class Generated:
     def _drawing(self, item: Item, found: Made | None) -> Drawing:
         if found is None:
             return Drawing(item, error=NO_ROOM)
+        if not bool(found.clean.isfinite().all()):
+            return Drawing(item, error=NOT_FINITE)
         latents = self._generator.latent_vectors(found.clean)
         return Drawing(item, found.image, {space: each[0] for space, each in latents.items()})
 
