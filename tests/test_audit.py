@@ -24,7 +24,7 @@ from small_atlas import SmallAtlas, changed
 from vendi_score import vendi as their_vendi
 
 from explorer.atlas import Atlas
-from explorer.audit import document, drawing, plan, prompts, shards, spaces
+from explorer.audit import document, drawing, plan, prompts, run, shards, spaces
 from explorer.audit.kept import Audits
 from explorer.audit.plan import Part
 from explorer.audit.reference import reference
@@ -120,6 +120,29 @@ def test_where_there_is_no_room_fewer_are_drawn_at_once(
         np.testing.assert_allclose(one.latent["vae"], other.latent["vae"], atol=1e-4)
     room = 0
     assert [(each.image, each.error) for each in draw(items)] == [(None, drawing.NO_ROOM)] * 3
+
+
+def test_a_picture_without_numbers_is_a_row_with_a_reason(
+    tiny_atlas: Path, tiny_pipeline_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a generator comes to not-a-number, that picture is told as failed, and those beside it are located."""
+    atlas = Atlas.open(tiny_atlas)
+    generator = Generator.load(str(tiny_pipeline_dir), atlas, device="cpu")
+    whole = batch.clean_latents
+
+    def broken(model: GeneratorModel, some: list[Recipe]) -> torch.Tensor:
+        found = whole(model, some).clone()
+        found[1] = torch.nan
+        return found
+
+    monkeypatch.setattr(batch, "clean_latents", broken)
+    items = plan.generated([prompts.Prompt("a cat")], 3)
+    made = plan.Plan("a", "v", atlas.spaces, plan.Source.PROMPTS, generator.recipe("", steps=1), 3, items)
+    out = shards.Shards(tmp_path)
+    run.work(atlas, generator.models, made, drawing.Generated(generator, made.recipe, 3), out, Part())
+    found = document.gathered(out, made)
+    assert [row["error"] for row in found.rows] == [None, drawing.NOT_FINITE, None]
+    assert [row["row"] for row in found.located] == [0, 2] and found.vectors["vae"].shape == (2, 256)
 
 
 def test_an_audit_has_a_row_a_prompt_and_seed(whole: Path, tiny_atlas: Path) -> None:
@@ -435,5 +458,5 @@ def keys_of(value: Any) -> set[str]:
 def test_the_manual_explains_every_key(whole: Path) -> None:
     """docs/audits.md names each key of the document; a space, an axis, a model's role and a verdict are keys too."""
     manual = (Path(__file__).parent.parent / "docs" / "audits.md").read_text("utf-8")
-    known = set(re.findall(r"`([a-zA-Z_ ]+)`", manual)) | {"red – blue", "value"}
+    known = set(re.findall(r"`([a-zA-Z_ ]+)`", manual)) | {"red – blue"}
     assert not keys_of(told(whole)) - known

@@ -80,7 +80,7 @@ class _Ranked:
 
 
 def data_copying(
-    train: Floats, heldout: Floats, generated: Floats, among: Rows | None = None, *, seed: int = 0
+    train: Floats, heldout: Floats, generated: Floats, *, among: Rows | None = None, seed: int = 0
 ) -> DataCopying:
     """Test for data copying in one space.
 

@@ -11,15 +11,15 @@ import numpy.typing as npt
 
 from explorer.audit.plan import Item
 from explorer.generate import Generator
-from explorer.models.batch import in_halves
+from explorer.models.batch import Made, made
 from explorer.recipes import check_recipe
 from explorer.records import Recipe
 
 if TYPE_CHECKING:
-    import torch
     from PIL import Image
 
 NO_ROOM = "memory: the device has no room for this picture"
+NOT_FINITE = "not-finite: the generator came to no numbers for this picture"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,16 +62,17 @@ class Generated:
             recipes = [replace(self._recipe, prompt=_text(item), seed=item.seed or 0) for item in some]
             for recipe in recipes:
                 check_recipe(recipe)
-            latents = in_halves(self._generator.model, recipes)
-            found += [self._drawing(item, clean) for item, clean in zip(some, latents, strict=True)]
+            pictures = made(self._generator.model, recipes)
+            found += [self._drawing(item, each) for item, each in zip(some, pictures, strict=True)]
         return found
 
-    def _drawing(self, item: Item, clean: torch.Tensor | None) -> Drawing:
-        """Decode a clean latent (1, channels, h, w); None = there was no room for it."""
-        if clean is None:
+    def _drawing(self, item: Item, found: Made | None) -> Drawing:
+        if found is None:
             return Drawing(item, error=NO_ROOM)
-        image = self._generator.model.vae.decode(clean)[0]
-        return Drawing(item, image, self._generator.latent_vectors(clean))
+        if not bool(found.clean.isfinite().all()):
+            return Drawing(item, error=NOT_FINITE)
+        latents = self._generator.latent_vectors(found.clean)
+        return Drawing(item, found.image, {space: each[0] for space, each in latents.items()})
 
 
 def _text(item: Item) -> str:

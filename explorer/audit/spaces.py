@@ -78,7 +78,7 @@ def _copying(atlas: Atlas, data: SpaceData, held: Floats, vectors: Floats, seed:
     if not len(held):
         return _null(NOTHING_HELD_OUT)
     train = np.flatnonzero(atlas.allowed(Split.TRAIN))
-    return _tried(lambda: asdict(copying.data_copying(data.vectors, held, vectors, train, seed=seed)))
+    return _tried(lambda: asdict(copying.data_copying(data.vectors, held, vectors, among=train, seed=seed)))
 
 
 def _within(vectors: Floats, prompts: Integers) -> float | None:
