@@ -17,7 +17,7 @@ from validation.proofs import Claim, Proof, Section
 from validation.statistics import Numbers
 from validation.world import Rows, World, world
 
-COUNT = 120
+COUNT = 100
 """Captions of either kind, one a family."""
 STEPS = 10
 SEED = 5
