@@ -176,7 +176,7 @@ def test_room_made_by_stopping_is_not_filled() -> None:
 
 
 def test_a_shard_comes_back_as_it_was_saved(tmp_path: Path) -> None:
-    """Vectors bit for bit, outcomes and reasons, and thumbnails end to end."""
+    """Vectors and hashes bit for bit, outcomes and reasons, and thumbnails end to end."""
     folder = write_pictures(tmp_path / "p", 2, ("gold", "purple"))
     (folder / "bad.jpg").write_text("no")
     saved = list(outcomes(folder).values())
@@ -188,6 +188,8 @@ def test_a_shard_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     good = [each for each in saved if each.reason is None]
     for space in SPACES:
         assert np.array_equal(shard.vectors(space), np.stack([each.vectors[space] for each in good]))
+    assert np.array_equal(shard.hashes(), np.stack([each.hashes for each in good]))
+    assert shard.hashes().any(axis=1).all()
     assert shard.thumbnails.path.read_bytes() == b"".join(each.thumbnail for each in good)
     assert shard.thumbnails.lengths == tuple(len(each.thumbnail) for each in good)
 
