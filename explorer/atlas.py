@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from explorer import cache, denylist, verify
-from explorer.contributions import contributions, training
+from explorer.contributions import contributions, relation_to, training
 from explorer.errors import AtlasError, QueryError
 from explorer.index_choice import IndexChoice
 from explorer.layout import AtlasPaths, VersionPaths
@@ -124,23 +124,14 @@ class Atlas:
         """The number of pictures, denied ones included."""
         return len(self.ids)
 
-    def relation_to(self, generator: str | None, *, is_tuned: bool = False) -> Relation:
-        """How the corpus stands to a generator; what the manifests say holds for those that they name.
-
-        Args:
-            generator: as a model reference; None = those that the manifests name.
-            is_tuned: whether it was tuned on other pictures too, as by a LoRA.
-        """
-        told = self.training
-        named = {form for name in told.generators for form in (name, str(self.manifest.resolve(name)))}
-        if generator is not None and generator not in named:
-            return Relation.UNKNOWN
-        return Relation.SAMPLE if is_tuned and told.relation is Relation.ALL else told.relation
-
     @cached_property
     def family_sizes(self) -> npt.NDArray[np.int32]:
         """How many pictures each family has, denied ones included; int32 (f,), by the codes of `families`."""
         return np.bincount(self.families).astype(np.int32)
+
+    def relation_to(self, generator: str | None, *, is_tuned: bool = False) -> Relation:
+        """How the corpus stands to one generator; see `explorer.contributions.relation_to`."""
+        return relation_to(self.training, self.manifest, generator, is_tuned=is_tuned)
 
     @property
     def denied(self) -> npt.NDArray[np.bool_]:

@@ -77,13 +77,13 @@ class Selection:
 
 def job_of(row: sqlite3.Row) -> Job:
     """A row of `jobs`."""
-    recipe = Recipe(**json.loads(row["recipe"]))
+    recipe = Recipe.of(json.loads(row["recipe"]))
     return Job(row["id"], JobState(row["state"]), recipe, row["created"], row["generation"], row["error"])
 
 
 def generation_of(row: sqlite3.Row) -> Generation:
     """A row of `generations`, without its picture."""
-    recipe = Recipe(**json.loads(row["recipe"]))
+    recipe = Recipe.of(json.loads(row["recipe"]))
     return Generation(row["id"], row["created"], recipe, json.loads(row["landing"]), json.loads(row["trajectory"]))
 
 

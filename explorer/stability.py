@@ -6,7 +6,7 @@ What moves far, or finds other neighbors, when the picture is merely saved as JP
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +63,9 @@ class Shift:
     spaces: Mapping[str, SpaceShift]
 
 
-def shifts(atlas: Atlas, models: Encoders, picture: Image.Image, k: int = 12) -> tuple[Shift, ...]:
+def shifts(
+    atlas: Atlas, models: Encoders, picture: Image.Image, spaces: Iterable[str], k: int = 12
+) -> tuple[Shift, ...]:
     """Change a picture in each of `CHANGES` and see how far it moves.
 
     All is measured on the picture's own pixels, so a picture that was followed by its latent is encoded anew first.
@@ -72,10 +74,11 @@ def shifts(atlas: Atlas, models: Encoders, picture: Image.Image, k: int = 12) ->
         atlas: the atlas.
         models: those that it was made with.
         picture: RGB, of any size.
+        spaces: those that its landing has: a model may not be at hand.
         k: nearest pictures that are compared.
     """
     pictures = [picture, *(change(picture) for change, _ in CHANGES.values())]
-    vectors = {space: normalized(picture_vectors(atlas, models, space, pictures)) for space in atlas.spaces}
+    vectors = {space: normalized(picture_vectors(atlas, models, space, pictures)) for space in spaces}
     before, *after = (
         locate(atlas, models, each, k=k, vectors={space: rows[at] for space, rows in vectors.items()})
         for at, each in enumerate(pictures)
@@ -112,7 +115,7 @@ CHANGES: Mapping[str, tuple[Callable[[Image.Image], Image.Image], float]] = {
 def _by_space(atlas: Atlas, before: Landing, after: Landing, similar: Mapping[str, float]) -> dict[str, SpaceShift]:
     return {
         space: _shift(before.spaces[space], after.spaces[space], similar[space], atlas.space(space).radius)
-        for space in atlas.spaces
+        for space in similar
     }
 
 

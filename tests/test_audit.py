@@ -24,7 +24,7 @@ from small_atlas import SmallAtlas, changed
 from vendi_score import vendi as their_vendi
 
 from explorer.atlas import Atlas
-from explorer.audit import document, plan, prompts, shards, spaces
+from explorer.audit import document, drawing, plan, prompts, run, shards, spaces
 from explorer.audit.kept import Audits
 from explorer.audit.plan import Part
 from explorer.audit.reference import reference
@@ -100,8 +100,9 @@ def test_where_there_is_no_room_fewer_are_drawn_at_once(
 ) -> None:
     """A device that holds one picture at a time gives the same ones; one that holds none says so of each."""
     generator = Generator.load(str(tiny_pipeline_dir), Atlas.open(tiny_atlas), device="cpu")
-    recipes = [generator.recipe("a cat", seed=seed, steps=1) for seed in range(3)]
-    expected = [np.asarray(drawn.image, int) for drawn in generator.draw(recipes) if drawn]
+    items = plan.generated([prompts.Prompt("a cat")], 3)
+    draw = drawing.Generated(generator, generator.recipe("", steps=1), 4)
+    expected = draw(items)
     whole, tried = batch.clean_latents, []
 
     def narrow(model: GeneratorModel, some: list[Recipe]) -> torch.Tensor:
@@ -112,11 +113,36 @@ def test_where_there_is_no_room_fewer_are_drawn_at_once(
 
     monkeypatch.setattr(batch, "clean_latents", narrow)
     room = 1
-    found = [np.asarray(drawn.image, int) for drawn in generator.draw(recipes) if drawn]
+    found = draw(items)
     assert tried == [3, 1, 2, 1, 1]
-    assert np.abs(np.stack(found) - np.stack(expected)).max() <= 1
+    for one, other in zip(found, expected, strict=True):
+        assert np.abs(np.asarray(one.image, int) - np.asarray(other.image, int)).max() <= 1
+        np.testing.assert_allclose(one.latent["vae"], other.latent["vae"], atol=1e-4)
     room = 0
-    assert generator.draw(recipes) == [None, None, None]
+    assert [(each.image, each.error) for each in draw(items)] == [(None, drawing.NO_ROOM)] * 3
+
+
+def test_a_picture_without_numbers_is_a_row_with_a_reason(
+    tiny_atlas: Path, tiny_pipeline_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a generator comes to not-a-number, that picture is told as failed, and those beside it are located."""
+    atlas = Atlas.open(tiny_atlas)
+    generator = Generator.load(str(tiny_pipeline_dir), atlas, device="cpu")
+    whole = batch.clean_latents
+
+    def broken(model: GeneratorModel, some: list[Recipe]) -> torch.Tensor:
+        found = whole(model, some).clone()
+        found[1] = torch.nan
+        return found
+
+    monkeypatch.setattr(batch, "clean_latents", broken)
+    items = plan.generated([prompts.Prompt("a cat")], 3)
+    made = plan.Plan("a", "v", atlas.spaces, plan.Source.PROMPTS, generator.recipe("", steps=1), 3, items)
+    out = shards.Shards(tmp_path)
+    run.work(atlas, generator.models, made, drawing.Generated(generator, made.recipe, 3), out, Part())
+    found = document.gathered(out, made)
+    assert [row["error"] for row in found.rows] == [None, drawing.NOT_FINITE, None]
+    assert [row["row"] for row in found.located] == [0, 2] and found.vectors["vae"].shape == (2, 256)
 
 
 def test_an_audit_has_a_row_a_prompt_and_seed(whole: Path, tiny_atlas: Path) -> None:
@@ -294,6 +320,8 @@ def test_words_that_do_not_fit_and_folders_without_pictures(
         "long.txt, line 2: expected at most 2,000"
         in (audit(tiny_atlas, "--prompts", tmp_path / "long.txt", *out, code=1)["said"])
     )
+    same = audit(tiny_atlas, "--captions", 2, "--axis", "red", "red", *out, code=1)["said"]
+    assert "found an axis between 'red' and 'red', which are the same here" in same
     assert "found 24 different captions" in audit(tiny_atlas, "--captions", 25, *out, code=1)["said"]
     assert not (tmp_path / "out").exists()
 
@@ -368,15 +396,15 @@ def test_a_takedown_reaches_the_audits_that_are_kept(whole: Path, tiny_atlas: Pa
     assert caption.encode() not in b"".join(path.read_bytes() for path in workspace.iterdir())
 
 
-def test_an_audit_is_listed_kept_once_and_deleted(whole: Path) -> None:
-    """The same folder is one audit however often it is finished; deleting it leaves none of its pictures."""
-    audits = Audits.open(whole.parent / "workspace")
+def test_an_audit_is_listed_and_kept_once(whole: Path, tmp_path: Path) -> None:
+    """The same folder is one audit however often it is finished, with the pictures of the last time."""
+    audits = Audits.open(Path(shutil.copytree(whole.parent / "workspace", tmp_path / "workspace")))
     (kept,) = audits.all()
     assert kept.name == told(whole)["name"] and "rows" not in kept.summary and kept.summary["pictures"] == MANY
     audits.keep("other", told(whole), [(0, b"webp")])
     audits.keep("other", told(whole), [(1, b"webp")])
     assert audits.picture("other", 0) is None and audits.picture("other", 1) == b"webp"
-    assert audits.delete("other") and not audits.delete("other") and audits.picture("other", 1) is None
+    assert [each.name for each in audits.all()] == sorted([kept.name, "other"])
     audits.close()
 
 
@@ -394,7 +422,7 @@ def test_a_damaged_shard_is_named(whole: Path, tmp_path: Path) -> None:
 def test_parts_are_disjoint_and_complete() -> None:
     """Every shard is in exactly one part of any number of parts."""
     items = plan.generated([prompts.Prompt(f"p{at}") for at in range(101)], 3)
-    made = plan.Plan("a", "v", plan.Source.PROMPTS, None, 3, items)
+    made = plan.Plan("a", "v", ("clip",), plan.Source.PROMPTS, None, 3, items)
     assert made.shards == 19 and sum(len(made.shard(at)) for at in range(19)) == 303
     for count in (1, 2, 7, 30):
         found = [shard for index in range(1, count + 1) for shard in made.part(Part(index, count))]
@@ -416,3 +444,19 @@ def test_a_takedown_since_then_is_not_on_the_page(whole: Path, tiny_atlas: Path,
     listed = json.dumps({"kind": "key", "sha256": hashed(DenyKind.KEY, atlas.record(near).key), "at": "2026-01-01"})
     (copy / "denylist.jsonl").write_text(listed + "\n", "utf-8")
     assert caption not in page.page(atlas, entry, pictures)
+
+
+def keys_of(value: Any) -> set[str]:
+    """Every key of a document."""
+    if isinstance(value, list):
+        return set().union(*map(keys_of, value)) if value else set()
+    if not isinstance(value, dict):
+        return set()
+    return set(value).union(*map(keys_of, value.values()))
+
+
+def test_the_manual_explains_every_key(whole: Path) -> None:
+    """docs/audits.md names each key of the document; a space, an axis, a model's role and a verdict are keys too."""
+    manual = (Path(__file__).parent.parent / "docs" / "audits.md").read_text("utf-8")
+    known = set(re.findall(r"`([a-zA-Z_ ]+)`", manual)) | {"red – blue", "value"}
+    assert not keys_of(told(whole)) - known

@@ -127,7 +127,7 @@ def test_data_copying_says_who_copies() -> None:
     honest = [copying.data_copying(train, *pair).p for pair in pairs]
     assert stats.kstest(honest, "uniform").pvalue > 0.001
     far = copying.data_copying(train, held, unit(drawn(14, 200)))
-    assert far.c_t > 3 and far.nearer < 0.1
+    assert far.c_t > 3 and far.nearer < 0.2
 
 
 def test_data_copying_needs_enough_of_both() -> None:

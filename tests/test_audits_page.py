@@ -80,6 +80,7 @@ def test_the_dialog_leads_from_the_list_to_a_neighbor_in_the_map(visitor: Visito
     page.click(".more")
     page.click("#audits-button")
     visitor.says("#audits-body", "6 pictures of 3 prompts")
+    assert visitor.address() == "/?audit=list"
     page.click("#audits-body .audit-name")
     visitor.says("#audits-body", "Prompts, the nearest first")
     assert f"audit={found['name']}" in visitor.address()
@@ -104,7 +105,7 @@ def test_the_map_takes_the_colors_of_an_axis(visitor: Visitor, audited: Live) ->
     before = visitor.pixels("before-axis")
     visitor.says("#audits-body", "Between two phrases")
     page.click("text=Color the map by it")
-    visitor.until(lambda: "axis=red%0Ablue&color=axis" in visitor.address() or "color=axis" in visitor.address())
+    visitor.until(lambda: visitor.address() == "/?color=axis&axis=red%0Ablue")
     visitor.until(lambda: page.locator("#legend input").count() == 2)
     assert [page.locator("#legend input").nth(at).input_value() for at in range(2)] == list(AXIS)
     visitor.settled()

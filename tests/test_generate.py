@@ -24,12 +24,13 @@ from tiny_models import CLIP_DIM, SIDE, build_lora
 
 from explorer.atlas import Atlas
 from explorer.errors import Cancelled, ModelError, QueryError
-from explorer.generate import OTHER_VAE, Generator, StepImage, check_recipe, png_bytes
+from explorer.generate import OTHER_VAE, Generator, StepImage, png_bytes
 from explorer.models.clip import ClipModel
 from explorer.models.denoising import Denoising
 from explorer.models.generator import GeneratorModel
 from explorer.models.vae import VaeModel
-from explorer.records import Recipe, to_json
+from explorer.recipes import check_recipe
+from explorer.records import Recipe
 from explorer.report import folder as report
 
 Make = Callable[..., Atlas]
@@ -320,7 +321,7 @@ def test_the_picture_says_what_it_is(generator: Generator) -> None:
         assert image.tobytes() == made.image.tobytes()
         recipe = json.loads(image.text["recipe"])
         packet = image.text["XML:com.adobe.xmp"]
-    assert recipe == {**to_json(made.recipe), "generator": Path(generator.reference).name}
+    assert Recipe.of(recipe) == dataclasses.replace(made.recipe, generator=Path(generator.reference).name)
     assert str(Path(generator.reference).parent) not in png_bytes(made).decode("latin-1")
     (mark,) = ET.fromstring(packet.lstrip("\ufeff")).iter(
         "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
@@ -333,11 +334,14 @@ def test_a_report_appears_whole(generator: Generator, tmp_path: Path) -> None:
     made = generator.generate(generator.recipe("a cat", steps=2))
     told = report.write_report(tmp_path / "deep/out", made, generator)
     names = sorted(path.relative_to(tmp_path / "deep/out").as_posix() for path in (tmp_path / "deep/out").rglob("*.*"))
-    assert names == ["picture.png", "report.html", "report.json", "steps/0001.png", "steps/0002.png", "steps/0003.png"]
+    assert names == [
+        "picture.png", "report.html", "report.json", "steps/0001.png", "steps/0002.png", "steps/0003.png", "way.webm"
+    ]  # fmt: skip
     kept = json.loads((tmp_path / "deep/out/report.json").read_text())
     assert kept == json.loads(json.dumps({**told, "image": "picture.png"}))
     assert kept["recipe"]["seed"] == 0 and kept["landing"]["verdict"]["name"]
-    assert [step["image"] for step in kept["trajectory"]] == names[3:]
+    assert [step["image"] for step in kept["trajectory"]] == names[3:-1]
+    assert all(1 <= each["family"] <= 3 for each in kept["decided"].values())
     with Image.open(tmp_path / "deep/out/steps/0003.png") as last:
         assert last.tobytes() == made.image.tobytes()
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]

@@ -243,7 +243,7 @@ def test_how_well_a_map_keeps_neighbors_is_said_of_a_picture_and_of_all(served: 
     assert "neighbors" not in text(here.picture(CONTEXT, Shown(RECORD, None)))
     assert "25 % of neighbors in CLIP, 25 % of neighbors in VAE" in text(page)
     control = next(component for component in walk(page) if getattr(component, "id", None) == ids.COLOR_CONTROL)
-    assert [kind["value"] for kind in control.data] == ["cluster", "split", "similarity", "overlap"]
+    assert [kind["value"] for kind in control.data] == ["cluster", "split", "similarity", "axis", "overlap"]
     assert "all 15" in text(frame.legend(CONTEXT, "overlap"))
     assert served.client.get(f"{served.version}/clip/overlap.bin").status_code == 200
 

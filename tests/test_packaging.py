@@ -58,6 +58,8 @@ def test_the_wheel_carries_bundle_table_manifests_and_weights(wheel: Path) -> No
         "webapp/bundle/LICENSES.txt",
         "indexer/sources/emojibase.json",
         "data_manifests/openmoji.toml",
+        "explorer/templates/paper.css",
+        "explorer/templates/report.html",
         "data_manifests/folder.toml",
         "explorer/models/demo/clip/open_clip_model.safetensors",
         "explorer/models/demo/generator/unet/diffusion_pytorch_model.safetensors",

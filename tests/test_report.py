@@ -22,14 +22,15 @@ from explorer import paper
 from explorer.atlas import Atlas
 from explorer.denylist import DenyKind, hashed
 from explorer.errors import QueryError, UsageError
-from explorer.generate import Generation, Generator
+from explorer.generate import Generation, Generator, png_bytes
+from explorer.library import Atlas as Library
 from explorer.models.loader import Models
 from explorer.provenance import locate
 from explorer.records import Record, Relation, Split
 from explorer.report.document import SCHEMA, Subject, document
 from explorer.report.file import check_name, write_file
 from explorer.report.folder import write_report
-from explorer.report.page import gathered, render, shown_steps
+from explorer.report.page import curves, gathered, render, shown_steps
 from explorer.scrub import story_without
 from explorer.stability import CHANGES
 from webapp.cli import main
@@ -80,7 +81,11 @@ def made(generator: Generator) -> Generation:
 
 @pytest.fixture(scope="module")
 def told(generator: Generator, made: Generation) -> Document:
-    return document(generator.atlas, generator.models, Subject.of(made))
+    """A report as it comes back from where it was kept."""
+    kept: Document = json.loads(
+        json.dumps(document(generator.atlas, generator.models, Subject.of(made)), allow_nan=False)
+    )
+    return kept
 
 
 def page_of(atlas: Atlas, told: Document, picture: Image.Image) -> str:
@@ -102,10 +107,9 @@ def keys(value: Any) -> Iterator[str]:
 
 def test_the_manual_describes_every_key(told: Document) -> None:
     """Whatever a report holds stands in docs/provenance.md by its name."""
-    plain = json.loads(json.dumps(told, allow_nan=False))
     known = set(re.findall(r"`([a-z_0-9]+)`", MANUAL.read_text("utf-8")))
-    assert set(keys(plain)) <= known, sorted(set(keys(plain)) - known)
-    assert (plain["schema"], plain["kind"]) == (SCHEMA, "provenance")
+    assert set(keys(told)) <= known, sorted(set(keys(told)) - known)
+    assert (told["schema"], told["kind"]) == (SCHEMA, "provenance")
 
 
 def test_a_report_carries_what_it_was_measured_with(told: Document, made: Generation, atlas: Atlas) -> None:
@@ -113,6 +117,7 @@ def test_a_report_carries_what_it_was_measured_with(told: Document, made: Genera
     assert told["recipe"]["prompt"] == "red shape 3" and told["recipe"]["revision"] == made.recipe.revision
     assert told["atlas"]["version"] == atlas.version and told["atlas"]["training_pictures"] == int(atlas.train.sum())
     assert told["models"]["clip"]["reference"] == Path(atlas.meta["models"]["clip"]["reference"]).name
+    assert told["picture"]["sha256"] == hashlib.sha256(png_bytes(made)).hexdigest()
     assert told["picture"]["pixels_sha256"] == hashlib.sha256(made.image.tobytes()).hexdigest()
     assert [shift["change"] for shift in told["stability"]] == list(CHANGES)
     assert str(Path(made.recipe.generator).parent) not in json.dumps(told)
@@ -142,10 +147,21 @@ def test_the_relation_is_that_to_the_generator_in_use(atlas: Atlas, told: Docume
     assert atlas.relation_to(None) is Relation.ALL
 
 
+def test_the_library_tells_the_same(tiny_atlas: Path, made: Generation) -> None:
+    """`Atlas.report` gives the document of any picture, with the prompt's side where the words are given."""
+    asked = Library.open(tiny_atlas)
+    told = asked.report(made.image, "red shape 3")
+    assert told["landing"]["verdict"]["name"] == asked.locate(made.image).verdict.name
+    assert told["prompt"]["captions"][0]["is_same"] and told["recipe"] is None
+    assert asked.report(made.image)["prompt"] is None
+
+
 @pytest.fixture(scope="module")
 def brought(atlas: Atlas, made: Generation) -> Document:
     models = Models(atlas, "cpu")
-    return document(atlas, models, Subject(made.image, locate(atlas, models, made.image), "ab" * 32))
+    subject = Subject(made.image, locate(atlas, models, made.image), "ab" * 32)
+    kept: Document = json.loads(json.dumps(document(atlas, models, subject)))
+    return kept
 
 
 def test_a_picture_that_was_brought_has_no_recipe(brought: Document, atlas: Atlas, made: Generation) -> None:
@@ -248,6 +264,15 @@ def test_some_steps_stand_for_the_way() -> None:
         assert not count or (shown[0], shown[-1]) == (1, count)
 
 
+def test_curves_tell_what_is_known_of_the_way(told: Document, brought: Document) -> None:
+    """Each has a value a step; one of which nothing is known is left out, and so are all where there is no way."""
+    similarity = curves(told)["Similarity to the nearest, by step"]
+    assert similarity["clip"] == [step["similarity"]["clip"] for step in told["trajectory"]]
+    unknown = [step | {"similarity": {}, "percentile": {"clip": None}} for step in told["trajectory"]]
+    assert not {title for title in curves(told | {"trajectory": unknown}) if "imilarity" in title}
+    assert curves(brought) == {}
+
+
 def test_a_chart_is_drawn_to_one_scale() -> None:
     """Zero lies at the bottom unless something is below it; what is unknown is left out and leaves its place."""
     drawn = paper.lines({"clip": [0.0, None, 1.0], "vae": [0.5, 0.5, 0.5]})
@@ -276,7 +301,7 @@ def test_a_report_is_written_whole_or_not_at_all(
     for name in ("report.json", "Report.HTML"):
         check_name(tmp_path / name)
         write_file(tmp_path / name, atlas, brought, made.image)
-    assert json.loads((tmp_path / "report.json").read_text()) == json.loads(json.dumps(brought))
+    assert json.loads((tmp_path / "report.json").read_text()) == brought
     assert (tmp_path / "Report.HTML").read_text("utf-8").startswith("<!doctype html>")
     with pytest.raises(UsageError, match=r"expected a name that ends in .html or .json"):
         check_name(tmp_path / "report.pdf")

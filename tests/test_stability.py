@@ -30,7 +30,7 @@ def picture() -> Image.Image:
 def test_a_shift_is_what_two_landings_differ_in(atlas: Atlas, picture: Image.Image) -> None:
     """Cosine, distance on the map, neighbors kept and verdict are those of the changed picture's own landing."""
     models = Models(atlas, "cpu")
-    before, found = locate(atlas, models, picture), shifts(atlas, models, picture)
+    before, found = locate(atlas, models, picture), shifts(atlas, models, picture, atlas.spaces)
     assert [(shift.change, shift.setting) for shift in found] == [("jpeg", 75.0), ("noise", 4.0)]
     for shift in found:
         changed = CHANGES[shift.change][0](picture)
@@ -51,8 +51,9 @@ def test_a_shift_is_what_two_landings_differ_in(atlas: Atlas, picture: Image.Ima
 def test_what_no_change_reaches_stays_where_it_is(atlas: Atlas) -> None:
     """A white picture is the same as a JPEG, and so it does not move."""
     white = Image.new("RGB", (64, 64), "white")
-    told = shifts(atlas, Models(atlas, "cpu"), white)[0]
+    told = shifts(atlas, Models(atlas, "cpu"), white, ["clip"])[0]
     assert as_jpeg(white).tobytes() == white.tobytes()
+    assert list(told.spaces) == ["clip"]
     for space in told.spaces.values():
         assert space.similarity == pytest.approx(1, abs=1e-6) and space.moved == pytest.approx(0, abs=1e-6)
         assert space.kept == space.k and space.is_nearest_same

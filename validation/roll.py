@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from validation import calibration, copies, copying, exemplars, placing
+from validation import calibration, copies, copying, exemplars, placing, prompting
 from validation.parts import Part
 
-PROOFS = (copying.PROOF, copies.PROOF, exemplars.PROOF, calibration.PROOF, placing.PROOF)
+PROOFS = (copying.PROOF, copies.PROOF, exemplars.PROOF, calibration.PROOF, placing.PROOF, prompting.PROOF)
 
 
 def chosen(names: Sequence[str]) -> list[Part]:

@@ -20,6 +20,7 @@ import platformdirs
 
 import explorer.audit.verb
 import explorer.cli
+import explorer.noise_cli
 import indexer.cli
 from explorer.errors import ExplorerError, UsageError
 from explorer.models.device import DEVICES
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_verbs(verbs)
     indexer.cli.add_verbs(verbs)
     explorer.cli.add_verbs(verbs)
+    explorer.noise_cli.add_verb(verbs)
     explorer.audit.verb.add_verb(verbs)
     return parser
 

@@ -32,9 +32,11 @@ QUERY = "query"
 WHERE = "where"
 JOB = "job"
 UPLOAD = "upload"
+WAY = "way"
+NOISE = "noise"
 AUDIT = "audit"
 AXIS = "axis"
-ADDRESS_PARTS = (SPACE, COLOR, PICTURE, QUERY, WHERE, JOB, UPLOAD, AUDIT, AXIS)
+ADDRESS_PARTS = (SPACE, COLOR, PICTURE, QUERY, WHERE, JOB, UPLOAD, WAY, NOISE, AUDIT, AXIS)
 """In the order in which `explorer.read` gives them."""
 
 # search and what it found
@@ -89,6 +91,27 @@ HISTORY = "history"
 HISTORY_KEYS = "history-keys"
 HISTORY_TILES = "history-tiles"
 HISTORY_SAID = "history-said"
+
+# the way from noise, or into it; scripts fill these
+WAY_PANEL = "way-panel"
+WAY_TABLE = "way-table"
+WAY_TITLE = "way-title"
+WAY_STEP = "way-step"
+WAY_PLAY = "way-play"
+WAY_PREVIEW = "way-preview"
+WAY_WORDS = "way-words"
+WAY_MEANS = "way-means"
+WAY_BESIDE = "way-beside"
+WAY_NEAR = "way-near"
+WAY_NEIGHBORS = "way-neighbors"
+WAY_CURVES = "way-curves"
+WAY_CHARTS = "way-charts"
+WAY_FIGURES = "way-figures"
+WAY_CHOICES = "way-choices"
+WAY_SEEDS = "way-seeds"
+WAY_SCHEDULE = "way-schedule"
+WAY_MEDIUM = "way-medium"
+WAY_SAVE = "way-save"
 
 # here, nearest, clusters, audits, about
 HERE = "here"

@@ -15,7 +15,7 @@ from explorer.models.loader import demo_note
 from explorer.models.references import Kind
 from explorer.records import Relation, Space
 from webapp import figures, foreign, ids
-from webapp.panels import about, audits, clusters, filters, found, frame, here, nearest, studio
+from webapp.panels import about, audits, clusters, filters, found, frame, here, nearest, studio, way
 from webapp.panels.about import Facts
 from webapp.panels.parts import Context
 from webapp.pointcloud import PointCloud
@@ -113,12 +113,19 @@ def _stores(site: Site) -> list[Any]:
             data={**Words().group("live"), "empty": Words()("studio.empty") if generator_of(site) else ""},
         ),
         dcc.Store(id=ids.BRING_TABLE, data=Words().group("bring")),
+        dcc.Store(id=ids.WAY_TABLE, data=_way_words(site)),
         *(dcc.Store(id=name) for name in (*ids.ADDRESS_PARTS, ids.UPLOADED, ids.REVEALED)),
         dcc.Store(id=ids.THEME, storage_type="local"),
         dcc.Store(id=ids.HISTORY, storage_type="local", data=[]),
         dcc.Store(id=ids.HISTORY_KEYS, storage_type="local", data={}),
         dcc.Store(id=ids.MODELS),
     ]
+
+
+def _way_words(site: Site) -> dict[str, str]:
+    """Return the words of the way's scripts, `near` in the form that the corpus's relation to the generator allows."""
+    words = Words()
+    return {**words.group("way"), "near": words.ruled("way.near", relation_of(site))}
 
 
 def _map(site: Site) -> html.Main:
@@ -166,6 +173,7 @@ def _visible(site: Site) -> list[Any]:
         html.Div(
             [
                 html.Div([], id=ids.LEGEND, className="legend"),
+                way.panel(context),
                 found.panel(context, heldout),
                 about.credit(facts.manifest),
             ],

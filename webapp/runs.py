@@ -81,6 +81,7 @@ class Run:
         )
         data = {
             "landing": to_json(made.landing),
+            "decided": {space: to_json(each) for space, each in made.decided.items()},
             "recipe": to_json(made.recipe),
             "image": f"/api/jobs/{self.job.id}/image.png",
             "generation": identity,

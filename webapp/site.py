@@ -13,6 +13,7 @@ from explorer.workspace import Workspace
 from webapp.arrays import MapArrays
 from webapp.jobs import CAPACITY, Studio
 from webapp.loading import Part
+from webapp.noisings import Noisings
 from webapp.uploads import Uploads
 
 
@@ -41,6 +42,7 @@ class Site:
         studio: the owner of the generator.
         arrays: the atlas's arrays, packed for the map.
         uploads: the pictures that visitors bring; None where they may bring none.
+        noisings: works out pictures' ways into noise.
     """
 
     atlas: Atlas
@@ -48,6 +50,7 @@ class Site:
     studio: Studio
     arrays: MapArrays
     uploads: Uploads | None
+    noisings: Noisings
 
 
 def open_site(atlas: Atlas, options: GeneratorOptions, *, capacity: int = CAPACITY, uploads: bool = True) -> Site:
@@ -61,7 +64,8 @@ def open_site(atlas: Atlas, options: GeneratorOptions, *, capacity: int = CAPACI
     """
     models = Models(atlas, options.device)
     studio = Studio(Workspace.open(atlas.workspace_dir), _parts(atlas, models, options), capacity=capacity)
-    return Site(atlas, models, studio, MapArrays(atlas), Uploads(atlas, models) if uploads else None)
+    taken = Uploads(atlas, models) if uploads else None
+    return Site(atlas, models, studio, MapArrays(atlas), taken, Noisings(atlas, models))
 
 
 def _parts(atlas: Atlas, models: Models, options: GeneratorOptions) -> Iterator[Part]:

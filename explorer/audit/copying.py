@@ -29,6 +29,7 @@ _SAMPLE = 20_000
 """Training pictures that k-means sees."""
 
 Floats = npt.NDArray[np.floating[Any]]
+Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +79,16 @@ class _Ranked:
     nearer: float
 
 
-def data_copying(train: Floats, heldout: Floats, generated: Floats, *, seed: int = 0) -> DataCopying:
+def data_copying(
+    train: Floats, heldout: Floats, generated: Floats, *, among: Rows | None = None, seed: int = 0
+) -> DataCopying:
     """Test for data copying in one space.
 
     Args:
         train: (n, d), unit length; may be memory-mapped.
         heldout: (p, d), one picture a family.
         generated: (q, d).
+        among: the rows of `train` that are training pictures, ascending; None = all.
         seed: of the cells.
 
     Raises:
@@ -93,38 +97,50 @@ def data_copying(train: Floats, heldout: Floats, generated: Floats, *, seed: int
     if min(len(heldout), len(generated)) < FEW:
         found = f"{len(heldout):,} held-out and {len(generated):,} generated pictures"
         raise QueryError(f"found {found}; the test expects at least {FEW} of each")
-    centers = _centers(train, min(MOST_CELLS, len(heldout) // PER_CELL, len(generated) // PER_CELL), seed)
-    home, ours, theirs = (_cells_of(vectors, centers) for vectors in (train, heldout, generated))
-    cells, used = [], []
-    for number in range(len(centers)):
-        rows = np.flatnonzero(home == number)
-        held, drawn = heldout[ours == number], generated[theirs == number]
-        ranked = None
-        if len(rows) and min(len(held), len(drawn)) >= FEW:
-            ranked = _compare(_distances(train, rows, drawn), _distances(train, rows, held))
-            used.append((len(held), ranked))
-        cells.append(Cell(len(rows), len(held), len(drawn), ranked.z if ranked else None))
+    makers = np.arange(len(train)) if among is None else among
+    count = min(MOST_CELLS, len(heldout) // PER_CELL, len(generated) // PER_CELL)
+    centers = _centers(train, makers, count, seed)
+    home = _cells_of(train, centers)[makers]
+    ours, theirs = _cells_of(heldout, centers), _cells_of(generated, centers)
+    parts = [
+        _part(train, makers[home == cell], heldout[ours == cell], generated[theirs == cell])
+        for cell in range(len(centers))
+    ]
+    used = [(part.cell.heldout, part.ranked) for part in parts if part.ranked]
     if not used:
         raise QueryError(f"found no part of the space with {FEW} held-out and {FEW} generated pictures")
-    weights = np.array([held for held, _ in used], dtype=np.float64)
-    weights /= weights.sum()
+    weights = np.array([held for held, _ in used]) / sum(held for held, _ in used)
     c_t = float(weights @ [ranked.z for _, ranked in used])
     return DataCopying(
         c_t=c_t,
         p=_chance(c_t / float(np.sqrt((weights**2).sum()))),
         nearer=float(weights @ [ranked.nearer for _, ranked in used]),
-        train=len(train),
+        train=len(makers),
         heldout=len(heldout),
         generated=len(generated),
-        cells=tuple(sorted(cells, key=lambda cell: -cell.heldout)),
+        cells=tuple(sorted((part.cell for part in parts), key=lambda cell: -cell.heldout)),
     )
 
 
-def _centers(train: Floats, cells: int, seed: int) -> Floats:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    cell: Cell
+    ranked: _Ranked | None
+
+
+def _part(train: Floats, rows: Rows, heldout: Floats, generated: Floats) -> _Part:
+    """Compare the pictures of one cell, if there are enough of them."""
+    ranked = None
+    if len(rows) and min(len(heldout), len(generated)) >= FEW:
+        ranked = _compare(_distances(train, rows, generated), _distances(train, rows, heldout))
+    return _Part(Cell(len(rows), len(heldout), len(generated), ranked.z if ranked else None), ranked)
+
+
+def _centers(train: Floats, makers: Rows, cells: int, seed: int) -> Floats:
     """Where the cells' middles are, (c, d); one for all where there are few pictures."""
     from sklearn.cluster import KMeans  # takes a second, which no other verb waits for
 
-    rows = np.random.default_rng(seed).permutation(len(train))[:_SAMPLE]
+    rows = np.random.default_rng(seed).permutation(makers)[:_SAMPLE]
     sample = np.asarray(train[np.sort(rows)], np.float32)
     means = KMeans(max(cells, 1), n_init=4, random_state=seed).fit(sample)
     return np.asarray(means.cluster_centers_, np.float32)
@@ -140,7 +156,7 @@ def _cells_of(vectors: Floats, centers: Floats) -> npt.NDArray[np.int64]:
     return found
 
 
-def _distances(train: Floats, rows: npt.NDArray[np.int64], vectors: Floats) -> Floats:
+def _distances(train: Floats, rows: Rows, vectors: Floats) -> Floats:
     """The cosine distance of each vector to the nearest of some training rows, (n,)."""
     return np.asarray(1 - knn(train, vectors, 1, rows)[0][:, 0])
 

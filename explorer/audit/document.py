@@ -71,18 +71,19 @@ class Gathered:
     vectors: Mapping[str, Vectors]
 
 
-def gathered(shards: Shards, plan: Plan, spaces: Sequence[str]) -> Gathered:
+def gathered(shards: Shards, plan: Plan) -> Gathered:
     """Read all shards of an audit.
 
     Raises:
         QueryError: one is damaged, or no picture could be read.
     """
-    found = [shards.read(number, spaces) for number in range(plan.shards)]
+    found = [shards.read(number, plan.spaces) for number in range(plan.shards)]
     rows = [row for shard in found for row in shard.rows]
     located = [row for row in rows if row["error"] is None]
     if not located:
         raise QueryError(f"{shards.folder}: none of its {len(rows):,} pictures could be read ({rows[0]['error']})")
-    return Gathered(rows, located, {space: np.concatenate([each.vectors[space] for each in found]) for space in spaces})
+    vectors = {space: np.concatenate([shard.vectors[space] for shard in found]) for space in plan.spaces}
+    return Gathered(rows, located, vectors)
 
 
 def document(atlas: Atlas, models: Encoders, plan: Plan, found: Gathered, options: Options) -> Document:

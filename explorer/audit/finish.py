@@ -36,7 +36,7 @@ def finish(atlas: Atlas, models: Encoders, plan: Plan, shards: Shards, options: 
         AtlasError: the workspace cannot be written.
     """
     shards.tidy()
-    told = document(atlas, models, plan, gathered(shards, plan, atlas.spaces), options)
+    told = document(atlas, models, plan, gathered(shards, plan), options)
     told = {"name": name_of(shards.folder), "title": shards.folder.absolute().name, **told}
     try:
         write_atomic(shards.folder / DOCUMENT, json.dumps(told, ensure_ascii=False, allow_nan=False).encode())

@@ -16,7 +16,7 @@ from explorer.audit.plan import Item
 from explorer.audit.prompts import Prompt
 from explorer.decoding import Workers
 from explorer.errors import PictureError, QueryError
-from explorer.generate import MAX_PROMPT
+from explorer.recipes import MAX_PROMPT
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 

@@ -81,12 +81,6 @@ class Audits:
         found = self._database.row("SELECT webp FROM pictures WHERE audit = ? AND row = ?", name, row)
         return bytes(found["webp"]) if found else None
 
-    def delete(self, name: str) -> bool:
-        """Delete an audit; False if there is none of that name."""
-        with self._database.change() as connection:
-            connection.execute("DELETE FROM pictures WHERE audit = ?", (name,))
-            return connection.execute("DELETE FROM audits WHERE name = ?", (name,)).rowcount == 1
-
     def forget(self, ids: Collection[int]) -> int:
         """Leave no trace of pictures of the corpus: neither as a neighbor, nor the rows that their captions gave.
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from explorer.atlas import Atlas
 from explorer.errors import QueryError
-from explorer.generate import MAX_PROMPT
+from explorer.recipes import MAX_PROMPT
 from explorer.records import Split
 
 _AT_ONCE = 256

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,12 @@ from explorer.atlas import Atlas
 from explorer.audit.drawing import Draw, Drawing
 from explorer.audit.plan import Item, Part, Plan
 from explorer.audit.shards import Row, Shard, Shards
+from explorer.errors import ModelError
 from explorer.exact import normalized
 from explorer.pictures import thumbnail_webp
 from explorer.progress import SILENT, Progress
 from explorer.provenance import locate
-from explorer.records import Landing
+from explorer.records import Landing, Space
 from explorer.search import Encoders, picture_vectors
 from explorer.stamp import stamped
 
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from explorer.records import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Spaces:
+    """The spaces that pictures are looked at in, and why not in others."""
+
+    names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def work(
@@ -49,10 +58,29 @@ def work(
         out.write(number, _located(atlas, models, plan, draw(plan.shard(number)), out.path(number)))
 
 
+def at_hand(atlas: Atlas, models: Encoders) -> Spaces:
+    """The spaces whose models are here; a copy detector, which each user brings along, may be missing.
+
+    Raises:
+        QueryError: the atlas came without the model of another space.
+        ModelError: that cannot be loaded.
+    """
+    names, notes = [], []
+    for space in atlas.spaces:
+        try:
+            getattr(models, space)()  # a method of the space's name, see `Encoders`
+            names.append(space)
+        except ModelError as error:
+            if space in (Space.CLIP, Space.VAE):
+                raise
+            notes.append(f"Not looked at in {space}: {error}")
+    return Spaces(tuple(names), tuple(notes))
+
+
 def _located(atlas: Atlas, models: Encoders, plan: Plan, drawings: Sequence[Drawing], path: Path) -> Shard:
     """Where some pictures land, embedded together."""
     drawn = [each for each in drawings if each.image is not None]
-    vectors = {space: _vectors(atlas, models, space, drawn) for space in atlas.spaces}
+    vectors = {space: _vectors(atlas, models, space, drawn) for space in plan.spaces}
     rows, pictures = [], {}
     found = iter(range(len(drawn)))
     for drawing in drawings:

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from explorer.atlas import Atlas
 from explorer.audit import copying, diversity, sets, shares
-from explorer.audit.reference import Reference, sample
+from explorer.audit.reference import MOST, Reference, sample
 from explorer.errors import QueryError
 from explorer.nearness import cluster_place
+from explorer.records import Split
 from explorer.spaces import SpaceData
 
 T = TypeVar("T")
@@ -39,9 +40,10 @@ def measured(
     """
     data = atlas.space(space)
     real, held = _unit(data, reference.train), _unit(data, reference.heldout)
+    some = vectors[sample(np.arange(len(vectors)), MOST, seed)]
     compared = vectors[sample(np.arange(len(vectors)), len(reference.train), seed)]
     return {
-        "sets": _tried(lambda: asdict(sets.compare(real, vectors, k))),
+        "sets": _tried(lambda: asdict(sets.compare(real, some, k))),
         "heldout_sets": _tried(lambda: asdict(sets.compare(real, held, k))) if len(held) else _null(NOTHING_HELD_OUT),
         "vendi": {"score": diversity.vendi(compared), "pictures": len(compared)},
         "training_vendi": _vendi(real, len(compared), seed),
@@ -75,9 +77,8 @@ def clusters(
 def _copying(atlas: Atlas, data: SpaceData, held: Floats, vectors: Floats, seed: int) -> dict[str, Any]:
     if not len(held):
         return _null(NOTHING_HELD_OUT)
-    allowed = atlas.train & ~atlas.denied
-    train = data.vectors if allowed.all() else data.vectors[allowed]
-    return _tried(lambda: asdict(copying.data_copying(train, held, vectors, seed=seed)))
+    train = np.flatnonzero(atlas.allowed(Split.TRAIN))
+    return _tried(lambda: asdict(copying.data_copying(data.vectors, held, vectors, among=train, seed=seed)))
 
 
 def _within(vectors: Floats, prompts: Integers) -> float | None:

@@ -14,9 +14,9 @@ from explorer.models.device import DEVICES
 
 if TYPE_CHECKING:
     from explorer.atlas import Atlas
+    from explorer.audit.document import Options
     from explorer.audit.drawing import Draw
     from explorer.audit.plan import Part, Plan
-    from explorer.audit.shards import Shards
     from explorer.models.loader import Models
 
 Document = dict[str, Any]
@@ -73,21 +73,41 @@ def run_audit(args: argparse.Namespace) -> Document:
     """Do what is missing of an audit; write its report once every part is there."""
     _check(args)
     from explorer.atlas import Atlas
+    from explorer.audit.finish import finish
     from explorer.audit.plan import Part, hold
-    from explorer.audit.run import work
+    from explorer.audit.run import at_hand, work
     from explorer.audit.shards import Shards
     from explorer.models.loader import Models
 
     atlas = Atlas.open(args.atlas, workspace=args.workspace)
     models, shards = Models(atlas, args.device), Shards(args.out)
-    notes = _notes(args, atlas)
+    spaces, options = at_hand(atlas, models), _options(args, atlas, models)
+    notes = [*_notes(args, atlas), *spaces.notes]
+    for note in notes:
+        args.progress.note(note)
     with ExitStack() as running:
-        job = _of_folder(atlas, args.images, running) if args.images else _of_prompts(atlas, args)
+        job = _of_folder(args, atlas, spaces.names, running) if args.images else _of_prompts(args, atlas, spaces.names)
         hold(args.out, job.plan)
         work(atlas, models, job.plan, job.draw, shards, args.part or Part(), args.progress)
     missing = sum(len(job.plan.shard(number)) for number in shards.missing(range(job.plan.shards)))
     document = {"out": str(args.out.absolute()), "pictures": len(job.plan.items), "missing": missing, "notes": notes}
-    return document | ({"report": None} if missing else _report(args, atlas, models, job.plan, shards))
+    return document | (
+        {"report": None} if missing else _report(args.out, finish(atlas, models, job.plan, shards, options))
+    )
+
+
+def _options(args: argparse.Namespace, atlas: Atlas, models: Models) -> Options:
+    """What is to be measured; that an axis cannot be is said before anything is generated."""
+    from explorer.audit.axes import Axis, axis_vector
+    from explorer.audit.document import Options
+    from explorer.audit.sets import K
+    from explorer.records import Space
+
+    axes = tuple(Axis(low, high) for low, high in args.axis)
+    for axis in axes:
+        atlas.space(Space.CLIP)
+        axis_vector(models, axis)
+    return Options(axes, args.k or K, args.seed or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +118,22 @@ class _Job:
     draw: Draw
 
 
-def _of_folder(atlas: Atlas, folder: Path, running: ExitStack) -> _Job:
+def _of_folder(args: argparse.Namespace, atlas: Atlas, spaces: tuple[str, ...], running: ExitStack) -> _Job:
     from explorer.audit.folder import Folder, items
     from explorer.audit.plan import Plan, Source
     from explorer.decoding import Workers
 
-    plan = Plan(atlas.manifest.name, atlas.version, Source.IMAGES, None, 1, items(folder))
-    return _Job(plan, Folder(folder, running.enter_context(Workers())))
+    plan = Plan(atlas.manifest.name, atlas.version, spaces, Source.IMAGES, None, 1, items(args.images))
+    return _Job(plan, Folder(args.images, running.enter_context(Workers())))
 
 
-def _of_prompts(atlas: Atlas, args: argparse.Namespace) -> _Job:
+def _of_prompts(args: argparse.Namespace, atlas: Atlas, spaces: tuple[str, ...]) -> _Job:
     from explorer.audit.drawing import Generated
     from explorer.audit.plan import Plan, Source, generated
     from explorer.audit.prompts import captions, read
-    from explorer.generate import Generator, check_recipe
+    from explorer.generate import Generator
     from explorer.models.device import pick
+    from explorer.recipes import check_recipe
 
     first, seeds = args.seed or 0, args.seeds or 1
     prompts = read(args.prompts) if args.prompts else captions(atlas, args.captions, first)
@@ -121,20 +142,16 @@ def _of_prompts(atlas: Atlas, args: argparse.Namespace) -> _Job:
     for seed in (first, first + seeds - 1):
         check_recipe(replace(recipe, prompt=prompts[0].text, seed=seed))
     source = Source.PROMPTS if args.prompts else Source.CAPTIONS
-    plan = Plan(atlas.manifest.name, atlas.version, source, recipe, seeds, generated(prompts, seeds, first))
+    items = generated(prompts, seeds, first)
+    plan = Plan(atlas.manifest.name, atlas.version, spaces, source, recipe, seeds, items)
     batch = args.batch or (1 if pick(args.device).type == "cpu" else BATCH)
     return _Job(plan, Generated(generator, recipe, batch))
 
 
-def _report(args: argparse.Namespace, atlas: Atlas, models: Models, plan: Plan, shards: Shards) -> Document:
-    from explorer.audit.axes import Axis
-    from explorer.audit.document import Options
-    from explorer.audit.finish import PAGE, finish
-    from explorer.audit.sets import K
+def _report(out: Path, told: Document) -> Document:
+    from explorer.audit.finish import PAGE
 
-    axes = tuple(Axis(low, high) for low, high in args.axis)
-    told = finish(atlas, models, plan, shards, Options(axes, args.k or K, args.seed or 0))
-    return {"report": str((args.out / PAGE).absolute()), **{name: told[name] for name in _TOLD}}
+    return {"report": str((out / PAGE).absolute()), **{name: told[name] for name in _TOLD}}
 
 
 _TOLD = ("name", "failed", "verdicts", "axes", "spaces")
@@ -156,13 +173,11 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _notes(args: argparse.Namespace, atlas: Atlas) -> list[str]:
-    """Say on standard error what has to be known of the models in use; return it for the document."""
+    """What has to be known of the models in use."""
     from explorer.models.loader import demo_note
 
     named = [(model or {}).get("reference") for role, model in atlas.meta["models"].items() if role != "generator"]
     note = demo_note([*named, args.generator], atlas.manifest.kind)
-    if note:
-        args.progress.note(note)
     return [note] if note else []
 
 
@@ -173,8 +188,8 @@ def told(document: Mapping[str, Any]) -> str:
         return f"{done:,} of {document['pictures']:,} pictures are done; the report comes with the last part"
     lines = [document["report"], ""]
     lines += [
-        f"{name:<9} {told['share']:6.1%} of the pictures ({told['low']:.1%} to {told['high']:.1%})"
-        for name, told in document["verdicts"].items()
+        f"{name:<9} {each['share']:6.1%} of the pictures ({each['low']:.1%} to {each['high']:.1%})"
+        for name, each in document["verdicts"].items()
     ]
     for space, measured in document["spaces"].items():
         lines += ["", *_space(space, measured)]

@@ -7,6 +7,7 @@ beyond the last bits of a float.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from explorer.models.device import give_back, is_out_of_memory
@@ -14,6 +15,7 @@ from explorer.records import Recipe
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
 
     from explorer.models.generator import GeneratorModel
 
@@ -54,15 +56,28 @@ def clean_latents(model: GeneratorModel, recipes: Sequence[Recipe]) -> torch.Ten
     return found
 
 
-def in_halves(model: GeneratorModel, recipes: Sequence[Recipe]) -> list[torch.Tensor | None]:
-    """As `clean_latents`, one (1, channels, h, w) each; where there is no room, half as many at once, down to one.
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """A picture, and the clean latent (1, channels, h, w) that it was decoded from, shifted and scaled."""
+
+    image: Image.Image
+    clean: torch.Tensor
+
+
+def made(model: GeneratorModel, recipes: Sequence[Recipe]) -> list[Made | None]:
+    """The pictures of several recipes; where there is no room for all at once, half as many, down to one.
+
+    Args:
+        model: the generator.
+        recipes: as `clean_latents` takes them.
 
     Returns:
-        a latent a recipe; None where one has no room even alone.
+        a picture a recipe; None where one has no room even alone.
     """
     try:
         found = clean_latents(model, recipes)
-        return [found[at : at + 1] for at in range(len(found))]
+        parts = [found[at : at + 1] for at in range(len(found))]
+        return [Made(model.vae.decode(clean)[0], clean) for clean in parts]
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -70,7 +85,7 @@ def in_halves(model: GeneratorModel, recipes: Sequence[Recipe]) -> list[torch.Te
     if len(recipes) == 1:
         return [None]
     middle = len(recipes) // 2
-    return in_halves(model, recipes[:middle]) + in_halves(model, recipes[middle:])
+    return made(model, recipes[:middle]) + made(model, recipes[middle:])
 
 
 def _beside(pipeline: Any) -> Any:  # noqa: ANN401 - diffusers is imported lazily

@@ -5,11 +5,12 @@ diffusers' own pipeline does the same loop, but keeps the predicted clean latent
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from explorer.errors import ModelError
+from explorer.models.legs import Leg, legs
 from explorer.records import Recipe
 
 if TYPE_CHECKING:
@@ -53,34 +54,67 @@ class Denoising:
     The noise is drawn on the CPU, so that a seed means one picture on every device.
     """
 
-    def __init__(self, pipeline: Any, recipe: Recipe, device: torch.device) -> None:  # noqa: ANN401
-        """Read the words and draw the noise.
+    def __init__(self, pipeline: Any, recipe: Recipe, device: torch.device, known: Sequence[Denoised] = ()) -> None:  # noqa: ANN401
+        """Read the words and lay out the way.
 
         Args:
             pipeline: diffusers' StableDiffusionPipeline; its scheduler is not touched, so that two runs cannot disturb
                 each other.
             recipe: complete, with width and height.
             device: where the pipeline is.
+            known: the first steps of the same way, taken before; where they reach the last branch, the way goes on
+                from there, and the model is not asked again.
+
+        Raises:
+            QueryError: the recipe has a branch that cannot be taken.
         """
         import torch
 
-        self._scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
-        self._scheduler.set_timesteps(recipe.steps, device=device)
-        noise = torch.Generator("cpu").manual_seed(recipe.seed)
-        self._extra = pipeline.prepare_extra_step_kwargs(noise, 0.0)
+        self._pipeline, self._recipe, self._device = pipeline, recipe, device
+        self._scheduler = self._fresh()
+        self._legs = legs(self._scheduler, recipe)
+        self._known = tuple(known) if len(known) == self._legs[-1].done else ()
         with torch.inference_mode():
             self._predict = _Guided(pipeline, recipe, device)
-            self._latents = torch.randn(_shape(pipeline, recipe), generator=noise).to(device)
-            self._latents *= self._scheduler.init_noise_sigma
 
     def __len__(self) -> int:
-        return len(self._scheduler.timesteps)
+        return self._legs[-1].end
 
     def __iter__(self) -> Iterator[Denoised]:
-        for number, timestep in enumerate(self._scheduler.timesteps, start=1):
-            clean = self._step(timestep)
-            latent = self._latents if number == len(self) else clean
-            yield Denoised(number, len(self), float(timestep), latent, self._pull)
+        clean = None
+        for known in self._known:
+            clean = known.clean
+            yield replace(known, steps=len(self))
+        number = len(self._known)
+        for leg in self._legs[-1:] if self._known else self._legs:
+            self._begin(leg, clean)
+            for timestep in leg.timesteps:
+                number += 1
+                clean = self._step(timestep)
+                latent = self._latents if number == len(self) else clean
+                yield Denoised(number, len(self), float(timestep), latent, self._pull)
+
+    def _fresh(self) -> Any:  # noqa: ANN401
+        """A scheduler that has not taken a step."""
+        scheduler = type(self._pipeline.scheduler).from_config(self._pipeline.scheduler.config)
+        scheduler.set_timesteps(self._recipe.steps, device=self._device)
+        return scheduler
+
+    def _begin(self, leg: Leg, clean: torch.Tensor | None) -> None:
+        """Draw a leg's noise: the start itself, or what `clean` is noised with to where the leg begins."""
+        import torch
+
+        noise = torch.Generator("cpu").manual_seed(leg.seed)
+        self._extra = self._pipeline.prepare_extra_step_kwargs(noise, 0.0)
+        with torch.inference_mode():
+            drawn = torch.randn(_shape(self._pipeline, self._recipe), generator=noise).to(self._device)
+            if clean is None:
+                self._latents = drawn * self._scheduler.init_noise_sigma
+                return
+            self._scheduler = self._fresh()
+            if hasattr(self._scheduler, "set_begin_index"):
+                self._scheduler.set_begin_index(leg.begin)
+            self._latents = self._scheduler.add_noise(clean, drawn, leg.timesteps[:1])
 
     def _step(self, timestep: torch.Tensor) -> torch.Tensor:
         """Take one step, and note how hard the prompt pulled; return what the model takes the clean latent to be."""

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from explorer.atlas import Atlas
-from explorer.generate import Generation
 from explorer.models.loader import Models
 from explorer.paper import SOFTWARE, software_version
 from explorer.prompted import prompted
 from explorer.records import Landing, Recipe, Relation, TrajectoryStep, to_json
 from explorer.stability import shifts
-from explorer.stamp import public, public_name
+from explorer.stamp import public, public_name, stamped
+from explorer.way import Decided
+
+if TYPE_CHECKING:
+    from explorer.generate import Generation
 
 SCHEMA = 1
 KIND = "provenance"
@@ -47,10 +50,11 @@ class Subject:
     Attributes:
         picture: RGB.
         landing: where it lands.
-        sha256: of the picture's file; None = of its pixels.
+        sha256: of the picture's file; None where there is no file.
         prompt: what it was made from, where that is known.
         recipe: what it was generated from here; None of a picture that somebody brought.
         steps: the way to it.
+        decided: space -> from which step on the way keeps to what it ends with.
     """
 
     picture: Image.Image
@@ -59,11 +63,13 @@ class Subject:
     prompt: str | None = None
     recipe: Recipe | None = None
     steps: Sequence[TrajectoryStep] = ()
+    decided: Mapping[str, Decided] = field(default_factory=dict)
 
     @classmethod
     def of(cls, made: Generation) -> Subject:
-        """A generated picture."""
-        return cls(made.image, made.landing, None, made.recipe.prompt, made.recipe, made.steps)
+        """A generated picture, whose file is the PNG that is kept of it."""
+        digest = hashlib.sha256(stamped(made.image, made.recipe)).hexdigest()
+        return cls(made.image, made.landing, digest, made.recipe.prompt, made.recipe, made.steps, made.decided)
 
 
 def document(atlas: Atlas, models: Models, subject: Subject) -> Document:
@@ -87,7 +93,8 @@ def document(atlas: Atlas, models: Models, subject: Subject) -> Document:
         "landing": to_json(subject.landing),
         "prompt": None if words is None else to_json(words),
         "memorization": None if recipe is None else _memorization(subject.steps, recipe),
-        "stability": [to_json(shift) for shift in shifts(atlas, models, subject.picture)],
+        "stability": [to_json(shift) for shift in shifts(atlas, models, subject.picture, subject.landing.spaces)],
+        "decided": {space: to_json(each) for space, each in subject.decided.items()},
         "trajectory": [to_json(step) for step in subject.steps],
         "atlas": _atlas(atlas),
         "models": _models(atlas),

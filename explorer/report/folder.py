@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from explorer.film import webm
 from explorer.folders import whole
 from explorer.generate import Generation, Generator, png_bytes
 from explorer.layout import write_atomic
@@ -14,12 +15,13 @@ from explorer.report.page import gathered, render
 from explorer.stamp import stamped
 
 PICTURE = "picture.png"
+FILM = "way.webm"
 REPORT = "report.json"
 PAGE = "report.html"
 
 
 def write_report(folder: Path, generation: Generation, generator: Generator) -> Document:
-    """Write picture.png, steps/0001.png, ..., report.json and report.html; `folder` appears with all in one step.
+    """Write picture.png, steps/0001.png, ..., way.webm, report.json and report.html; `folder` appears in one step.
 
     Returns:
         what report.json holds, `image` as an absolute path.
@@ -34,6 +36,7 @@ def write_report(folder: Path, generation: Generation, generator: Generator) -> 
         write_atomic(unfinished / PICTURE, png_bytes(generation))
         for number, preview in enumerate(generation.previews, start=1):
             write_atomic(unfinished / _step(number), stamped(preview, generation.recipe))
+        write_atomic(unfinished / FILM, webm(generation.previews))
         write_atomic(unfinished / REPORT, as_json(report))
         write_atomic(unfinished / PAGE, page.encode())
     return report | {"image": str(folder.absolute() / PICTURE)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from PIL import Image
@@ -18,6 +19,12 @@ TEMPLATE = "report.html"
 SIDE = 512
 """Longest side of the picture itself, pixels."""
 SHOWN_STEPS = 8
+CURVES = {
+    "similarity": "Similarity to the nearest, by step",
+    "percentile": "Percentile of that similarity, by step",
+    "entropy": "How its 50 nearest spread over the clusters, in bits, by step",
+}
+"""Key of a step -> the title of its curve."""
 
 Document = Mapping[str, Any]
 
@@ -44,15 +51,26 @@ def render(document: Document, pictures: Pictures) -> str:
         document: as `explorer.report.document` makes it; without what was taken down since.
         pictures: those that it shows.
     """
-    spaces, way = document["landing"]["spaces"], document["trajectory"]
     return paper.render(
         TEMPLATE,
         report=document,
         picture=pictures.picture,
         thumbnails=pictures.thumbnails,
         steps=[(step["step"], pictures.steps.get(step["step"])) for step in shown_steps(document)],
-        similarity={space: [step["similarity"].get(space) for step in way] for space in spaces},
+        curves=curves(document),
     )
+
+
+def curves(document: Document) -> Mapping[str, Mapping[str, Sequence[float | None]]]:
+    """What changes along the way: title -> space -> a value a step; only what is known of any step."""
+    spaces, way = document["landing"]["spaces"], document["trajectory"]
+    found = {
+        title: {space: [step.get(key, {}).get(space) for step in way] for space in spaces}
+        for key, title in CURVES.items()
+    }
+    return {
+        title: series for title, series in found.items() if any(each is not None for each in chain(*series.values()))
+    }
 
 
 def gathered(atlas: Atlas, document: Document, picture: Image.Image, previews: Mapping[int, bytes]) -> Pictures:

@@ -20,7 +20,7 @@
   function open(id) {
     if (explorer.parts().id === String(id)) fly('selection');
     flying = true;
-    explorer.go({ id });
+    explorer.go({ id, audit: null }); // the dialog would cover it
   }
 
   /** Put a finished picture's recipe back into the form. */
@@ -53,23 +53,29 @@
     'let-go': () => explorer.go({ id: null }),
     'let-go-upload': () => explorer.go({ upload: null }),
     reveal: (id) => setProps('revealed', { data: Number(id) }),
+    way: () => explorer.openWay(),
+    noise: () => explorer.openNoise(),
+    'way-close': () => explorer.closeWay(),
+    beside: (job) => explorer.compare(job),
+    branch: () => void explorer.branch(),
+    play: () => explorer.play(),
     bring: () => explorer.choosePicture(),
     'bring-close': () => explorer.leavePicture(),
     filter: () => box('filter'),
-    audit: (name) => explorer.go({ audit: name || null }),
-    'audit-cluster': (cluster) => { leaveDialog(); fly('cluster', { cluster: Number(cluster), level: 0 }); },
-    axis: (ends) => { leaveDialog(); explorer.go({ axis: JSON.parse(ends).join('\n'), color: 'axis', audit: null }); },
+    audit: (name) => explorer.go({ audit: name }),
+    'audit-cluster': (cluster) => {
+      explorer.go({ audit: null });
+      fly('cluster', { cluster: Number(cluster), level: 0 });
+    },
+    axis: (ends) => explorer.go({ axis: JSON.parse(ends).join('\n'), color: 'axis', audit: null }),
     landed,
     unfilter,
     sheet: (name) => show(name),
   };
 
-  /** Close the dialog of audits, so that the map is seen. */
-  const leaveDialog = () => setProps('audits', { opened: false });
-
   /** Show where a picture of an audit has landed. */
   function landed(place) {
-    leaveDialog();
+    explorer.go({ audit: null });
     setProps('map', { landing: JSON.parse(place) });
     fly('landing');
   }
@@ -77,7 +83,7 @@
   /** The two ends of an axis, once both are written. */
   document.addEventListener('change', (event) => {
     if (!event.target.closest?.('.axis-end')) return;
-    const ends = [...document.querySelectorAll('.axis-end input, input.axis-end')].map((end) => end.value.trim());
+    const ends = [...document.querySelectorAll('.axis-end input')].map((end) => end.value.trim());
     if (ends.length === 2 && ends.every(Boolean)) explorer.go({ axis: ends.join('\n') });
   });
 
@@ -107,9 +113,7 @@
 
   document.addEventListener('click', (event) => {
     const button = event.target.closest?.('button[data-do]');
-    if (!button) return;
-    if (button.dataset.do === 'open' && button.closest('.audits')) leaveDialog();
-    void DEEDS[button.dataset.do]?.(button.dataset.to, button);
+    if (button) void DEEDS[button.dataset.do]?.(button.dataset.to, button);
   });
 
   /** A click in the map selects; the camera stays where the visitor has it. */

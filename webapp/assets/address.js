@@ -18,7 +18,9 @@
     where: /^[^]{1,4000}$/,
     job: /^[\w-]{1,64}$/,
     upload: /^[\w-]{1,64}$/,
-    audit: /^[0-9a-f]{16}$/,
+    way: /^(on|[\w-]{1,64}(,[\w-]{1,64}){0,4})$/,
+    noise: /^(linear|scaled_linear|cosine)(\.pixels)?$/,
+    audit: /^(list|[0-9a-f]{16})$/,
     axis: /^[^\n]{1,500}\n[^\n]{1,500}$/,
   };
 
@@ -53,6 +55,8 @@
       given.where,
       given.job,
       given.upload,
+      given.way,
+      given.noise,
       given.audit,
       given.axis,
     ];

@@ -62,16 +62,16 @@
 
   const opened = (...clicks) => (clicks.some(Boolean) ? true : window.dash_clientside.no_update);
 
-  /** The dialog of audits: its entry in the menu opens it, an address that names one too. */
-  function audited(clicks, audit) {
-    const asked = window.dash_clientside.callback_context.triggered_id;
-    if (asked === 'audits-button') return clicks ? true : window.dash_clientside.no_update;
-    return audit ? true : window.dash_clientside.no_update;
+  /** The dialog of audits is open as long as the address has a part for it: one audit, or the list of them. */
+  const audited = (audit) => audit != null;
+
+  function listAudits(clicks) {
+    if (clicks) explorer.go({ audit: 'list' });
   }
 
-  /** Closing the dialog leaves the audit. */
-  function leaveAudit(opened) {
-    if (opened === false && explorer.parts().audit) explorer.go({ audit: null });
+  /** Closing the dialog takes its part of the address away. */
+  function leaveAudits(opened, audit) {
+    if (opened === false && audit) explorer.go({ audit: null });
   }
 
   /** Tell the map what covers it, so that it centers the cloud in what is free. */
@@ -81,8 +81,9 @@
       return box && box.width && box.height ? box : null;
     };
     const narrow = window.innerWidth <= NARROW;
-    const [top, left, right, found, tabs] = ['.top', '.left', '.right', '.found', '.sheets'].map(side);
-    const below = narrow ? (left ?? right ?? found ?? tabs) : found;
+    const [top, left, right, way, found, tabs] = ['.top', '.left', '.right', '.way', '.found', '.sheets'].map(side);
+    const strip = way ?? found;
+    const below = narrow ? (left ?? right ?? strip ?? tabs) : strip;
     const insets = {
       left: !narrow && left ? left.right : 0,
       right: !narrow && right ? window.innerWidth - right.left : 0,
@@ -96,7 +97,7 @@
   function watch(ready) {
     if (!ready) return;
     const observer = new ResizeObserver(room);
-    for (const name of ['.left', '.right', '.top', '.found', '.sheets']) {
+    for (const name of ['.left', '.right', '.top', '.way', '.found', '.sheets']) {
       const element = document.querySelector(name);
       if (element) observer.observe(element);
     }
@@ -104,5 +105,8 @@
     room();
   }
 
-  Object.assign(explorer, { colors, searched, theme, hide, count, reset, keys, opened, watch, audited, leaveAudit, same: (value) => value });
+  Object.assign(explorer, {
+    colors, searched, theme, hide, count, reset, keys, opened, watch, audited, listAudits, leaveAudits,
+    same: (value) => value,
+  });
 })();

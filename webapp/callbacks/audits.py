@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State
+from dash import ClientsideFunction, Dash, Input, Output, State, no_update
 
 from explorer.errors import ExplorerError
 from webapp import audits, ids
@@ -21,27 +21,30 @@ def register(app: Dash, site: Site) -> None:
     app.clientside_callback(
         ClientsideFunction("explorer", "audited"),
         Output(ids.AUDITS, "opened"),
-        Input(ids.AUDITS_BUTTON, "n_clicks"),
         Input(ids.AUDIT, "data"),
         prevent_initial_call=True,
     )
     app.clientside_callback(
-        ClientsideFunction("explorer", "leaveAudit"), Input(ids.AUDITS, "opened"), prevent_initial_call=True
+        ClientsideFunction("explorer", "listAudits"), Input(ids.AUDITS_BUTTON, "n_clicks"), prevent_initial_call=True
+    )
+    app.clientside_callback(
+        ClientsideFunction("explorer", "leaveAudits"),
+        Input(ids.AUDITS, "opened"),
+        State(ids.AUDIT, "data"),
+        prevent_initial_call=True,
     )
 
     @app.callback(
         Output(ids.AUDITS_BODY, "children"),
-        Input(ids.AUDITS, "opened"),
         Input(ids.AUDIT, "data"),
         Input(ids.SPACE, "data"),
-        State(ids.AUDITS_BODY, "children"),
         prevent_initial_call=True,
     )
-    def shown(opened: bool, name: str | None, space: str | None, before: Any) -> Any:  # noqa: ANN401 - as Dash has them
-        if not opened:
-            return before
+    def shown(name: str | None, space: str | None) -> Any:  # noqa: ANN401 - as Dash has them
+        if name is None:
+            return no_update
         try:
-            if name is None:
+            if name == panel.LIST:
                 return panel.listed(context, audits.listed(site))
             told = audits.document(site, name)
         except ExplorerError as error:

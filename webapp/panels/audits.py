@@ -20,6 +20,9 @@ PROMPTS = 60
 """Of the ranking that the dialog lists; the tables that the command writes have all."""
 THUMBNAIL = 56
 
+LIST = "list"
+"""What the address has in place of an audit's name while all of them are listed."""
+
 Told = Mapping[str, Any]
 Neighbor = Callable[[int | None], Record | None]
 
@@ -84,7 +87,7 @@ def audit(context: Context, told: Told, space: str, neighbor: Neighbor) -> list[
 
 
 def _back(context: Context) -> html.Button:
-    return parts.deed(context.words("audits.back"), "audit", "", className="text-button")
+    return parts.deed(context.words("audits.back"), "audit", LIST, className="text-button")
 
 
 def _about(context: Context, told: Told) -> list[Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import dcc, html
+from dash import html
 
 from webapp import figures, foreign, ids
 from webapp.panels import parts
@@ -172,12 +172,18 @@ def legend(context: Context, color: str, query: str | None = None, axis: str | N
 def _axis(words: Words, ends: Sequence[str]) -> list[Any]:
     """Return the two phrases between which pictures are colored, to be written over."""
     low, high = (
-        dcc.Input(
-            value=text, placeholder=words(f"legend.axis.{end}"), maxLength=200, debounce=True, className="axis-end",
-            id=f"axis-{end}", **{"aria-label": words(f"legend.axis.{end}")},
+        dmc.TextInput(
+            id=f"axis-{end}",
+            value=text,
+            placeholder=words(f"legend.axis.{end}"),
+            size="xs",
+            radius="xl",
+            className="axis-end",
+            attributes={"input": {"maxLength": 200}},
+            **{"aria-label": words(f"legend.axis.{end}")},
         )
         for end, text in zip(("low", "high"), ends, strict=True)
-    )  # fmt: skip
+    )
     ramp = html.Span(className="ramp", **{"aria-hidden": "true"})
     return [low, ramp, high, html.Span(words("legend.axis.limits"), className="legend-words legend-limits")]
 
