@@ -241,6 +241,7 @@ class Generator:
             if space in latent
             else Stand(picture_vectors(self._atlas, self._models, space, [preview]), "picture")
             for space in self._atlas.spaces
+            if space != Space.SSCD  # a large model to ask at every step, and not always at hand
         }
 
     def _seen(self, denoised: Denoised) -> StepImage:

@@ -107,7 +107,7 @@ def signal(schedule: Schedule) -> npt.NDArray[np.float64]:
 
 
 def noised(atlas: Atlas, models: Models, plan: NoisePlan) -> Iterator[NoisedStep]:
-    """Noise a picture step by step; whoever has seen enough stops asking.
+    """Noise a picture step by step; whoever has seen enough stops asking. What cannot be noised is refused at once.
 
     Raises:
         QueryError: there is no such picture, no thumbnail of it, a value is out of its bounds, the picture is flagged
@@ -122,7 +122,7 @@ def noised(atlas: Atlas, models: Models, plan: NoisePlan) -> Iterator[NoisedStep
     medium = plan.medium or (Medium.LATENTS if given else Medium.PIXELS)
     plan = NoisePlan(plan.id, plan.schedule, medium, plan.steps, plan.seed)
     own = {space: rows_near(atlas, plan.id, space, NEIGHBORS)[1] for space in atlas.spaces}
-    yield from _steps(atlas, _Noiser(atlas, models, picture, plan), own, row)
+    return _steps(atlas, _Noiser(atlas, models, picture, plan), own, row)
 
 
 def _check(plan: NoisePlan) -> None:
@@ -143,9 +143,7 @@ def _steps(atlas: Atlas, noiser: _Noiser, own: Mapping[str, npt.NDArray[np.int64
             signal=float(left[timestep] ** 0.5),
             own={space: len(rows) for space, rows in own.items()},
             kept={space: _kept(placed[space], rows, row) for space, rows in own.items()},
-            itself={
-                space: bool(each.rows[0, 0] == row) if atlas.train[row] else None for space, each in placed.items()
-            },
+            itself={space: _is_nearest(atlas, each, row) for space, each in placed.items()},
         )
 
 

@@ -403,6 +403,26 @@ def test_a_chart_puts_its_corners_where_they_belong() -> None:
     assert "<a> & b" in "".join(drawn.itertext())
 
 
+def test_a_contest_counts_pairs() -> None:
+    """The share of pairs in which the first is greater, ties half, by brute force; alike samples are no surprise."""
+    rng = np.random.default_rng(4)
+    first, second = rng.integers(0, 9, 40).astype(float), rng.integers(0, 7, 30).astype(float)
+    pairs = first[:, None] - second[None, :]
+    found = prompting.Contest.of(first, second)
+    assert found.harder == pytest.approx(((pairs > 0) + (pairs == 0) / 2).mean())
+    assert found.p < 0.05 < prompting.Contest.of(second, second).p
+
+
+def test_a_pull_that_tells_nothing_changes_the_words() -> None:
+    """Where learned captions pull no harder than unseen ones, the claim fails, and nothing is said of learning."""
+    pulls = {kind: {"median": 1.0, "low": 0.5, "high": 2.0, "n": 120} for kind in ("learned", "unseen")}
+    found = {p: {"pulls": pulls, "against": {"unseen": {"harder": 0.6, "p": p}}} for p in (0.5, 0.001)}
+    told = {p: prompting.tell({"prompting/pull": each}) for p, each in found.items()}
+    assert [section.claims[0].holds for section in told.values()] == [False, True]
+    assert "no word on what was learned" in told[0.5].claims[0].so
+    assert "| learned | 120 | 1.00 | 0.50 | 2.00 |" in told[0.5].text
+
+
 def test_the_area_below_the_curve_counts_pairs() -> None:
     """It is the share of pairs in which the copy scores higher, ties half; perfect scores fill the square."""
     copies_, none = RNG.random(40).round(1) + 0.2, RNG.random(30).round(1)
@@ -425,23 +445,3 @@ def test_copies_that_are_missed_are_named_and_alarms_counted() -> None:
     assert [claim.holds for claim in bad] == [False, False]
     assert "cropped" in bad[0].so and "flipped" not in bad[0].so
     assert "| cropped | 40 | 88% |" in told(5, 3).text and b"<svg" in told(5, 3).pictures["roc.svg"]
-
-
-def test_a_contest_counts_pairs() -> None:
-    """The share of pairs in which the first is greater, ties half, by brute force; alike samples are no surprise."""
-    rng = np.random.default_rng(4)
-    first, second = rng.integers(0, 9, 40).astype(float), rng.integers(0, 7, 30).astype(float)
-    pairs = first[:, None] - second[None, :]
-    found = prompting.Contest.of(first, second)
-    assert found.harder == pytest.approx(((pairs > 0) + (pairs == 0) / 2).mean())
-    assert found.p < 0.05 < prompting.Contest.of(second, second).p
-
-
-def test_a_pull_that_tells_nothing_changes_the_words() -> None:
-    """Where learned captions pull no harder than unseen ones, the claim fails, and nothing is said of learning."""
-    pulls = {kind: {"median": 1.0, "low": 0.5, "high": 2.0, "n": 120} for kind in ("learned", "unseen")}
-    found = {p: {"pulls": pulls, "against": {"unseen": {"harder": 0.6, "p": p}}} for p in (0.5, 0.001)}
-    told = {p: prompting.tell({"prompting/pull": each}) for p, each in found.items()}
-    assert [section.claims[0].holds for section in told.values()] == [False, True]
-    assert "no word on what was learned" in told[0.5].claims[0].so
-    assert "| learned | 120 | 1.00 | 0.50 | 2.00 |" in told[0.5].text

@@ -56,10 +56,11 @@ def test_a_way_is_scrubbed_step_by_step(visitor: Visitor, served: Live) -> None:
     visitor.says("#way-means", "Its nearest family stands from step ")
     for step in (1, 5):
         scrub(visitor, step)
-        assert visitor.page.get_attribute("#way-preview", "src") == steps[step - 1]["preview"]
         told = [each["id"] for each in steps[step - 1]["neighbors"]["clip"]]
         visitor.until(lambda told=told: near(visitor) == told)
-        assert visitor.page.get_attribute(".pointcloud-landing", "src") == steps[step - 1]["preview"]
+        for picture in ("#way-preview", ".pointcloud-landing"):
+            address = steps[step - 1]["preview"]
+            visitor.until(lambda p=picture, a=address: visitor.page.get_attribute(p, "src") == a)
     visitor.page.press("#way-step", "ArrowRight")
     visitor.says("#way-words", "Step 6 of ")
     visitor.page.click("#space-control >> text=VAE")
@@ -91,9 +92,9 @@ def test_branches_fan_out_beside_their_trunk(visitor: Visitor, served: Live) -> 
     for name in names:
         recipe = served.events(name)[-1]["recipe"]
         assert [branch["step"] for branch in recipe["branches"]] == [4] and recipe["seed"] == 12
-    assert visitor.page.locator(".pointcloud-landing").count() == 3
+    visitor.until(lambda: visitor.page.locator(".pointcloud-landing").count() == 3)
     scrub(visitor, 4)
-    assert len({tile.get_attribute("src").split("/")[-1] for tile in tiles.all()}) == 1
+    visitor.until(lambda: {str(tile.get_attribute("src")).split("/")[-1] for tile in tiles.all()} == {"4.webp"})
     scrub(visitor, STEPS)
     visitor.settled()
     visitor.pixels("branches")

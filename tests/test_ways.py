@@ -199,4 +199,4 @@ def test_a_flagged_picture_is_not_noised(tmp_path: Path, tiny_clip_dir: Path, ti
     )
     atlas = Atlas.open(small.write(tmp_path / "atlas"))
     with pytest.raises(QueryError, match="is flagged as unsafe; its way into noise is not shown"):
-        next(noised(atlas, Models(atlas, "cpu"), NoisePlan(int(atlas.ids[0]))))
+        noised(atlas, Models(atlas, "cpu"), NoisePlan(int(atlas.ids[0])))

@@ -96,7 +96,7 @@ def curves(
     ]
     plain = {"showgrid": False, "zeroline": False, "color": INK[theme], "fixedrange": True}
     layout = {
-        "title": {"text": title, "x": 0, "y": 1, "yref": "container", "yanchor": "top", "font": {"size": 12}},
+        "title": {"text": title, "x": 0, "y": 1, "yanchor": "top", "pad": {"t": 4}, "font": {"size": 12}},
         "font": {"color": INK[theme], "size": 10},
         "margin": {"l": 30, "r": 14, "t": 22, "b": 18},
         "paper_bgcolor": "rgba(0,0,0,0)",

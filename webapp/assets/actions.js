@@ -132,11 +132,12 @@
     else step(command.name === 'next' ? 1 : -1, found?.length ? found : neighbors);
   }
 
-  /** Close the box first, let go of the selection then, of the search and the filter last. */
+  /** Close the box first, a way then, let go of the selection after it, of the search and the filter last. */
   function clear() {
     const shell = document.getElementById('shell');
-    const { id, q, like } = explorer.parts();
+    const { id, q, like, job, way, noise } = explorer.parts();
     if (shell.dataset.box !== 'none') shell.dataset.box = 'none';
+    else if ((noise && id) || (way && job)) explorer.closeWay();
     else if (id) explorer.go({ id: null });
     else if (q || like) explorer.go({ q: null, like: null, split: null });
     else explorer.go({ where: null });

@@ -129,6 +129,8 @@
   function fly(lead) {
     const flight = `${space} ${lead.name}`;
     if (flown === flight || lead.phase !== 'done') return;
+    const { ready, space: stands } = document.getElementById('map').dataset;
+    if (ready === 'true' && stands !== space) { look(); return; } // the cloud is still on its way to that map
     flown = flight;
     explorer.fly('way');
   }

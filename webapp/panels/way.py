@@ -31,9 +31,10 @@ def panel(context: Context) -> html.Section:
     return html.Section(
         [
             _head(words),
+            html.P(id=ids.WAY_WORDS, className="way-words", role="status"),
             # scripts put the charts there, so that nobody loads plotly before a way is opened
             html.Div(
-                [_picture(words), _step(words), html.Div(id=ids.WAY_CHARTS, className="way-charts")],
+                [_picture(words), _neighbors(words), html.Div(id=ids.WAY_CHARTS, className="way-charts")],
                 className="way-body",
             ),
             html.Div(id=ids.WAY_BESIDE, className="way-beside"),
@@ -53,15 +54,9 @@ def _picture(words: Words) -> html.Figure:
     return html.Figure(html.Img(id=ids.WAY_PREVIEW, src="", alt=words("way.preview")), className="way-picture")
 
 
-def _step(words: Words) -> html.Div:
+def _neighbors(words: Words) -> html.Div:
     label = {"aria-label": words("way.neighbors")}
-    return html.Div(
-        [
-            html.P(id=ids.WAY_WORDS, className="way-words", role="status"),
-            html.Div(id=ids.WAY_NEIGHBORS, className="way-neighbors", role="group", **label),
-        ],
-        className="way-step",
-    )
+    return html.Div(id=ids.WAY_NEIGHBORS, className="way-neighbors", role="group", **label)
 
 
 def _head(words: Words) -> html.Div:
