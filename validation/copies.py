@@ -1,8 +1,8 @@
 """Proof 2: copies of a training picture are called copies, and other pictures are not.
 
 Planted are copies of training pictures as people pass them on. Other pictures are held-out ones, whose families the
-generator never saw, and generated ones. All go the way that the app goes: they are located and get a verdict. The rule
-was chosen by families of even codes; only families of odd ones are asked for here.
+generator never saw, and generated ones. All go the way that the app goes: they are located and get a verdict. The
+rule's thresholds were chosen on families of even codes; only families of odd ones are asked for here.
 """
 
 from __future__ import annotations
@@ -174,9 +174,11 @@ def _odd(world: World, split: Split) -> Rows:
 
 CURVE = f"Recall against false alarms, as the agreement that is asked for ({AGREEMENT} by the rule) goes from 1 to 0"
 NOTE = f"""{ORIGINALS} training pictures, one a family, were passed on in {len(PLANTS)} ways, and located as the page
-does it. Held-out pictures, one a family, and generated ones are copies of none, but some emoji are drawn nearly
-alike: flags, clocks, moods of one face. *Of the right family* is how often the picture that agrees best is the
-original or a variant of it.
+does it. Held-out pictures, one a family, and generated ones are copies of none, but some emoji are drawn alike, such
+as an arrow and its mirror, or a man and a person who walk. *Of the right family* is how often the picture that agrees
+best is the original or a variant of it; the look ends with the first that is sure. The thresholds of the rule were
+chosen on the families of even codes; what it measures was settled while looking at all. Asked for here are the
+families of odd codes alone.
 """
 
 PROOF = Proof(
