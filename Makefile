@@ -1,6 +1,6 @@
 # The chores of latent-explorer; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture guards lint fix bench bundle
+.PHONY: help demo test torture guards lint fix bench validate bundle
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -35,6 +35,9 @@ fix: $(READY) ## mend what ruff can mend, and format
 bench: $(READY) bundle ## measure, going on where a run was stopped, and write docs/benchmarks.md and docs/scaling.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(SEARCH),demo,dev,bench]'
 	$(BIN)/python -m benchmarks
+
+validate: $(READY) bundle ## hold what is said of nearness against the demo's truth, going on where a run was stopped, and write docs/validation.md
+	$(BIN)/python -m validation
 
 bundle: $(READY)
 	@$(BIN)/python hatch_build.py

@@ -50,7 +50,7 @@ class Part:
         load, started = _load(), time.perf_counter()
         rows = tuple(self.measure())
         seconds = time.perf_counter() - started
-        result = Result(self.name, rows, _commit(), date.today().isoformat(), load, seconds, machine())
+        result = Result(self.name, rows, commit(), date.today().isoformat(), load, seconds, machine())
         result.keep()
         return result
 
@@ -107,7 +107,7 @@ def _load() -> float | None:
         return None
 
 
-def _commit() -> str:
+def commit() -> str:
     """The checked-out commit, shortened; `unknown` outside a checkout."""
     asked = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--exclude=*"]
     answered = subprocess.run(asked, capture_output=True, text=True, check=False)

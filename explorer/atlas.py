@@ -19,12 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from explorer import cache, denylist, verify
-from explorer.contributions import contributions, training
+from explorer.contributions import contributions, relation_to, training
 from explorer.errors import AtlasError, QueryError
 from explorer.index_choice import IndexChoice
 from explorer.layout import AtlasPaths, VersionPaths, read_table
 from explorer.manifest import Manifest, from_dict
-from explorer.records import Cluster, Record, Space, Split
+from explorer.records import Cluster, Record, Relation, Space, Split
 from explorer.rows import record_of
 from explorer.safety import flags
 from explorer.spaces import SpaceData, load_space
@@ -127,6 +127,10 @@ class Atlas:
     def family_sizes(self) -> npt.NDArray[np.int32]:
         """How many pictures each family has, denied ones included; int32 (f,), by the codes of `families`."""
         return np.bincount(self.families).astype(np.int32)
+
+    def relation_to(self, generator: str | None, *, is_tuned: bool = False) -> Relation:
+        """How the corpus stands to one generator; see `explorer.contributions.relation_to`."""
+        return relation_to(self.training, self.manifest, generator, is_tuned=is_tuned)
 
     @property
     def denied(self) -> npt.NDArray[np.bool_]:

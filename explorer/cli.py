@@ -7,25 +7,20 @@ and wrong usage answer at once.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from explorer import chosen, lines
-from explorer.errors import PictureError, QueryError, UsageError
-from explorer.models.device import DEVICES
-from explorer.records import Space, Split, to_json
+from explorer import arguments, chosen, lines
+from explorer.arguments import Document
+from explorer.errors import QueryError, UsageError
+from explorer.records import Space, to_json
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from explorer.atlas import Atlas
-    from explorer.models.loader import Models
     from explorer.search import Mask
 
-Document = dict[str, Any]
-
-SPLITS = (*(split.value for split in Split), "all")
 FORMATS = ("csv", "jsonl", "parquet")
 EXPORTED = 100
 """How many pictures `export --search` takes where nothing is said."""
@@ -33,23 +28,29 @@ EXPORTED = 100
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps this class to itself
     """Add this package's verbs to the command line."""
-    _search_words(_verb(verbs, "search", "find the nearest pictures", run_search, lines.found))
+    _search_words(arguments.verb(verbs, "search", "find the nearest pictures", run_search, lines.found))
     _generate_words(
-        _verb(verbs, "generate", "generate a picture and see where it lands", run_generate, lines.generated)
+        arguments.verb(verbs, "generate", "generate a picture and see where it lands", run_generate, lines.generated)
     )
 
-    locate = _verb(verbs, "locate", "see where any picture lands", run_locate, lines.landed)
+    locate = arguments.verb(verbs, "locate", "see where any picture lands", run_locate, lines.landed)
     locate.add_argument("image", type=Path, metavar="IMAGE", help="JPEG, PNG, WebP or GIF")
-    _add_k(locate)
-    _add_split(locate)
-    _add_device(locate)
+    locate.add_argument("--prompt", metavar="T", help="the words that it was made from, where they are known")
+    locate.add_argument(
+        "--report", type=Path, metavar="FILE", help="write its provenance there too: a page (.html), or JSON (.json)"
+    )
+    arguments.add_k(locate)
+    arguments.add_split(locate)
+    arguments.add_device(locate)
 
-    clusters = _verb(verbs, "clusters", "list the clusters", run_clusters, lines.clusters)
-    _add_space(clusters)
-    _add_level(clusters, default=0)
-    _export_words(_verb(verbs, "export", "write pictures' links, licences and places", run_export, lines.exported))
-    _verb(verbs, "status", "say what is there", run_status, lines.state)
-    _verb(verbs, "verify", "recompute every checksum and count", run_verify, lines.verified)
+    clusters = arguments.verb(verbs, "clusters", "list the clusters", run_clusters, lines.clusters)
+    arguments.add_space(clusters)
+    arguments.add_level(clusters, default=0)
+    _export_words(
+        arguments.verb(verbs, "export", "write pictures' links, licences and places", run_export, lines.exported)
+    )
+    arguments.verb(verbs, "status", "say what is there", run_status, lines.state)
+    arguments.verb(verbs, "verify", "recompute every checksum and count", run_verify, lines.verified)
 
 
 def run_search(args: argparse.Namespace) -> Document:
@@ -58,49 +59,74 @@ def run_search(args: argparse.Namespace) -> Document:
         raise UsageError(f"--text cannot be asked in the space {args.space}, which knows no words; use --space clip")
     from explorer import search
 
-    atlas, split = _open(args), _split(args)
-    among = _among(atlas, args.filter)
+    atlas, split = arguments.opened(args), arguments.split(args)
+    among = arguments.among(atlas, args.filter)
     if args.id is not None:
         hits = search.search_id(atlas, args.id, args.space, args.k, split, among)
         return {"hits": [to_json(hit) for hit in hits], "notes": []}
-    notes, models = _notes(args, atlas, args.space), _models(args, atlas)
+    notes, models = arguments.notes(args, atlas, args.space), arguments.models(args, atlas)
     if args.text is not None:
         hits = search.search_text(atlas, models, args.text, args.k, split, among)
     else:
-        hits = search.search_image(atlas, models, _picture(args.image), args.space, args.k, split, among)
+        hits = search.search_image(atlas, models, arguments.picture(args.image), args.space, args.k, split, among)
     return {"hits": [to_json(hit) for hit in hits], "notes": notes}
 
 
 def run_generate(args: argparse.Namespace) -> Document:
     """Generate a picture, locate it, and leave picture, steps and report in a folder."""
-    from explorer.generate import Generator, check_recipe, named_by
+    from explorer.folders import check_free
+    from explorer.generate import Generator, named_by
+    from explorer.recipes import check_recipe, fan
     from explorer.records import Recipe
-    from explorer.report import check_free, write_report
+    from explorer.report.folder import write_report
 
     wished = {name: getattr(args, name) for name in ("steps", "guidance") if getattr(args, name) is not None}
-    check_recipe(Recipe(args.prompt, args.negative, args.seed, **wished))  # before a model is loaded
+    ways = fan(args.branch)
+    for branches in ways or ((),):  # before a model is loaded
+        check_recipe(Recipe(args.prompt, args.negative, args.seed, **wished, branches=branches))
     check_free(args.out)
-    atlas = _open(args)
-    notes = _notes(args, atlas, *atlas.spaces, generator=args.generator or named_by(atlas))
+    atlas = arguments.opened(args)
+    notes = arguments.notes(args, atlas, *atlas.spaces, generator=args.generator or named_by(atlas))
     generator = Generator.load(args.generator, atlas, lora=args.lora, device=args.device)
     recipe = generator.recipe(args.prompt, negative=args.negative, seed=args.seed, **wished)
-    made = generator.generate(recipe, progress=args.progress)
-    return write_report(args.out, made, atlas) | {"notes": notes}
+    recipes = [replace(recipe, branches=branches) for branches in (ways[0][:-1] if ways else (), *ways)]
+    for each in recipes:  # before anything is written
+        generator.check(each)
+    folders = [args.out, *(args.out / f"branch-{number}" for number in range(1, len(recipes)))]
+    told = [
+        write_report(folder, generator.generate(each, progress=args.progress), generator)
+        for folder, each in zip(folders, recipes, strict=True)
+    ]
+    return told[0] | {"branches": told[1:], "notes": notes}
 
 
 def run_locate(args: argparse.Namespace) -> Document:
-    """See where a picture lands."""
+    """See where a picture lands; with a report, also how firm that is, and what its prompt says."""
     from explorer.provenance import locate
 
-    atlas, picture = _open(args), _picture(args.image)
-    notes = _notes(args, atlas, *atlas.spaces)
-    landing = locate(atlas, _models(args, atlas), picture, k=args.k, split=_split(args))
-    return {"landing": to_json(landing), "notes": notes}
+    if args.prompt is not None and args.report is None:
+        raise UsageError("--prompt is told in the report alone; name a file with --report")
+    if args.report is not None:
+        from explorer.report.file import check_name
+
+        check_name(args.report)
+    atlas, picture = arguments.opened(args), arguments.picture(args.image)
+    notes, models = arguments.notes(args, atlas, *atlas.spaces), arguments.models(args, atlas)
+    landing = locate(atlas, models, picture, k=args.k, split=arguments.split(args))
+    if args.report is None:
+        return {"landing": to_json(landing), "notes": notes}
+    from explorer.report.document import Subject, document
+    from explorer.report.file import write_file
+
+    subject = Subject(picture, landing, sha256(args.image.read_bytes()).hexdigest(), args.prompt)
+    told = document(atlas, models, subject)
+    write_file(args.report, atlas, told, picture)
+    return {"landing": told["landing"], "report": str(args.report.absolute()), "notes": notes}
 
 
 def run_clusters(args: argparse.Namespace) -> Document:
     """List the clusters of a space."""
-    found = _open(args).clusters(args.space, args.level)
+    found = arguments.opened(args).clusters(args.space, args.level)
     return {"space": args.space, "level": args.level, "clusters": [to_json(cluster) for cluster in found]}
 
 
@@ -110,9 +136,9 @@ def run_export(args: argparse.Namespace) -> Document:
         raise UsageError("found nothing to export; expected one of --cluster, --ids, --search and --filter")
     from explorer.export import export
 
-    atlas = _open(args)
-    notes = [] if args.search is None else _notes(args, atlas, Space.CLIP)
-    ids = _chosen(args, atlas, _among(atlas, args.filter))
+    atlas = arguments.opened(args)
+    notes = [] if args.search is None else arguments.notes(args, atlas, Space.CLIP)
+    ids = _chosen(args, atlas, arguments.among(atlas, args.filter))
     rows = export(atlas, ids, args.format, args.out, space=args.space)
     if rows < len(ids):
         notes.append(f"{len(ids) - rows:,} pictures are flagged as unsafe and were left out")
@@ -127,7 +153,12 @@ def _chosen(args: argparse.Namespace, atlas: Atlas, among: Mask | None) -> list[
     if args.search is not None:
         from explorer.search import search_text
 
-        return [hit.id for hit in search_text(atlas, _models(args, atlas), args.search, args.k, _split(args), among)]
+        return [
+            hit.id
+            for hit in search_text(
+                atlas, arguments.models(args, atlas), args.search, args.k, arguments.split(args), among
+            )
+        ]
     cluster = None if args.cluster is None else chosen.Group(args.space, args.cluster, args.level or 0)
     return chosen.meant(atlas, cluster, args.ids, among)
 
@@ -147,29 +178,16 @@ def run_verify(args: argparse.Namespace) -> Document:
     return {"ok": not problems, "problems": problems}
 
 
-def _verb(
-    verbs: Any,  # noqa: ANN401 - argparse keeps this class to itself
-    name: str,
-    purpose: str,
-    run: Callable[[argparse.Namespace], Document],
-    show: Callable[[Document], str],
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = verbs.add_parser(name, help=purpose, description=purpose.capitalize() + ".")
-    parser.add_argument("atlas", type=Path, metavar="ATLAS", help="the atlas's directory")
-    parser.set_defaults(run=run, show=show)
-    return parser
-
-
 def _search_words(parser: argparse.ArgumentParser) -> None:
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("--text", metavar="T", help="words")
     asked.add_argument("--image", type=Path, metavar="FILE", help="a picture: JPEG, PNG, WebP or GIF")
     asked.add_argument("--id", type=int, metavar="N", help="a picture of the atlas; it is left out of the answer")
-    _add_filter(parser)
-    _add_space(parser)
-    _add_k(parser)
-    _add_split(parser)
-    _add_device(parser)
+    arguments.add_filter(parser)
+    arguments.add_space(parser)
+    arguments.add_k(parser)
+    arguments.add_split(parser)
+    arguments.add_device(parser)
 
 
 def _generate_words(parser: argparse.ArgumentParser) -> None:
@@ -178,10 +196,17 @@ def _generate_words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="default: 0")
     parser.add_argument("--steps", type=int, metavar="N", help="default: the generator's own")
     parser.add_argument("--guidance", type=float, metavar="G", help="default: the generator's own")
+    parser.add_argument(
+        "--branch",
+        action="append",
+        default=[],
+        metavar="STEP:SEED,...",
+        help="after this step go on with new noise, once for each seed; several times: branches of a branch",
+    )
     parser.add_argument("--generator", metavar="REF", help="another generator than the manifest's: a hub id or a path")
     parser.add_argument("--lora", metavar="FILE", help="a LoRA's .safetensors file to put on the generator")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")
-    _add_device(parser)
+    arguments.add_device(parser)
 
 
 def _export_words(parser: argparse.ArgumentParser) -> None:
@@ -189,86 +214,11 @@ def _export_words(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--cluster", type=int, metavar="N", help="a cluster of the space, of --level")
     which.add_argument("--ids", type=Path, metavar="FILE", help="ids, one a line")
     which.add_argument("--search", metavar="T", help="the pictures nearest to words")
-    _add_filter(parser)
+    arguments.add_filter(parser)
     parser.add_argument("--format", required=True, choices=FORMATS, help="of the file")
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="the file to write")
-    _add_space(parser)
-    _add_level(parser)
-    _add_k(parser, EXPORTED)
-    _add_split(parser)
-    _add_device(parser)
-
-
-def _add_space(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--space", default=Space.CLIP.value, metavar="SPACE", help="clip (the default), vae or sscd")
-
-
-def _add_level(parser: argparse.ArgumentParser, default: int | None = None) -> None:
-    words = "of clusters: 0 = coarse (the default), 1 = those inside"
-    parser.add_argument("--level", type=int, choices=(0, 1), default=default, help=words)
-
-
-def _add_k(parser: argparse.ArgumentParser, default: int = 12) -> None:
-    parser.add_argument("-k", type=int, default=default, metavar="K", help=f"how many (default: {default})")
-
-
-def _add_filter(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--filter",
-        action="append",
-        metavar="F",
-        help='only pictures that meet a condition: COLUMN, one of ~ = != >= <= > <, VALUE, such as "width >= 512", '
-        '"tags ~ cat" or "licence = null" (unknown); several times: all of them',
-    )
-
-
-def _add_split(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--split", choices=SPLITS, default=Split.TRAIN.value, help="default: train")
-
-
-def _add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: auto")
-
-
-def _open(args: argparse.Namespace) -> Atlas:
-    from explorer.atlas import Atlas
-
-    return Atlas.open(args.atlas)
-
-
-def _picture(file: Path) -> Image.Image:
-    from explorer.pictures import open_picture
-
-    try:
-        return open_picture(file)
-    except PictureError as error:
-        raise PictureError(error.reason, f"{file}: {error}") from error
-
-
-def _among(atlas: Atlas, texts: Sequence[str] | None) -> Mask | None:
-    """Which rows the filters leave, None where there are none."""
-    from explorer import filters
-
-    return filters.matching(atlas, filters.parse_all(texts)) if texts else None
-
-
-def _models(args: argparse.Namespace, atlas: Atlas) -> Models:
-    from explorer.models.loader import Models
-
-    return Models(atlas, args.device)
-
-
-def _split(args: argparse.Namespace) -> Split | None:
-    return None if args.split == "all" else Split(args.split)
-
-
-def _notes(args: argparse.Namespace, atlas: Atlas, *spaces: str, generator: str | None = None) -> list[str]:
-    """Say on standard error what has to be known of the models in use; return it for the document."""
-    from explorer.models.loader import demo_note
-
-    models = atlas.meta["models"]
-    references = [(models.get(space) or {}).get("reference") for space in spaces]
-    note = demo_note([*references, generator], atlas.manifest.kind)
-    if note:
-        args.progress.note(note)
-    return [note] if note else []
+    arguments.add_space(parser)
+    arguments.add_level(parser)
+    arguments.add_k(parser, EXPORTED)
+    arguments.add_split(parser)
+    arguments.add_device(parser)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
-from explorer.manifest import Training
+from explorer.manifest import Manifest, Training
 from explorer.records import Relation
 
 Document = Mapping[str, Any]
@@ -125,3 +125,18 @@ def training(parts: Sequence[Contribution]) -> Training:
         relation = Relation.SAMPLE if all(each.is_training for each in relations) else Relation.UNKNOWN
     generators = (name for name in first.generators if all(name in each.generators for each in others))
     return Training(relation, tuple(generators))
+
+
+def relation_to(told: Training, manifest: Manifest, generator: str | None, *, is_tuned: bool = False) -> Relation:
+    """How a corpus stands to one generator: what is told of some holds for those alone.
+
+    Args:
+        told: how it stands to those that are named.
+        manifest: its own, against whose folder relative names stand.
+        generator: as a model reference; None = those that are named.
+        is_tuned: whether it was tuned on other pictures too, as by a LoRA.
+    """
+    named = {form for name in told.generators for form in (name, str(manifest.resolve(name)))}
+    if generator is not None and generator not in named:
+        return Relation.UNKNOWN
+    return Relation.SAMPLE if is_tuned and told.relation is Relation.ALL else told.relation

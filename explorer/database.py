@@ -22,7 +22,8 @@ class Database:
 
     Args:
         path: the file; it is made if there is none.
-        tables: the statements that make the tables, separated by semicolons.
+        tables: the statements that make the tables where they are not there, separated by semicolons; a table that a
+            later version adds keeps the schema number.
         schema: the number of that schema, kept in the file.
 
     Raises:
@@ -105,7 +106,6 @@ class Database:
             found = connection.execute("PRAGMA user_version").fetchone()[0]
             if found not in (0, schema):
                 raise AtlasError(f"{path}: found schema {found}, expected {schema}; use the version that wrote it")
-            if found == 0:
-                for statement in tables.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {schema}")
+            for statement in tables.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {schema}")

@@ -5,7 +5,7 @@ A generator that shares the atlas's VAE is followed in `vae` by its own latents;
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -16,24 +16,21 @@ import numpy.typing as npt
 from explorer.errors import Cancelled, QueryError
 from explorer.models.generator import GeneratorModel
 from explorer.models.loader import Models, shared
-from explorer.placement import place_vectors
 from explorer.progress import SILENT, Progress
 from explorer.provenance import locate
+from explorer.recipes import check_recipe
 from explorer.records import Landing, Recipe, Space, TrajectoryStep
 from explorer.search import picture_vectors
 from explorer.stamp import stamped
+from explorer.trunks import Trunks
+from explorer.way import Decided, Stand, decided, placed_at, step_of
 
 if TYPE_CHECKING:
+    import torch
     from PIL import Image
 
     from explorer.atlas import Atlas
     from explorer.models.denoising import Denoised
-
-MAX_PROMPT = 2_000
-MAX_STEPS = 150
-MAX_GUIDANCE = 30.0
-MAX_SEED = 2**32 - 1
-MIN_SIDE, MAX_SIDE, SIDE_UNIT = 32, 1024, 8
 
 OTHER_VAE = (
     "This generator's VAE is not the one that the atlas's space vae was made with; there the picture was located "
@@ -54,13 +51,27 @@ class StepImage:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A generated picture, the way to it, and where it landed; `previews` has one picture a step."""
+    """A generated picture, the way to it, and where it landed.
+
+    Attributes:
+        previews: one picture a step.
+        decided: space -> from which step on the way keeps to what it ends with.
+    """
 
     image: Image.Image
     recipe: Recipe
     steps: tuple[TrajectoryStep, ...]
     landing: Landing
     previews: tuple[Image.Image, ...]
+    decided: dict[str, Decided]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """A step as the model took it, and what was seen of it."""
+
+    denoised: Denoised
+    image: StepImage
 
 
 class Generator:
@@ -68,6 +79,7 @@ class Generator:
 
     def __init__(self, atlas: Atlas, model: GeneratorModel, models: Models) -> None:
         self._atlas, self._model, self._models = atlas, model, models
+        self._trunks: Trunks[_Seen] = Trunks()
 
     @classmethod
     def load(cls, reference: str | None, atlas: Atlas, *, lora: str | None = None, device: str = "auto") -> Self:
@@ -89,6 +101,21 @@ class Generator:
         key = (GeneratorModel, named, lora, device)
         model = shared(key, lambda: GeneratorModel.load(named, lora=lora, device=device))
         return cls(atlas, model, Models(atlas, device))
+
+    @property
+    def atlas(self) -> Atlas:
+        """Whose maps its pictures land on."""
+        return self._atlas
+
+    @property
+    def models(self) -> Models:
+        """The atlas's own models."""
+        return self._models
+
+    @property
+    def model(self) -> GeneratorModel:
+        """The model itself."""
+        return self._model
 
     @property
     def reference(self) -> str:
@@ -138,6 +165,15 @@ class Generator:
             width=recipe.width or self.size, height=recipe.height or self.size,
         )  # fmt: skip
 
+    def check(self, recipe: Recipe) -> None:
+        """Hold a recipe against its bounds, its branches against the steps that this generator takes.
+
+        Raises:
+            QueryError: it is out of bounds.
+        """
+        check_recipe(recipe)
+        self._model.denoise(self.complete(recipe))
+
     def generate(
         self,
         recipe: Recipe,
@@ -161,40 +197,59 @@ class Generator:
         recipe = self.complete(recipe)
         check_recipe(recipe)
         _go_on(cancelled)
-        way: list[StepImage] = []
-        latent: dict[str, npt.NDArray[np.float32]] = {}
-        for denoised in progress.track(self._model.denoise(recipe), stage="generate"):
-            latent = self._latent_vectors(denoised)
-            way.append(self._seen(denoised, latent))
+        known = self._trunks.known(recipe)
+        denoising = self._model.denoise(recipe, [each.denoised for each in known])
+        way: list[_Seen] = []
+        for number, denoised in enumerate(progress.track(denoising, stage="generate")):
+            same = known[number].image if number < len(known) else None
+            image = replace(same, steps=denoised.steps) if same else self._seen(denoised)
+            way.append(_Seen(denoised, image))
             if on_step:
-                on_step(way[-1])
+                on_step(image)
             _go_on(cancelled)
-        image = way[-1].preview  # the last step is shown as it came out
-        landing = locate(self._atlas, self._models, image, latent_vectors=latent)
-        previews = tuple(each.preview for each in way)
-        landing = replace(landing, notes=landing.notes + self._notes(recipe))
-        return Generation(image, recipe, tuple(each.trajectory for each in way), landing, previews)
+        self._trunks.remember(recipe, tuple(way))
+        return self._made(recipe, way)
 
-    def _latent_vectors(self, denoised: Denoised) -> dict[str, npt.NDArray[np.float32]]:
+    def _made(self, recipe: Recipe, way: Sequence[_Seen]) -> Generation:
+        """Locate what a way came to."""
+        last = way[-1]  # shown as it came out
+        stands = self._stands(last.denoised, last.image.preview)
+        latent = {space: stand.vector for space, stand in stands.items() if stand.via == "latent"}
+        vectors = {space: stand.vector for space, stand in stands.items()}
+        relation = self._atlas.relation_to(recipe.generator, is_tuned=recipe.lora is not None)
+        landing = locate(
+            self._atlas, self._models, last.image.preview,
+            latent_vectors=latent, vectors=vectors, relation=relation,
+        )  # fmt: skip
+        landing = replace(landing, notes=landing.notes + self._notes(recipe))
+        steps = tuple(each.image.trajectory for each in way)
+        previews = tuple(each.image.preview for each in way)
+        return Generation(last.image.preview, recipe, steps, landing, previews, decided(self._atlas, steps))
+
+    def latent_vectors(self, clean: torch.Tensor) -> dict[str, npt.NDArray[np.float32]]:
+        """Space -> vector (d,) of a clean latent (1, channels, h, w), where the atlas's own VAE made it."""
         if not self.shares_vae:
             return {}
-        pooled = self._model.vae.pool_latents(denoised.clean)
+        pooled = self._model.vae.pool_latents(clean)
         return {Space.VAE.value: pooled - self._atlas.space(Space.VAE).mean}
 
-    def _seen(self, denoised: Denoised, latent: dict[str, npt.NDArray[np.float32]]) -> StepImage:
+    def _stands(self, denoised: Denoised, preview: Image.Image) -> dict[str, Stand]:
+        """Where a step stands in each space: by its own latent where it means the same there, else by its picture."""
+        latent = self.latent_vectors(denoised.clean)
+        return {
+            space: Stand(latent[space], "latent")
+            if space in latent
+            else Stand(picture_vectors(self._atlas, self._models, space, [preview]), "picture")
+            for space in self._atlas.spaces
+            if space != Space.SSCD  # a large model to ask at every step, and not always at hand
+        }
+
+    def _seen(self, denoised: Denoised) -> StepImage:
         """Decode a step's clean latent and put it on every map."""
         preview = self._model.vae.decode(denoised.clean)[0]
-        points, nearest, similarity = {}, {}, {}
-        for space in self._atlas.spaces:
-            vector = latent.get(space)
-            if vector is None:
-                vector = picture_vectors(self._atlas, self._models, space, [preview])
-            placed = place_vectors(self._atlas, space, vector, k=1)
-            x, y, z = placed.points[0].tolist()
-            points[space] = (x, y, z)
-            nearest[space] = int(self._atlas.ids[placed.rows[0, 0]])
-            similarity[space] = float(placed.similarities[0, 0])
-        step = TrajectoryStep(denoised.step, denoised.timestep, points, nearest, similarity)
+        stands = self._stands(denoised, preview)
+        step = step_of(self._atlas, denoised.step, denoised.timestep, stands, placed_at(self._atlas, stands))
+        step = replace(step, pull=denoised.pull)
         return StepImage(denoised.step, denoised.steps, denoised.timestep, preview, step)
 
     def _notes(self, recipe: Recipe) -> tuple[str, ...]:
@@ -212,28 +267,6 @@ def named_by(atlas: Atlas) -> str | None:
     """The generator that an atlas names; None if it names none."""
     named = atlas.meta["models"].get("generator") or {}
     return named.get("reference")
-
-
-def check_recipe(recipe: Recipe) -> None:
-    """Hold a recipe against what a generator takes.
-
-    Raises:
-        QueryError: a value is out of its bounds; the message names it, its value and its bounds.
-    """
-    if not 1 <= len(recipe.prompt.strip()) or len(recipe.prompt) > MAX_PROMPT or len(recipe.negative) > MAX_PROMPT:
-        longest = max(len(recipe.prompt), len(recipe.negative))
-        raise QueryError(f"prompt: expected 1 to {MAX_PROMPT:,} characters, found {longest:,}")
-    bounds = {
-        "seed": (recipe.seed, 0, MAX_SEED),
-        "steps": (recipe.steps, 1, MAX_STEPS),
-        "guidance": (recipe.guidance, 0, MAX_GUIDANCE),
-    }
-    for name, (value, least, most) in bounds.items():
-        if not least <= value <= most:  # NaN is in no bounds
-            raise QueryError(f"{name}: expected {least:,} to {most:,}, found {value:,}")
-    for name, side in (("width", recipe.width), ("height", recipe.height)):
-        if side is not None and (side % SIDE_UNIT or not MIN_SIDE <= side <= MAX_SIDE):
-            raise QueryError(f"{name}: expected a multiple of {SIDE_UNIT} from {MIN_SIDE} to {MAX_SIDE}, found {side}")
 
 
 def png_bytes(generation: Generation) -> bytes:

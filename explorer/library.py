@@ -18,6 +18,7 @@ from explorer import atlas, filters, provenance, search
 from explorer.export import export
 from explorer.models.loader import Models
 from explorer.records import Hit, Landing, Space, Split
+from explorer.report.document import Document, Subject, document
 from explorer.search import Mask
 
 
@@ -64,6 +65,15 @@ class Atlas(atlas.Atlas):
     def locate(self, picture: Image.Image, k: int = 12) -> Landing:
         """Where any picture lands; see `explorer.provenance.locate`."""
         return provenance.locate(self, self.models, picture, k=k)
+
+    def report(self, picture: Image.Image, prompt: str | None = None) -> Document:
+        """A picture's provenance as one document; see `explorer.report.document` and docs/provenance.md.
+
+        Args:
+            picture: RGB, of any size.
+            prompt: what it was made from, where that is known.
+        """
+        return document(self, self.models, Subject(picture, self.locate(picture), prompt=prompt))
 
     def export(self, ids: Sequence[int], format: str, out: Path | str | BinaryIO, space: str = Space.CLIP) -> int:
         """Write pictures as CSV, JSON lines or Parquet; see `explorer.export.export`."""

@@ -20,7 +20,8 @@ def found(document: Document) -> str:
 
 def landed(document: Document) -> str:
     """Where `locate` put a picture."""
-    return "\n".join(_landing(document["landing"]))
+    report = [f"The report is {document['report']}"] if "report" in document else []
+    return "\n".join([*_landing(document["landing"]), *report])
 
 
 def generated(document: Document) -> str:
@@ -31,7 +32,21 @@ def generated(document: Document) -> str:
         f"{recipe['generator']}, seed {recipe['seed']}, {recipe['steps']} steps, guidance {recipe['guidance']:g}",
         "",
     ]
-    return "\n".join([*head, *_landing(document["landing"])])
+    told = [*head, *_landing(document["landing"])]
+    for branch in document["branches"]:
+        turn = branch["recipe"]["branches"][-1]
+        verdict = branch["landing"]["verdict"]["name"]
+        told.append(f"{branch['image']}: from step {turn['step']} with seed {turn['seed']}, {verdict}")
+    return "\n".join(told)
+
+
+def noised(document: Document) -> str:
+    """How a picture left the cloud."""
+    way = document["trajectory"]
+    spaces = list(way[0]["points"])
+    head = ["step", "noise %", *(f"{space} {what}" for space in spaces for what in ("similarity", "kept"))]
+    rows = [[each["step"], round(100 * (1 - each["signal"] ** 2)), *_held(each, spaces)] for each in way]
+    return "\n".join([*_table(head, rows), "", *map(_left, document["lost"].items()), RESEMBLANCE])
 
 
 def clusters(document: Document) -> str:
@@ -118,6 +133,18 @@ def verified(document: Document) -> str:
 def plain(text: str) -> str:
     """A stranger's text on one line; what would steer the terminal is shown as a mark."""
     return "".join(each if each.isprintable() else "\ufffd" for each in " ".join(text.split()))
+
+
+def _held(step: Document, spaces: Sequence[str]) -> Iterator[str]:
+    for space in spaces:
+        yield f"{step['similarity'][space]:.3f}"
+        yield f"{step['kept'][space]} of {step['own'][space]}"
+
+
+def _left(lost: tuple[str, Document]) -> str:
+    space, steps = lost
+    kept = "to the end" if steps["neighbors"] is None else f"until step {steps['neighbors']}"
+    return f"{space}: at least half of its neighbors are its own {kept}"
 
 
 def _landing(landing: Document) -> Iterator[str]:

@@ -22,3 +22,12 @@ def web_link(text: str | None) -> str | None:
     except ValueError:  # such as an unclosed bracket
         return None
     return text if is_web else None
+
+
+def host(url: str) -> str:
+    """The real host of a link, in the ASCII form that no look-alike letter can forge."""
+    name = urlsplit(url).hostname or ""
+    try:
+        return name.encode("idna").decode("ascii")
+    except UnicodeError:
+        return name.encode("unicode_escape").decode("ascii")

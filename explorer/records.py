@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 Point = tuple[float, float, float]
 """A place on a map, in map units."""
@@ -38,6 +38,21 @@ class Relation(StrEnum):
     def is_training(self) -> bool:
         """Whether neighbors may be called training pictures."""
         return self in (Relation.ALL, Relation.SAMPLE)
+
+
+class Schedule(StrEnum):
+    """How noise grows over the steps; see `explorer.noising.signal`."""
+
+    LINEAR = "linear"
+    SCALED_LINEAR = "scaled_linear"
+    COSINE = "cosine"
+
+
+class Medium(StrEnum):
+    """What noise is added to: a picture's latents, as a latent diffusion model does, or its pixels."""
+
+    LATENTS = "latents"
+    PIXELS = "pixels"
 
 
 class VerdictName(StrEnum):
@@ -282,8 +297,20 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """A turn on the way from noise: after `step` (1-based) the noise is drawn anew from `seed`."""
+
+    step: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that a picture was generated from; the same recipe gives the same picture."""
+    """All that a picture was generated from; the same recipe gives the same picture.
+
+    Attributes:
+        branches: where its way turns off that of the same recipe without them, in order.
+    """
 
     prompt: str
     negative: str = ""
@@ -295,6 +322,20 @@ class Recipe:
     revision: str | None = None
     width: int | None = None
     height: int | None = None
+    branches: tuple[Branch, ...] = ()
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """A recipe from its JSON."""
+        return cls(**{**document, "branches": tuple(Branch(**each) for each in document.get("branches", ()))})
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A picture near a step of a way, and the cosine to it."""
+
+    id: int
+    similarity: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +348,13 @@ class TrajectoryStep:
         points: space -> place, map units.
         nearest: space -> id of the nearest training picture by the vectors.
         similarity: space -> cosine to it.
+        pull: how hard the prompt pulled, see `explorer.models.denoising.pull`; None without guidance.
+        neighbors: space -> the nearest training pictures, most similar first.
+        percentile: space -> of `similarity`, 0-100; None where it has no meaning. See `Hit`.
+        distance: space -> map units to the nearest point of the corpus.
+        entropy: space -> bits, of the clusters of the nearest training pictures; see `explorer.way.entropy`.
+        cluster: space -> the one that most of them are in; None where that is none.
+        via: space -> `latent` or `picture`, as in `SpaceLanding`.
     """
 
     step: int
@@ -314,6 +362,13 @@ class TrajectoryStep:
     points: Mapping[str, Point]
     nearest: Mapping[str, int]
     similarity: Mapping[str, float]
+    pull: float | None = None
+    neighbors: Mapping[str, tuple[Near, ...]] = field(default_factory=dict)
+    percentile: Mapping[str, float | None] = field(default_factory=dict)
+    distance: Mapping[str, float] = field(default_factory=dict)
+    entropy: Mapping[str, float] = field(default_factory=dict)
+    cluster: Mapping[str, int | None] = field(default_factory=dict)
+    via: Mapping[str, str] = field(default_factory=dict)
 
 
 def to_json(value: Any) -> Any:  # noqa: ANN401 - any of the records above

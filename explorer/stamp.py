@@ -46,10 +46,25 @@ def stamped(image: Image.Image, recipe: Recipe) -> bytes:
     return data.getvalue()
 
 
+def stamp_of(path: Path) -> Recipe | None:
+    """The recipe that a PNG of ours bears; None of every other file, and of a recipe that is none."""
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            told = json.loads(getattr(image, "text", {}).get(RECIPE, "null"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(told, dict) or not isinstance(told.get("prompt"), str):
+        return None
+    seed = told.get("seed")
+    return Recipe(told["prompt"], seed=seed if isinstance(seed, int) else 0)
+
+
 def public(recipe: Recipe) -> Recipe:
     """Return the recipe without this machine's folders: a local model by its file's name alone."""
-    return replace(recipe, generator=_name(recipe.generator), lora=recipe.lora and _name(recipe.lora))
+    return replace(recipe, generator=public_name(recipe.generator), lora=recipe.lora and public_name(recipe.lora))
 
 
-def _name(reference: str) -> str:
-    return Path(reference).name if Path(reference).is_absolute() else reference
+def public_name(reference: str) -> str:
+    """A model reference without this machine's folders."""
+    path = Path(reference.removeprefix("local-dir:"))
+    return path.name if path.is_absolute() else reference

@@ -6,77 +6,23 @@ written down as numbered events, so that whoever knows its id can follow it from
 
 from __future__ import annotations
 
+import hmac
 import json
 import secrets
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from explorer.database import Database
 from explorer.errors import QueryError
 from explorer.jobs import Event, Job, JobState
+from explorer.kept import NAMING, SCHEMA, TABLES, Generation, Selection, digest, dumps, generation_of, job_of, now
 from explorer.records import Landing, Recipe, TrajectoryStep, to_json
-from explorer.scrub import list_without, story_without
 
 FILE = "workspace.sqlite"
-SCHEMA = 1
 MAX_SELECTION = 1_000_000
-
-_NAMING = (
-    ("generations", "landing", story_without),
-    ("generations", "trajectory", story_without),
-    ("events", "data", story_without),
-    ("selections", "ids", list_without),
-)
-"""Table and column of every JSON that may name pictures of the corpus, and what takes some of them out of it."""
-
-_TABLES = """
-CREATE TABLE generations (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, created TEXT NOT NULL, png BLOB NOT NULL,
-    recipe TEXT NOT NULL, landing TEXT NOT NULL, trajectory TEXT NOT NULL
-);
-CREATE TABLE previews (
-    generation INTEGER NOT NULL REFERENCES generations, step INTEGER NOT NULL, webp BLOB NOT NULL,
-    PRIMARY KEY (generation, step)
-);
-CREATE TABLE jobs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, recipe TEXT NOT NULL,
-    created TEXT NOT NULL, generation INTEGER REFERENCES generations, error TEXT
-);
-CREATE TABLE events (
-    job TEXT NOT NULL REFERENCES jobs (id), seq INTEGER NOT NULL, kind TEXT NOT NULL, data TEXT NOT NULL,
-    PRIMARY KEY (job, seq)
-);
-CREATE TABLE selections (name TEXT PRIMARY KEY, created TEXT NOT NULL, ids TEXT NOT NULL)
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """A generated picture and what was found out about it.
-
-    Attributes:
-        landing: as `records.to_json` gives it.
-        trajectory: the same, one entry a step.
-    """
-
-    id: int
-    created: str
-    recipe: Recipe
-    landing: Mapping[str, Any]
-    trajectory: Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Pictures of the corpus that somebody gathered under a name."""
-
-    name: str
-    created: str
-    ids: tuple[int, ...]
 
 
 class Workspace:
@@ -92,7 +38,7 @@ class Workspace:
         Raises:
             AtlasError: it cannot be opened, or is of another schema.
         """
-        return cls(Database(Path(folder) / FILE, _TABLES, SCHEMA))
+        return cls(Database(Path(folder) / FILE, TABLES, SCHEMA))
 
     def close(self) -> None:
         """Close the file; nothing can be asked afterwards."""
@@ -100,22 +46,34 @@ class Workspace:
 
     def add_job(self, recipe: Recipe) -> Job:
         """Write down a new job, queued."""
-        job = Job(secrets.token_urlsafe(16), JobState.QUEUED, recipe, _now())
+        job = Job(secrets.token_urlsafe(16), JobState.QUEUED, recipe, now())
         with self._database.change() as connection:
             connection.execute(
                 "INSERT INTO jobs (id, state, recipe, created) VALUES (?, ?, ?, ?)",
-                (job.id, job.state, _dumps(asdict(recipe)), job.created),
+                (job.id, job.state, dumps(asdict(recipe)), job.created),
             )
         return job
 
     def job(self, identity: str) -> Job | None:
         """One job, None if there is none of that id."""
         row = self._database.row("SELECT * FROM jobs WHERE id = ?", identity)
-        return _job(row) if row else None
+        return job_of(row) if row else None
 
     def jobs(self, limit: int = 50) -> list[Job]:
         """The newest jobs, newest first."""
-        return [_job(row) for row in self._database.rows("SELECT * FROM jobs ORDER BY number DESC LIMIT ?", limit)]
+        return [job_of(row) for row in self._database.rows("SELECT * FROM jobs ORDER BY number DESC LIMIT ?", limit)]
+
+    def claim(self, job: str) -> str:
+        """Make the key of a job's maker, by which its picture can be deleted; only its digest is kept."""
+        key = secrets.token_urlsafe(16)
+        with self._database.change() as connection:
+            connection.execute("INSERT INTO makers VALUES (?, ?)", (job, digest(key)))
+        return key
+
+    def is_maker(self, job: str, key: str) -> bool:
+        """Whether a key is that of a job's maker."""
+        row = self._database.row("SELECT digest FROM makers WHERE job = ?", job)
+        return row is not None and hmac.compare_digest(row["digest"], digest(key))
 
     def set_job(
         self, identity: str, state: JobState, *, generation: int | None = None, error: str | None = None
@@ -170,28 +128,35 @@ class Workspace:
         landing: Landing,
         trajectory: Sequence[TrajectoryStep],
         previews: Sequence[bytes] = (),
+        report: Mapping[str, Any] | None = None,
     ) -> int:
-        """Keep a generated picture with the pictures of its steps (WebP, the first is step 1); return its id."""
-        texts = (_dumps(asdict(recipe)), _dumps(to_json(landing)), _dumps([to_json(step) for step in trajectory]))
+        """Keep a generated picture with the pictures of its steps (WebP, the first is step 1) and its report.
+
+        Returns:
+            its id.
+        """
+        texts = (dumps(asdict(recipe)), dumps(to_json(landing)), dumps([to_json(step) for step in trajectory]))
         with self._database.change() as connection:
             added = connection.execute(
                 "INSERT INTO generations (created, png, recipe, landing, trajectory) VALUES (?, ?, ?, ?, ?)",
-                (_now(), png, *texts),
+                (now(), png, *texts),
             )
             identity = added.lastrowid or 0  # always a number after an INSERT
             steps = [(identity, step, preview) for step, preview in enumerate(previews, 1)]
             connection.executemany("INSERT INTO previews VALUES (?, ?, ?)", steps)
+            if report is not None:
+                connection.execute("INSERT INTO reports VALUES (?, ?)", (identity, dumps(report)))
         return identity
 
     def generation(self, identity: int) -> Generation:
         """One generated picture; QueryError if there is none of that id."""
         sql = "SELECT id, created, recipe, landing, trajectory FROM generations WHERE id = ?"
-        return _generation(self._found(identity, sql))
+        return generation_of(self._found(identity, sql))
 
     def generations(self, limit: int = 50) -> list[Generation]:
         """The newest generated pictures, newest first."""
         sql = "SELECT id, created, recipe, landing, trajectory FROM generations ORDER BY id DESC LIMIT ?"
-        return [_generation(row) for row in self._database.rows(sql, limit)]
+        return [generation_of(row) for row in self._database.rows(sql, limit)]
 
     def picture(self, identity: int) -> bytes:
         """A generated picture itself, PNG; QueryError if there is none of that id."""
@@ -202,13 +167,23 @@ class Workspace:
         row = self._database.row("SELECT webp FROM previews WHERE generation = ? AND step = ?", identity, step)
         return bytes(row["webp"]) if row else None
 
+    def report(self, identity: int) -> dict[str, Any] | None:
+        """A picture's provenance as one document; None if none was kept."""
+        row = self._database.row("SELECT document FROM reports WHERE generation = ?", identity)
+        return json.loads(row["document"]) if row else None
+
+    def has_report(self, identity: int) -> bool:
+        """Whether a report of a picture was kept."""
+        return self._database.row("SELECT 1 FROM reports WHERE generation = ?", identity) is not None
+
     def delete_generation(self, identity: int) -> bool:
-        """Delete a picture, its steps, and its job with all its events; False if there is none of that id."""
+        """Delete a picture, its steps, its report, and its job with all its events; False if there is none such."""
         with self._database.change() as connection:
             made = "(SELECT id FROM jobs WHERE generation = ?)"
-            connection.execute(f"DELETE FROM events WHERE job IN {made}", (identity,))
-            connection.execute("DELETE FROM jobs WHERE generation = ?", (identity,))
-            connection.execute("DELETE FROM previews WHERE generation = ?", (identity,))
+            for table in ("events", "makers"):
+                connection.execute(f"DELETE FROM {table} WHERE job IN {made}", (identity,))
+            for table in ("jobs", "previews", "reports"):
+                connection.execute(f"DELETE FROM {table} WHERE generation = ?", (identity,))
             return connection.execute("DELETE FROM generations WHERE id = ?", (identity,)).rowcount == 1
 
     def save_selection(self, name: str, ids: Sequence[int]) -> Selection:
@@ -221,9 +196,9 @@ class Workspace:
             raise QueryError(f"found a name of {len(name.strip())} characters; expected 1 to 200")
         if len(ids) > MAX_SELECTION:
             raise QueryError(f"found {len(ids):,} pictures; a selection holds at most {MAX_SELECTION:,}")
-        selection = Selection(name.strip(), _now(), tuple(map(int, ids)))
+        selection = Selection(name.strip(), now(), tuple(map(int, ids)))
         with self._database.change() as connection:
-            values = (selection.name, selection.created, _dumps(selection.ids))
+            values = (selection.name, selection.created, dumps(selection.ids))
             connection.execute("INSERT OR REPLACE INTO selections VALUES (?, ?, ?)", values)
         return selection
 
@@ -248,13 +223,13 @@ class Workspace:
         """
         changed = 0
         with self._database.change() as connection:
-            for table, column, without in _NAMING:
+            for table, column, without in NAMING:
                 for number, text in connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall():
                     before = json.loads(text)
                     after = without(before, ids)
                     if after != before:
                         change = f"UPDATE {table} SET {column} = ? WHERE rowid = ?"
-                        changed += connection.execute(change, (_dumps(after), number)).rowcount
+                        changed += connection.execute(change, (dumps(after), number)).rowcount
         self._database.erase()
         return changed
 
@@ -279,23 +254,5 @@ def _set_job(
 def _add_event(connection: sqlite3.Connection, job: str, kind: str, data: Mapping[str, Any]) -> Event:
     last = connection.execute("SELECT coalesce(max(seq), 0) FROM events WHERE job = ?", (job,)).fetchone()[0]
     event = Event(last + 1, str(kind), data)
-    connection.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (job, event.seq, event.kind, _dumps(data)))
+    connection.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (job, event.seq, event.kind, dumps(data)))
     return event
-
-
-def _job(row: sqlite3.Row) -> Job:
-    recipe = Recipe(**json.loads(row["recipe"]))
-    return Job(row["id"], JobState(row["state"]), recipe, row["created"], row["generation"], row["error"])
-
-
-def _generation(row: sqlite3.Row) -> Generation:
-    recipe = Recipe(**json.loads(row["recipe"]))
-    return Generation(row["id"], row["created"], recipe, json.loads(row["landing"]), json.loads(row["trajectory"]))
-
-
-def _dumps(value: Any) -> str:  # noqa: ANN401 - plain values
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

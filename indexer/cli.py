@@ -210,10 +210,11 @@ def _expect_workspaces(folders: Iterable[Path]) -> None:
     Raises:
         QueryError: one does not.
     """
+    from explorer.audit.kept import FILE as AUDITS
     from explorer.workspace import FILE
 
     for folder in folders:
-        if not (folder / FILE).is_file():
+        if not (folder / FILE).is_file() and not (folder / AUDITS).is_file():
             raise QueryError(f"--workspace: found no {FILE} in {folder}; name the folder that `serve` was given")
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 from small_atlas import SmallAtlas, changed
 from tiny_models import build_lora
 
-from explorer import cli, formats, lines
+from explorer import arguments, cli, formats, lines
 from explorer.atlas import Atlas
 from explorer.records import Split
 from webapp.cli import main
@@ -335,7 +335,7 @@ def test_hostile_captions_do_not_steer_the_terminal(tmp_path: Path, capfd: pytes
 def test_choices_are_the_librarys() -> None:
     """What the parser offers, without loading the library, is what the library has."""
     assert cli.FORMATS == formats.FORMATS
-    assert cli.SPLITS == (*(split.value for split in Split), "all")
+    assert arguments.SPLITS == (*(split.value for split in Split), "all")
 
 
 def test_lines_hold_for_nothing_found() -> None:

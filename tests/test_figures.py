@@ -65,3 +65,17 @@ def test_labels_of_fine_clusters_name_their_coarse_one() -> None:
     """A fine cluster's label says of which coarse one it takes the place, as the map must know."""
     (label,) = figures.labels([Cluster("vae", 1, 3, "kittens", 5, (), parent=0)], {3: [1.0, 2.0, 3.0]})
     assert (label["level"], label["parent"], label["cluster"]) == (1, 0, 3)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_curves_are_drawn_in_the_accent_and_told_apart(theme: str) -> None:
+    """Each way is a line over the steps, from 1; several differ by dash and by the letter at their end."""
+    figure = figures.curves("Likeness", "step", {"A": [0.1, 0.5, None], "B": [0.2, 0.4]}, theme, from_zero=False)
+    first, second = figure["data"]
+    assert (first["x"], first["y"]) == ([1, 2, 3], [0.1, 0.5, None]) and second["x"] == [1, 2]
+    assert {each["line"]["color"] for each in figure["data"]} == {figures.ACCENT[theme]}
+    assert first["line"]["dash"] != second["line"]["dash"]
+    assert first["text"] == ["", "", "A"] and second["mode"] == "lines+text"
+    alone = figures.curves("Likeness", "step", {"A": [0.1]}, theme, from_zero=True)
+    assert alone["data"][0]["mode"] == "lines" and alone["layout"]["yaxis"]["rangemode"] == "tozero"
+    assert contrast(figures.INK[theme], DARK if theme == "dark" else LIGHT) >= 4.5

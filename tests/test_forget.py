@@ -177,7 +177,7 @@ def story(world: World, folder: Path, key: str) -> int:
     recipe = Recipe("a prompt")
     job = workspace.add_job(recipe)
     workspace.add_event(job.id, "step", {"nearest": {"clip": record.id, "vae": other}, "similarity": {"clip": 1.0}})
-    made = workspace.add_generation(b"png", recipe, landing, [step])
+    made = workspace.add_generation(b"png", recipe, landing, [step], report={"landing": to_json(landing)})
     workspace.add_event(job.id, "done", {"landing": to_json(landing), "generation": made})
     workspace.save_selection("mine", [record.id, other])
     workspace.close()

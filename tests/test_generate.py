@@ -22,15 +22,16 @@ from PIL import Image
 from small_atlas import SmallAtlas
 from tiny_models import CLIP_DIM, SIDE, build_lora
 
-from explorer import report
 from explorer.atlas import Atlas
 from explorer.errors import Cancelled, ModelError, QueryError
-from explorer.generate import OTHER_VAE, Generator, StepImage, check_recipe, png_bytes
+from explorer.generate import OTHER_VAE, Generator, StepImage, png_bytes
 from explorer.models.clip import ClipModel
 from explorer.models.denoising import Denoising
 from explorer.models.generator import GeneratorModel
 from explorer.models.vae import VaeModel
-from explorer.records import Recipe, to_json
+from explorer.recipes import check_recipe
+from explorer.records import Recipe
+from explorer.report import folder as report
 
 Make = Callable[..., Atlas]
 
@@ -320,7 +321,7 @@ def test_the_picture_says_what_it_is(generator: Generator) -> None:
         assert image.tobytes() == made.image.tobytes()
         recipe = json.loads(image.text["recipe"])
         packet = image.text["XML:com.adobe.xmp"]
-    assert recipe == {**to_json(made.recipe), "generator": Path(generator.reference).name}
+    assert Recipe.of(recipe) == dataclasses.replace(made.recipe, generator=Path(generator.reference).name)
     assert str(Path(generator.reference).parent) not in png_bytes(made).decode("latin-1")
     (mark,) = ET.fromstring(packet.lstrip("\ufeff")).iter(
         "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
@@ -328,30 +329,33 @@ def test_the_picture_says_what_it_is(generator: Generator) -> None:
     assert mark.text == "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
 
-def test_a_report_appears_whole(generator: Generator, atlas: Atlas, tmp_path: Path) -> None:
+def test_a_report_appears_whole(generator: Generator, tmp_path: Path) -> None:
     """The folder has the picture, a numbered picture a step, and a report that names them."""
     made = generator.generate(generator.recipe("a cat", steps=2))
-    told = report.write_report(tmp_path / "deep/out", made, atlas)
+    told = report.write_report(tmp_path / "deep/out", made, generator)
     names = sorted(path.relative_to(tmp_path / "deep/out").as_posix() for path in (tmp_path / "deep/out").rglob("*.*"))
-    assert names == ["picture.png", "report.json", "steps/0001.png", "steps/0002.png", "steps/0003.png"]
+    assert names == [
+        "picture.png", "report.html", "report.json", "steps/0001.png", "steps/0002.png", "steps/0003.png", "way.webm"
+    ]  # fmt: skip
     kept = json.loads((tmp_path / "deep/out/report.json").read_text())
     assert kept == json.loads(json.dumps({**told, "image": "picture.png"}))
     assert kept["recipe"]["seed"] == 0 and kept["landing"]["verdict"]["name"]
-    assert [step["image"] for step in kept["trajectory"]] == names[2:]
+    assert [step["image"] for step in kept["trajectory"]] == names[3:-1]
+    assert all(1 <= each["family"] <= 3 for each in kept["decided"].values())
     with Image.open(tmp_path / "deep/out/steps/0003.png") as last:
         assert last.tobytes() == made.image.tobytes()
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]
 
 
-def test_a_report_overwrites_nothing(generator: Generator, atlas: Atlas, tmp_path: Path) -> None:
+def test_a_report_overwrites_nothing(generator: Generator, tmp_path: Path) -> None:
     """A folder with anything in it is refused and left as it was; an empty one is taken."""
     made = generator.generate(generator.recipe("a cat", steps=1))
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(QueryError, match="holds something already; expected a new or empty folder"):
-        report.write_report(tmp_path, made, atlas)
+        report.write_report(tmp_path, made, generator)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
     (tmp_path / "empty").mkdir()
-    report.write_report(tmp_path / "empty", made, atlas)
+    report.write_report(tmp_path / "empty", made, generator)
     assert (tmp_path / "empty/report.json").is_file()
 
 
@@ -371,12 +375,10 @@ def failing_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
     yield tried
 
 
-def test_a_full_disk_leaves_no_half_report(
-    generator: Generator, atlas: Atlas, tmp_path: Path, failing_disk: list[Path]
-) -> None:
+def test_a_full_disk_leaves_no_half_report(generator: Generator, tmp_path: Path, failing_disk: list[Path]) -> None:
     """When a write fails in the middle, neither the folder nor anything beside it is left."""
     made = generator.generate(generator.recipe("a cat", steps=2))
     with pytest.raises(QueryError, match=r"cannot be written \(No space left on device\)"):
-        report.write_report(tmp_path / "out", made, atlas)
+        report.write_report(tmp_path / "out", made, generator)
     assert len(failing_disk) == 3
     assert list(tmp_path.iterdir()) == []

@@ -16,7 +16,7 @@ from PIL import Image
 
 from explorer.errors import ModelError, QueryError
 from explorer.jobs import Event, JobState
-from explorer.records import Recipe, VerdictName, to_json
+from explorer.records import Recipe, VerdictName
 from explorer.workspace import Workspace
 from webapp import events
 from webapp.events import message
@@ -72,7 +72,7 @@ def test_a_job_tells_every_step_and_where_it_landed(studio: Live) -> None:
     picture = studio.client.get(done["image"])
     assert picture.headers["content-type"] == "image/png"
     kept = studio.site.studio.workspace.generation(done["generation"])
-    assert to_json(kept.recipe) == done["recipe"] == heard[1]["recipe"]
+    assert kept.recipe == Recipe.of(done["recipe"]) == Recipe.of(heard[1]["recipe"])
     assert kept.landing == done["landing"]
     status = studio.client.get(f"/api/jobs/{job}").json()
     assert (status["state"], status["place"], status["image"]) == ("done", None, done["image"])

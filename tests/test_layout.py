@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 from live import Live
 
 from explorer.filters import Filter, Operator
+from explorer.jobs import Job, JobState
 from explorer.records import (
     Agreement,
     AgreementName,
@@ -27,9 +28,10 @@ from explorer.records import (
     VerdictName,
 )
 from webapp import ids, layout
-from webapp.panels import clusters, filters, found, frame, here, landing, nearest, studio
+from webapp.panels import clusters, filters, found, frame, here, history, landing, nearest
 from webapp.panels.clusters import Listed
 from webapp.panels.here import Shown
+from webapp.panels.history import Entry
 from webapp.panels.parts import Context
 from webapp.strings import Words
 
@@ -52,6 +54,7 @@ RECORD = Record(
     extra={"year": 1900, "nothing": None},
 )
 VERDICT = Verdict(VerdictName.TYPICAL, "rule")
+JOB = Job("job", JobState.DONE, Recipe("a cat"), "2025-01-01T00:00:00+00:00", generation=1)
 LANDING = Landing(
     {
         "clip": SpaceLanding((0.0, 0.0, 0.0), 0.25, 97.4, (), by_family=91.2, kept=9),
@@ -186,7 +189,7 @@ def test_thumbnails_that_can_be_clicked_are_no_smaller_than_a_fingertip() -> Non
         nearest.cards(CONTEXT, [HIT], "clip"),
         found.cards(CONTEXT, [HIT], "cat"),
         clusters.rows(CONTEXT, [Listed(cluster, (Cluster("clip", 1, 0, "kittens", 2, (7,), 1),))], {7: "a cat"}),
-        studio.tiles(CONTEXT, [studio.Tile("j", "a cat", True)]),
+        history.entries(CONTEXT, [Entry(JOB, True, True)]),
     ]
     pictures = [c for c in walk(trees) if kind(c) == "Img"]
     assert len(pictures) == 4
@@ -240,7 +243,7 @@ def test_how_well_a_map_keeps_neighbors_is_said_of_a_picture_and_of_all(served: 
     assert "neighbors" not in text(here.picture(CONTEXT, Shown(RECORD, None)))
     assert "25 % of neighbors in CLIP, 25 % of neighbors in VAE" in text(page)
     control = next(component for component in walk(page) if getattr(component, "id", None) == ids.COLOR_CONTROL)
-    assert [kind["value"] for kind in control.data] == ["cluster", "split", "similarity", "overlap"]
+    assert [kind["value"] for kind in control.data] == ["cluster", "split", "similarity", "axis", "overlap"]
     assert "all 15" in text(frame.legend(CONTEXT, "overlap"))
     assert served.client.get(f"{served.version}/clip/overlap.bin").status_code == 200
 
@@ -313,7 +316,7 @@ def hostile_trees() -> list[Any]:
         found.cards(CONTEXT, [], HOSTILE),
         found.head(CONTEXT, HOSTILE, 1, like=False),
         clusters.rows(CONTEXT, [Listed(cluster, (Cluster("clip", 1, 0, HOSTILE, 2, (7,), 1),), 2)], {7: HOSTILE}),
-        studio.tiles(CONTEXT, [studio.Tile("job", HOSTILE, False)]),
+        history.entries(CONTEXT, [Entry(replace(JOB, recipe=recipe), True, True)]),
         frame.legend(CONTEXT, "similarity", HOSTILE),
         filters.chips(CONTEXT, [Filter(f"extra.{HOSTILE}", Operator.IS, HOSTILE, HOSTILE)]),
         found.filtered_cards(evil, [record], [True]),

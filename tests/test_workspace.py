@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -122,8 +123,11 @@ def test_a_picture_is_kept_with_all_that_was_found_out(tmp_path: Path) -> None:
 
 def test_a_deleted_picture_leaves_nothing(workspace: Workspace, tmp_path: Path) -> None:
     """Deleting takes picture, previews, job and events, and other pictures stay; its id is not given again."""
-    kept, gone = (workspace.add_generation(b"png", RECIPE, LANDING, STEPS, [b"preview"]) for _ in range(2))
+    report = {"schema": 1}
+    kept, gone = (workspace.add_generation(b"png", RECIPE, LANDING, STEPS, [b"preview"], report) for _ in range(2))
+    assert workspace.report(gone) == report and workspace.has_report(gone)
     job = workspace.add_job(RECIPE)
+    key = workspace.claim(job.id)
     workspace.end_job(job.id, JobState.DONE, {"landing": {}}, generation=gone)
     assert workspace.delete_generation(gone)
     assert not workspace.delete_generation(gone)
@@ -131,10 +135,36 @@ def test_a_deleted_picture_leaves_nothing(workspace: Workspace, tmp_path: Path) 
         with pytest.raises(QueryError, match=f"found no generated picture {gone}"):
             ask(gone)
     assert workspace.preview(gone, 1) is None
+    assert workspace.report(gone) is None and not workspace.has_report(gone)
+    assert not workspace.is_maker(job.id, key)
     assert workspace.job(job.id) is None
     assert workspace.events(job.id) == []
     assert workspace.picture(kept) == b"png"
     assert workspace.add_generation(b"png", RECIPE, LANDING, STEPS) not in (kept, gone)
+
+
+def test_only_its_maker_has_the_key(workspace: Workspace, tmp_path: Path) -> None:
+    """A key is good for its own job alone, and not to be found in the file."""
+    one, other = workspace.add_job(RECIPE), workspace.add_job(RECIPE)
+    key = workspace.claim(one.id)
+    assert workspace.is_maker(one.id, key) and len(key) >= 20
+    assert not any(workspace.is_maker(*each) for each in ((other.id, key), (one.id, ""), (one.id, "é"), ("none", key)))
+    files = [path.read_bytes() for path in (tmp_path / "workspace").iterdir()]
+    assert any(one.id.encode() in data for data in files) and not any(key.encode() in data for data in files)
+
+
+def test_a_workspace_of_an_earlier_version_opens(tmp_path: Path) -> None:
+    """Tables that came later are added to a file that has none of them, and what is in it stays."""
+    workspace = Workspace.open(tmp_path)
+    kept = workspace.add_generation(b"png", RECIPE, LANDING, STEPS)
+    workspace.close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        connection.execute("DROP TABLE reports")
+        connection.execute("DROP TABLE makers")
+    workspace = Workspace.open(tmp_path)
+    assert workspace.report(kept) is None and workspace.picture(kept) == b"png"
+    assert workspace.report(workspace.add_generation(b"png", RECIPE, LANDING, STEPS, report={"schema": 1}))
+    workspace.close()
 
 
 def test_selections_are_kept_by_name(workspace: Workspace) -> None:

@@ -20,7 +20,7 @@ from fastapi.responses import Response
 from starlette.types import ASGIApp
 
 from webapp import callbacks, layout
-from webapp.api import exports, jobs, map, search, uploads
+from webapp.api import audits, exports, history, jobs, map, search, uploads, ways
 from webapp.api.responses import install_error_answers, squeezed
 from webapp.security import MAX_BODY, MAX_UPLOAD, UPLOADS, Guard, security_headers
 from webapp.site import Site
@@ -131,7 +131,7 @@ def create_app(site: Site) -> dash.Dash:
         suppress_callback_exceptions=True,
     )
     app.server.state.site = site
-    for part in (search, map, jobs, exports, uploads):
+    for part in (search, map, jobs, history, ways, exports, uploads, audits):
         app.server.include_router(part.router)
     app.layout = Once(functools.partial(layout.layout, site))
     # Dash would make the page now, to check callbacks against it; the browser does that with the page that it gets.

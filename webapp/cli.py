@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
+import explorer.audit.verb
 import explorer.cli
+import explorer.noise_cli
 import indexer.cli
 from explorer.errors import ExplorerError, UsageError
 from explorer.models.device import DEVICES
@@ -60,6 +62,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_verbs(verbs)
     indexer.cli.add_verbs(verbs)
     explorer.cli.add_verbs(verbs)
+    explorer.noise_cli.add_verb(verbs)
+    explorer.audit.verb.add_verb(verbs)
     return parser
 
 

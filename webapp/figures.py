@@ -1,4 +1,4 @@
-"""Colors, and what the map is told about clusters: pure functions of an atlas's arrays."""
+"""Colors, charts, and what the map is told about clusters: pure functions of arrays."""
 
 from __future__ import annotations
 
@@ -59,3 +59,51 @@ def labels(clusters: Sequence[Cluster], places: Mapping[int, Sequence[float]]) -
         for c in clusters
         if c.label and c.cluster in places
     ]
+
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+"""How the lines of a chart differ, beside the letter at their end: all of them wear the accent."""
+
+INK = {"dark": "#c9cfd9", "light": "#3d4450"}
+
+
+def curves(
+    title: str, axis: str, lines: Mapping[str, Sequence[float | None]], theme: str, *, from_zero: bool
+) -> dict[str, Any]:
+    """Return a small plotly figure of values by step, a line a way; its name stands at its end where there are several.
+
+    Args:
+        title: what the values are.
+        axis: what the steps are called.
+        lines: letter -> the value of each step, the first is step 1; None where it is not known.
+        theme: "dark" or "light".
+        from_zero: whether the values' axis begins at 0, as it must where their size counts and not their change.
+    """
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines+text" if len(lines) > 1 else "lines",
+            "name": letter,
+            "x": list(range(1, len(values) + 1)),
+            "y": list(values),
+            "text": [""] * (len(values) - 1) + [letter],
+            "textposition": "middle right",
+            "cliponaxis": False,
+            "line": {"color": ACCENT[theme], "width": 2 if at == 0 else 1.5, "dash": DASHES[at % len(DASHES)]},
+            "hovertemplate": f"{axis} %{{x}}: %{{y:.3f}}<extra>{letter if len(lines) > 1 else ''}</extra>",
+        }
+        for at, (letter, values) in enumerate(lines.items())
+    ]
+    plain = {"showgrid": False, "zeroline": False, "color": INK[theme], "fixedrange": True}
+    layout = {
+        "title": {"text": title, "x": 0, "y": 1, "yanchor": "top", "pad": {"t": 4}, "font": {"size": 12}},
+        "font": {"color": INK[theme], "size": 10},
+        "margin": {"l": 30, "r": 14, "t": 22, "b": 18},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "showlegend": False,
+        "hovermode": "x",
+        "xaxis": plain | {"nticks": 5, "rangemode": "tozero"},
+        "yaxis": plain | {"nticks": 4, "rangemode": "tozero" if from_zero else "normal"},
+    }
+    return {"data": traces, "layout": layout}

@@ -6,38 +6,14 @@ Captions, labels, tags, file names and prompts are children of components, never
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any
-from urllib.parse import urlsplit
 
 from dash import html
 
+from explorer.links import host as host
 from explorer.links import web_link
-
-_FIRST_PICTURE_OF_CONTROL = 0x2400  # U+2400 SYMBOL FOR NULL; the others follow in the order of ASCII
-_JOINERS = {"\u200c", "\u200d"}  # without them Persian, Hindi and many emoji are misspelled
-
-
-def marked(text: str) -> str:
-    """Return `text` with control, direction and other invisible characters as visible marks.
-
-    Line breaks and tabs become spaces; ASCII controls their Unicode pictures; all else `⟨U+XXXX⟩`.
-    """
-    return "".join(map(_mark, text))
-
-
-def _mark(char: str) -> str:
-    if char in "\n\r\t":
-        return " "
-    if unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} or char in _JOINERS:
-        return char
-    code = ord(char)
-    return chr(_FIRST_PICTURE_OF_CONTROL + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
-
-
-def shortened(text: str, length: int) -> str:
-    """Return at most `length` characters of `text`, the last an ellipsis where something was cut."""
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+from explorer.words import marked as marked
+from explorer.words import shortened as shortened
 
 
 def quoted(text: str, length: int = 40) -> str:
@@ -50,15 +26,6 @@ def words(text: str, length: int = 300, **attributes: Any) -> html.Bdi:  # noqa:
     whole = marked(text)
     title = {"title": shortened(whole, 2000)} if len(whole) > length else {}
     return html.Bdi(shortened(whole, length), **title, **attributes)
-
-
-def host(url: str) -> str:
-    """Return the real host of a link, in the ASCII form that no look-alike letter can forge."""
-    name = urlsplit(url).hostname or ""
-    try:
-        return name.encode("idna").decode("ascii")
-    except UnicodeError:
-        return name.encode("unicode_escape").decode("ascii")
 
 
 def link(url: str | None, children: Any, **attributes: Any) -> html.A | None:  # noqa: ANN401 - as Dash has them

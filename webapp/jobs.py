@@ -11,9 +11,9 @@ Every event is a JSON object with `seq` (1, 2, ...) and `kind`; beside these:
 | queued | place: jobs before it, the running one included (0 = next); said anew whenever it changes |
 | loading | model: what the job waits for, `clip` or `generator` |
 | running | recipe, steps |
-| step | step (1-based), steps, timestep, points {space: [x, y, z]}, nearest {space: id}, similarity {space: cosine},
-         preview (URL) |
-| done | landing, recipe (complete), image (URL), generation (its id in the workspace) |
+| step | what a `TrajectoryStep` has, by space where it has one value a space; steps, preview (URL) |
+| done | landing, decided {space: {family, cluster}}, recipe (complete), image (URL), generation (its id in the
+         workspace) |
 | failed, interrupted | error: one line |
 | cancelled | step: the last one that was done |
 
@@ -31,8 +31,8 @@ from threading import Condition, Thread
 from typing import Any
 
 from explorer.errors import ModelError, QueryError, QueueFull
-from explorer.generate import check_recipe
 from explorer.jobs import Job, JobState
+from explorer.recipes import check_recipe
 from explorer.records import Recipe
 from explorer.workspace import Workspace
 from webapp.events import Journal
@@ -51,10 +51,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A job that was taken in; `place` is how many come before it."""
+    """A job that was taken in.
+
+    Attributes:
+        place: how many come before it.
+        key: its maker's, by which the picture can be deleted; told once, and to nobody else.
+    """
 
     job: str
     place: int
+    key: str
 
 
 class Studio:
@@ -122,7 +128,7 @@ class Studio:
             self._say_loading([job])
             self._waiting.append(job)
             self._changed.notify()
-        return Ticket(job.id, place)
+        return Ticket(job.id, place, self.workspace.claim(job.id))
 
     def cancel(self, job: str) -> JobState | None:
         """Take a waiting job out of the queue, or let the running one stop at its next step.

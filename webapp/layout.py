@@ -15,7 +15,7 @@ from explorer.models.loader import demo_note
 from explorer.models.references import Kind
 from explorer.records import Relation, Space
 from webapp import figures, foreign, ids
-from webapp.panels import about, clusters, filters, found, frame, here, nearest, studio
+from webapp.panels import about, audits, clusters, filters, found, frame, here, nearest, studio, way
 from webapp.panels.about import Facts
 from webapp.panels.parts import Context
 from webapp.pointcloud import PointCloud
@@ -73,11 +73,8 @@ def context_of(site: Site) -> Context:
 
 
 def relation_of(site: Site) -> Relation:
-    """Return how the corpus stands to the generator in use; what the manifests say holds for those they name."""
-    manifest, training = site.atlas.manifest, site.atlas.training
-    in_use = generator_of(site)
-    named = {form for name in training.generators for form in (name, str(manifest.resolve(name)))}
-    return training.relation if in_use is None or in_use in named else Relation.UNKNOWN
+    """Return how the corpus stands to the generator in use."""
+    return site.atlas.relation_to(generator_of(site))
 
 
 def generator_of(site: Site) -> str | None:
@@ -116,11 +113,19 @@ def _stores(site: Site) -> list[Any]:
             data={**Words().group("live"), "empty": Words()("studio.empty") if generator_of(site) else ""},
         ),
         dcc.Store(id=ids.BRING_TABLE, data=Words().group("bring")),
+        dcc.Store(id=ids.WAY_TABLE, data=_way_words(site)),
         *(dcc.Store(id=name) for name in (*ids.ADDRESS_PARTS, ids.UPLOADED, ids.REVEALED)),
         dcc.Store(id=ids.THEME, storage_type="local"),
         dcc.Store(id=ids.HISTORY, storage_type="local", data=[]),
+        dcc.Store(id=ids.HISTORY_KEYS, storage_type="local", data={}),
         dcc.Store(id=ids.MODELS),
     ]
+
+
+def _way_words(site: Site) -> dict[str, str]:
+    """Return the words of the way's scripts, `near` in the form that the corpus's relation to the generator allows."""
+    words = Words()
+    return {**words.group("way"), "near": words.ruled("way.near", relation_of(site))}
 
 
 def _map(site: Site) -> html.Main:
@@ -168,6 +173,7 @@ def _visible(site: Site) -> list[Any]:
         html.Div(
             [
                 html.Div([], id=ids.LEGEND, className="legend"),
+                way.panel(context),
                 found.panel(context, heldout),
                 about.credit(facts.manifest),
             ],
@@ -175,6 +181,7 @@ def _visible(site: Site) -> list[Any]:
         ),
         html.Div([here.panel(context), nearest.panel(context)], className="column right"),
         frame.sheets(context.words),
+        audits.modal(context),
         about.modal(context, facts),
     ]
 
@@ -187,9 +194,13 @@ def _offers(site: Site) -> frame.Offers:
 
 
 def _colors(atlas: Atlas) -> tuple[str, ...]:
-    """Return what the map can be colored by; how well it keeps neighbors was not counted by earlier programs."""
-    usual = ("cluster", "split", "similarity")
-    return (*usual, "overlap") if _overlaps(atlas) else usual
+    """Return what the map can be colored by.
+
+    An axis needs a model for words; how well a map keeps neighbors was not counted by earlier programs.
+    """
+    asks = (atlas.meta["models"].get(Space.CLIP) or {}).get("reference") and Space.CLIP in atlas.spaces
+    more = {"axis": asks, "overlap": _overlaps(atlas)}
+    return ("cluster", "split", "similarity", *(name for name, is_there in more.items() if is_there))
 
 
 def _overlaps(atlas: Atlas) -> dict[str, float]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explorer import filters, search
+from explorer.audit.axes import Axis, axis_vector
 from explorer.errors import QueryError
 from explorer.filters import Filter
 from explorer.pictures import open_picture
@@ -21,7 +22,7 @@ _IDS = re.compile(r"[0-9]{1,18}(,[0-9]{1,18})*")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Exactly one of: words, a picture of the atlas, the picture that a job made, one that a visitor brought.
+    """Exactly one of: words, a picture of the atlas, one that a job made or a visitor brought, the ends of an axis.
 
     Raises:
         QueryError: none of them, or several.
@@ -31,12 +32,13 @@ class Question:
     id: int | None = None
     job: str | None = None
     upload: str | None = None
+    axis: str | None = None
 
     def __post_init__(self) -> None:
         named = [field.name for field in fields(self) if getattr(self, field.name) is not None]
         if len(named) != 1:
             raise QueryError(
-                f"found {' and '.join(named) or 'no question'}; expected exactly one of text, id, job and upload"
+                f"found {' and '.join(named) or 'no question'}; expected exactly one of text, id, job, upload and axis"
             )
 
 
@@ -54,6 +56,8 @@ def vector(site: Site, space: str, question: Question) -> npt.NDArray[np.floatin
     if question.upload is not None:
         upload = site.uploads and site.uploads.get(question.upload)
         return upload.vectors[space] if upload else None
+    if question.axis is not None:
+        return _of_axis(site, space, question.axis)
     return _of_words(site, space, question.text or "")
 
 
@@ -105,3 +109,10 @@ def _of_words(site: Site, space: str, text: str) -> npt.NDArray[np.floating[Any]
     if space != Space.CLIP:
         raise QueryError(f"the space {space} knows no words; ask clip, or ask by a picture")
     return search.text_vector(site.models, text)
+
+
+def _of_axis(site: Site, space: str, ends: str) -> npt.NDArray[np.floating[Any]]:
+    if space != Space.CLIP:
+        raise QueryError(f"the space {space} knows no words; ask clip for an axis")
+    low, _, high = ends.partition("\n")
+    return axis_vector(site.models, Axis(low, high))

@@ -10,6 +10,7 @@ from explorer.generate import Generation, Generator, StepImage, png_bytes
 from explorer.jobs import Job, JobState
 from explorer.pictures import thumbnail_webp
 from explorer.records import to_json
+from explorer.report.document import Document, Subject, document
 from webapp.events import Journal
 from webapp.loading import first_line
 
@@ -47,7 +48,8 @@ class Run:
         recipe = generator.complete(self.job.recipe)
         try:
             self._journal.say(self.job.id, "running", {"recipe": to_json(recipe), "steps": recipe.steps})
-            self._keep(generator.generate(recipe, on_step=self._step, cancelled=self._stop.is_set))
+            made = generator.generate(recipe, on_step=self._step, cancelled=self._stop.is_set)
+            self._keep(made, document(generator.atlas, generator.models, Subject.of(made)))
         except Cancelled:
             self._stopped()
         except ExplorerError as error:
@@ -73,12 +75,13 @@ class Run:
         data = {**to_json(image.trajectory), "steps": image.steps, "preview": preview}
         self._journal.say(self.job.id, "step", data)
 
-    def _keep(self, made: Generation) -> None:
+    def _keep(self, made: Generation, report: Document) -> None:
         identity = self._journal.workspace.add_generation(
-            png_bytes(made), made.recipe, made.landing, made.steps, self._previews
+            png_bytes(made), made.recipe, made.landing, made.steps, self._previews, report
         )
         data = {
             "landing": to_json(made.landing),
+            "decided": {space: to_json(each) for space, each in made.decided.items()},
             "recipe": to_json(made.recipe),
             "image": f"/api/jobs/{self.job.id}/image.png",
             "generation": identity,

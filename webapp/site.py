@@ -13,6 +13,7 @@ from explorer.workspace import Workspace
 from webapp.arrays import MapArrays
 from webapp.jobs import CAPACITY, Studio
 from webapp.loading import Part
+from webapp.noisings import Noisings
 from webapp.uploads import Uploads
 
 
@@ -41,6 +42,7 @@ class Site:
         studio: the owner of the generator.
         arrays: the atlas's arrays, packed for the map.
         uploads: the pictures that visitors bring; None where they may bring none.
+        noisings: works out pictures' ways into noise.
     """
 
     atlas: Atlas
@@ -48,6 +50,7 @@ class Site:
     studio: Studio
     arrays: MapArrays
     uploads: Uploads | None
+    noisings: Noisings
 
 
 def open_site(
@@ -65,7 +68,8 @@ def open_site(
     models = Models(atlas, options.device)
     parts = _parts(atlas, models, options)
     studio = Studio(Workspace.open(atlas.workspace_dir), parts, capacity=capacity, calm=calm)
-    return Site(atlas, models, studio, MapArrays(atlas), Uploads(atlas, models) if uploads else None)
+    taken = Uploads(atlas, models) if uploads else None
+    return Site(atlas, models, studio, MapArrays(atlas), taken, Noisings(atlas, models))
 
 
 def _parts(atlas: Atlas, models: Models, options: GeneratorOptions) -> Iterator[Part]:

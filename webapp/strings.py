@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from explorer.records import Relation
+from explorer.words import share as share
 from webapp.english import ENGLISH
 
 LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH}
@@ -40,12 +41,3 @@ class Words:
 def number(value: int) -> str:
     """Return a count with its thousands set apart."""
     return f"{value:,}"
-
-
-def share(percentile: float) -> str:
-    """Return a percentile in words, rounded so that it never claims more than was measured."""
-    if percentile < 1:
-        return "almost none"
-    if percentile < 99 or percentile >= 100:
-        return f"{int(percentile)} %"
-    return f"{int(percentile * 10) / 10:.1f} %"

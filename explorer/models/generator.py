@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from explorer.errors import ModelError
 from explorer.models import hub
-from explorer.models.denoising import Denoising
+from explorer.models.denoising import Denoised, Denoising
 from explorer.models.device import pick
 from explorer.models.files import Files, files, read_json
 from explorer.models.quiet import loading
@@ -72,9 +73,14 @@ class GeneratorModel:
         vae = VaeModel.of(pipeline.vae, where, named.text, found.revision, side)
         return cls(pipeline, where, named.text, revision, adapter, vae, _defaults(pipeline, named, side))
 
-    def denoise(self, recipe: Recipe) -> Denoising:
-        """The steps from noise to picture, to iterate over; the recipe names its width and height."""
-        return Denoising(self.pipeline, recipe, self.device)
+    def denoise(self, recipe: Recipe, known: Sequence[Denoised] = ()) -> Denoising:
+        """The steps from noise to picture, to iterate over; the recipe names its width and height.
+
+        Args:
+            recipe: what to make.
+            known: the steps up to its last branch, where they were taken before.
+        """
+        return Denoising(self.pipeline, recipe, self.device, known)
 
     def unread(self, prompt: str) -> str:
         """The end of a prompt that the text model never sees; empty where it reads all of it."""

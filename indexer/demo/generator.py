@@ -17,7 +17,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from explorer.records import Split
 from indexer.demo.clip import load_clip
 from indexer.demo.corpus import LANGUAGES, DemoCorpus, caption, some_tags
-from indexer.demo.loop import CHECKPOINT, LoopOptions, Training
+from indexer.demo.loop import CHECKPOINT, LoopOptions, Loss, Training
 from indexer.demo.text_encoder import text_encoder_from_clip
 from indexer.demo.texts import tokenize
 from indexer.demo.tokenizer import load_tokenizer
@@ -68,29 +68,42 @@ def train_generator(corpus: DemoCorpus, options: LoopOptions, folder: Path, mode
     corpus = corpus.only(Split.TRAIN)
     tokenizer = load_tokenizer(out / "tokenizer")
     vae = load_vae(out / "vae").to(device)
-    latents = encode_means(vae, to_pixels(corpus.pictures)) * vae.config.scaling_factor
     text_encoder = _text_encoder(models, resumed=(folder / CHECKPOINT).is_file()).to(device)
     model = build_unet().to(device, memory_format=torch.channels_last)
-    scheduler = build_scheduler()
+    save_half(text_encoder, out / "text_encoder")
+    pipeline = _pipeline(model, vae, text_encoder, tokenizer, build_scheduler())
+    pipeline.scheduler.save_pretrained(out / "scheduler")
+    pipeline.save_config(out)
+    Training(model, options, folder).run(objective(corpus, pipeline), lambda average: save_half(average, out / "unet"))
+
+
+def objective(corpus: DemoCorpus, pipeline: StableDiffusionPipeline, size: int = BATCH) -> Loss:
+    """What the U-Net of a pipeline is trained on: the weighted v error over batches balanced by family.
+
+    Args:
+        corpus: the pictures to learn, and their texts.
+        pipeline: its U-Net is asked, all else stands still.
+        size: of a batch.
+    """
+    vae, tokenizer, unet, device = pipeline.vae, pipeline.tokenizer, pipeline.unet, pipeline.device
+    scheduler, text_encoder = pipeline.scheduler, pipeline.text_encoder
+    latents = encode_means(vae, to_pixels(corpus.pictures)) * vae.config.scaling_factor
     shares = scheduler.alphas_cumprod.to(device)
 
     def loss(rng: np.random.Generator) -> dict[str, Tensor]:
-        chosen = corpus.draw(rng, BATCH)
+        chosen = corpus.draw(rng, size)
         tokens = tokenize(tokenizer, [draw_prompt(corpus, int(index), rng) for index in chosen]).to(device)
         clean = latents[chosen].to(device)
         noise = torch.from_numpy(rng.standard_normal(clean.shape, np.float32)).to(device)
         timesteps = draw_timesteps(rng, len(clean), len(shares)).to(device)
         noisy, goal = scheduler.add_noise(clean, noise, timesteps), scheduler.get_velocity(clean, noise, timesteps)
-        with torch.autocast(torch.device(device).type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16):
             states = text_encoder(tokens).last_hidden_state
-            guess = model(noisy.contiguous(memory_format=torch.channels_last), timesteps, states).sample
+            guess = unet(noisy.contiguous(memory_format=torch.channels_last), timesteps, states).sample
         error = (guess.float() - goal).square().mean(dim=(1, 2, 3))
         return {"loss": (error * snr_weights(shares[timesteps])).mean()}
 
-    save_half(text_encoder, out / "text_encoder")
-    scheduler.save_pretrained(out / "scheduler")
-    _pipeline(model, vae, text_encoder, tokenizer, scheduler).save_config(out)
-    Training(model, options, folder).run(loss, lambda average: save_half(average, out / "unet"))
+    return loss
 
 
 def draw_prompt(corpus: DemoCorpus, index: int, rng: np.random.Generator) -> str:

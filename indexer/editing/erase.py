@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from explorer import cache, denylist, nearest
+from explorer.audit.kept import FILE as AUDITS
+from explorer.audit.kept import Audits
 from explorer.denylist import DenyKind, Denylist
 from explorer.layout import AtlasPaths
 from explorer.workspace import FILE, Workspace
@@ -56,25 +58,25 @@ def erase_stories(paths: AtlasPaths, ids: Collection[int], others: Iterable[Path
     """Take pictures out of what people made: out of the atlas's workspace, this user's, and others by name.
 
     Returns:
-        how many landings, trajectories, events and selections named one.
+        how many landings, trajectories, events, selections and audits named one.
 
     Raises:
         explorer.errors.AtlasError: a workspace cannot be changed, or is held by another process.
     """
     changed = 0
-    for folder in _workspaces(paths, others):
-        workspace = Workspace.open(folder)
-        try:
-            changed += workspace.forget(ids)
-        finally:
-            workspace.close()
+    for kept in _kept(paths, others):
+        with closing(kept):
+            changed += kept.forget(ids)
     return changed
 
 
-def _workspaces(paths: AtlasPaths, others: Iterable[Path]) -> Iterator[Path]:
+def _kept(paths: AtlasPaths, others: Iterable[Path]) -> Iterator[Workspace | Audits]:
+    """What there is of workspaces and of audits, opened."""
     for folder in dict.fromkeys((paths.workspace, cache.own_workspace(paths), *others)):
         if (folder / FILE).exists():
-            yield folder
+            yield Workspace.open(folder)
+        if (folder / AUDITS).exists():
+            yield Audits.open(folder)
 
 
 def _is_clean(shard: Path, shown: Collection[str], denied: Denylist) -> bool:

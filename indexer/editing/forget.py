@@ -54,7 +54,7 @@ class Forgotten:
         removed: pictures that are not in the atlas any more.
         images: pictures that still are.
         version: the live version's name; None where no picture is left, or none was built yet.
-        traces: landings, trajectories, events and selections in workspaces that named one.
+        traces: landings, trajectories, events, selections and audits in workspaces that named one.
         notes: what the person should know.
     """
 

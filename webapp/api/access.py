@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
 
+from explorer.jobs import Job
 from webapp.api.responses import not_found
 from webapp.arrays import FORMAT
 from webapp.site import Site
@@ -49,6 +50,17 @@ KnownSpace = Annotated[str, Depends(_space)]
 
 FormatNamed = Annotated[bool, Depends(_named)]
 """Whether the address names the format of the arrays, as `arrays=2`; 404 for every one but that which is served."""
+
+
+def _job(site: AnySite, job: str) -> Job:
+    found = site.studio.workspace.job(job)
+    if found is None:
+        raise not_found("this job")
+    return found
+
+
+KnownJob = Annotated[Job, Depends(_job)]
+"""A job that the address names; 404 where there is none such."""
 
 PathId = Annotated[int, Path(ge=0, le=MAX_ID)]
 QueryId = Annotated[int | None, Query(ge=0, le=MAX_ID)]

@@ -9,14 +9,14 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
+from fastapi import APIRouter, Header, HTTPException, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from explorer.errors import QueryError
-from explorer.jobs import Event, Job
-from explorer.records import Recipe, to_json
+from explorer.jobs import Event
+from explorer.records import Branch, Recipe, to_json
 from explorer.scrub import story_without
-from webapp.api.access import AnySite
+from webapp.api.access import AnySite, KnownJob
 from webapp.api.responses import A_DAY, document, kept, not_found
 from webapp.events import message
 from webapp.site import Site
@@ -29,21 +29,12 @@ RECIPE_TYPES: Mapping[str, tuple[type, ...]] = {
     "seed": (int,),
     "steps": (int,),
     "guidance": (int, float),
+    "branches": (list,),
 }
 """What a visitor may choose; which generator runs is chosen where the server is started."""
 
-_KINDS = {(str,): "text", (int,): "a whole number", (int, float): "a number"}
+_KINDS = {(str,): "text", (int,): "a whole number", (int, float): "a number", (list,): "a list"}
 _STREAM = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-
-
-def _job(site: AnySite, job: str) -> Job:
-    found = site.studio.workspace.job(job)
-    if found is None:
-        raise not_found("this job")
-    return found
-
-
-KnownJob = Annotated[Job, Depends(_job)]
 
 
 @router.get("/state")
@@ -57,7 +48,7 @@ async def submit(request: Request, site: AnySite) -> Response:
     """Take a recipe in."""
     recipe = recipe_of(await _json(request), site.studio.defaults())
     ticket = await to_thread.run_sync(site.studio.submit, recipe)
-    answer = {"job": ticket.job, "place": ticket.place, "events": f"/api/jobs/{ticket.job}/events"}
+    answer = {"job": ticket.job, "place": ticket.place, "events": f"/api/jobs/{ticket.job}/events", "key": ticket.key}
     return document(answer, HTTPStatus.ACCEPTED)
 
 
@@ -157,13 +148,18 @@ def recipe_of(body: Any, defaults: Mapping[str, Any]) -> Recipe:  # noqa: ANN401
     if unknown:
         raise QueryError(f"recipe: found {unknown[0][:40]!r}; it may hold {', '.join(RECIPE_TYPES)}")
     for name, value in found.items():
-        _check_type(name, value)
+        _check_type(name, value, RECIPE_TYPES[name])
     if "prompt" not in found:
         raise QueryError("recipe: the prompt is missing")
-    return Recipe(**{**defaults, **found})
+    branches = found.get("branches", ())
+    for branch in branches:
+        if not isinstance(branch, dict) or branch.keys() != {"step", "seed"}:
+            raise QueryError('recipe: expected each of its branches as {"step": ..., "seed": ...}')
+        for name, value in branch.items():
+            _check_type(f"a branch's {name}", value, (int,))
+    return Recipe(**{**defaults, **found, "branches": tuple(Branch(**each) for each in branches)})
 
 
-def _check_type(name: str, value: Any) -> None:  # noqa: ANN401 - whatever the visitor sent
-    expected = RECIPE_TYPES[name]
+def _check_type(name: str, value: Any, expected: tuple[type, ...]) -> None:  # noqa: ANN401 - whatever the visitor sent
     if not isinstance(value, expected) or isinstance(value, bool):
         raise QueryError(f"recipe: {name} is {json.dumps(value)[:40]}; expected {_KINDS[expected]}")

@@ -78,9 +78,13 @@ def similarity(
     id: QueryId = None,  # noqa: A002 - the address's word
     job: str | None = None,
     upload: str | None = None,
+    axis: str | None = None,
 ) -> Response:
-    """The cosine of every picture to words, to one of the atlas, to one that a job made or that a visitor brought."""
-    vector = queries.vector(site, space, Question(text, id, job, upload))
+    """The cosine of every picture to words, to one of the atlas, to one of a job's or a visitor's, or to an axis.
+
+    An axis is given by its two ends, one a line: pictures rise from the first to the second.
+    """
+    vector = queries.vector(site, space, Question(text, id, job, upload, axis))
     if vector is None:
         raise not_found("this picture")
     return packed(request, site.arrays.similarity(space, vector), A_DAY if named else REVALIDATE)

@@ -20,7 +20,7 @@
   function open(id) {
     if (explorer.parts().id === String(id)) fly('selection');
     flying = true;
-    explorer.go({ id });
+    explorer.go({ id, audit: null }); // the dialog would cover it
   }
 
   /** Put a finished picture's recipe back into the form. */
@@ -48,16 +48,44 @@
     job: (job) => { flying = true; explorer.go({ job, id: null, upload: null }); },
     prompt: (text) => { setProps('prompt', { value: text }); show('studio'); },
     recipe,
+    'delete-made': (job, button) => explorer.deleteMade(job, button),
     'end-search': () => explorer.go({ q: null, like: null, split: null, where: null }),
     'let-go': () => explorer.go({ id: null }),
     'let-go-upload': () => explorer.go({ upload: null }),
     reveal: (id) => setProps('revealed', { data: Number(id) }),
+    way: () => explorer.openWay(),
+    noise: () => explorer.openNoise(),
+    'way-close': () => explorer.closeWay(),
+    beside: (job) => explorer.compare(job),
+    branch: () => void explorer.branch(),
+    play: () => explorer.play(),
     bring: () => explorer.choosePicture(),
     'bring-close': () => explorer.leavePicture(),
     filter: () => box('filter'),
+    audit: (name) => explorer.go({ audit: name }),
+    'audit-cluster': (cluster) => {
+      explorer.go({ audit: null });
+      fly('cluster', { cluster: Number(cluster), level: 0 });
+    },
+    axis: (ends) => explorer.go({ axis: JSON.parse(ends).join('\n'), color: 'axis', audit: null }),
+    landed,
     unfilter,
     sheet: (name) => show(name),
   };
+
+  /** Show where a picture of an audit has landed. */
+  function landed(place) {
+    explorer.go({ audit: null });
+    setProps('map', { landing: JSON.parse(place) });
+    fly('landing');
+  }
+
+  /** The two ends of an axis, once both are written. */
+  document.addEventListener('change', (event) => {
+    if (!event.target.closest?.('.axis-end')) return;
+    const ends = [...document.querySelectorAll('.axis-end input')].map((end) => end.value.trim());
+    if (ends.length === 2 && ends.every(Boolean)) explorer.go({ axis: ends.join('\n') });
+  });
 
   /** Open a box below the search line, or close it if it is open. */
   function box(name) {
@@ -104,11 +132,12 @@
     else step(command.name === 'next' ? 1 : -1, found?.length ? found : neighbors);
   }
 
-  /** Close the box first, let go of the selection then, of the search and the filter last. */
+  /** Close the box first, a way then, let go of the selection after it, of the search and the filter last. */
   function clear() {
     const shell = document.getElementById('shell');
-    const { id, q, like } = explorer.parts();
+    const { id, q, like, job, way, noise } = explorer.parts();
     if (shell.dataset.box !== 'none') shell.dataset.box = 'none';
+    else if ((noise && id) || (way && job)) explorer.closeWay();
     else if (id) explorer.go({ id: null });
     else if (q || like) explorer.go({ q: null, like: null, split: null });
     else explorer.go({ where: null });

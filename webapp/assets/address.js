@@ -18,6 +18,10 @@
     where: /^[^]{1,4000}$/,
     job: /^[\w-]{1,64}$/,
     upload: /^[\w-]{1,64}$/,
+    way: /^(on|[\w-]{1,64}(,[\w-]{1,64}){0,4})$/,
+    noise: /^(linear|scaled_linear|cosine)(\.pixels)?$/,
+    audit: /^(list|[0-9a-f]{16})$/,
+    axis: /^[^\n]{1,500}\n[^\n]{1,500}$/,
   };
 
   /** The parts of an address, null where one is missing or has no allowed form. */
@@ -51,6 +55,10 @@
       given.where,
       given.job,
       given.upload,
+      given.way,
+      given.noise,
+      given.audit,
+      given.axis,
     ];
     return next.map((value, i) =>
       JSON.stringify(value) === JSON.stringify(current[i] ?? null) ? window.dash_clientside.no_update : value);

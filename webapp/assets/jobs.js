@@ -11,7 +11,6 @@
 (() => {
   const explorer = ((window.dash_clientside ??= {}).explorer ??= {});
   const setProps = (id, props) => window.dash_clientside.set_props(id, props);
-  const KEPT = 24; // jobs in the history
 
   let source = null;
   let live = null;
@@ -74,29 +73,11 @@
     });
   }
 
-  /** A job that this page has just handed in: go to it, and remember it in this browser. */
-  function submitted(job, history) {
-    if (!job) return window.dash_clientside.no_update;
-    explorer.go({ job: job.job, id: null, upload: null });
-    return [job.job, ...(history ?? []).filter((other) => other !== job.job)].slice(0, KEPT);
-  }
-
   /** Stop the job that is being followed, at its next step. */
   function cancel(clicks) {
     if (!clicks || !live || LAST.has(live.phase)) return;
     tell({ cancelling: true });
     void fetch(`/api/jobs/${encodeURIComponent(live.job)}/cancel`, { method: 'POST' });
-  }
-
-  let looked = false;
-  /** A page opened afresh takes up the newest job of this browser, if it is not finished yet. */
-  async function reattach(_stamp, history) {
-    const newest = history?.[0];
-    if (looked || !newest || explorer.parts().job) return;
-    looked = true;
-    const answer = await fetch(`/api/jobs/${encodeURIComponent(newest)}`);
-    const state = answer.ok ? (await answer.json()).state : null;
-    if (state === 'queued' || state === 'running') explorer.go({ job: newest });
   }
 
   const say = (words, name, blanks = {}) =>
@@ -143,5 +124,5 @@
     return clicks ? crypto.getRandomValues(new Uint32Array(1))[0] : window.dash_clientside.no_update;
   }
 
-  Object.assign(explorer, { follow, submitted, cancel, reattach, shown, drawn, dice });
+  Object.assign(explorer, { follow, cancel, shown, drawn, dice });
 })();

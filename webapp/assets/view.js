@@ -6,9 +6,16 @@
   const setProps = (id, props) => window.dash_clientside.set_props(id, props);
   const NARROW = 760; // CSS pixels; the style sheet has the same
 
-  /** What the map colors by, and where the similarities come from: to the query, else to the picture in view. */
-  function colors(color, query, picture, done, uploaded, space, config) {
+  /**
+   * What the map colors by, and where the similarities come from: to the query, else to the picture in view. An axis is
+   * a similarity too, to the difference of two phrases.
+   */
+  function colors(color, query, picture, done, uploaded, space, axis, config) {
     const base = `/api/v/${config.version}`;
+    if (color === 'axis') {
+      const along = axis ? `${base}/clip/similarity.bin?${new URLSearchParams({ axis })}` : null;
+      return ['similarity', along, color, space, space];
+    }
     const id = query?.like ?? picture;
     let url = null;
     // words are compared in CLIP, whichever map is in view
@@ -55,6 +62,18 @@
 
   const opened = (...clicks) => (clicks.some(Boolean) ? true : window.dash_clientside.no_update);
 
+  /** The dialog of audits is open as long as the address has a part for it: one audit, or the list of them. */
+  const audited = (audit) => audit != null;
+
+  function listAudits(clicks) {
+    if (clicks) explorer.go({ audit: 'list' });
+  }
+
+  /** Closing the dialog takes its part of the address away. */
+  function leaveAudits(opened, audit) {
+    if (opened === false && audit) explorer.go({ audit: null });
+  }
+
   /** Tell the map what covers it, so that it centers the cloud in what is free. */
   function room() {
     const side = (selector) => {
@@ -62,8 +81,9 @@
       return box && box.width && box.height ? box : null;
     };
     const narrow = window.innerWidth <= NARROW;
-    const [top, left, right, found, tabs] = ['.top', '.left', '.right', '.found', '.sheets'].map(side);
-    const below = narrow ? (left ?? right ?? found ?? tabs) : found;
+    const [top, left, right, way, found, tabs] = ['.top', '.left', '.right', '.way', '.found', '.sheets'].map(side);
+    const strip = way ?? found;
+    const below = narrow ? (left ?? right ?? strip ?? tabs) : strip;
     const insets = {
       left: !narrow && left ? left.right : 0,
       right: !narrow && right ? window.innerWidth - right.left : 0,
@@ -77,7 +97,7 @@
   function watch(ready) {
     if (!ready) return;
     const observer = new ResizeObserver(room);
-    for (const name of ['.left', '.right', '.top', '.found', '.sheets']) {
+    for (const name of ['.left', '.right', '.top', '.way', '.found', '.sheets']) {
       const element = document.querySelector(name);
       if (element) observer.observe(element);
     }
@@ -85,5 +105,8 @@
     room();
   }
 
-  Object.assign(explorer, { colors, searched, theme, hide, count, reset, keys, opened, watch, same: (value) => value });
+  Object.assign(explorer, {
+    colors, searched, theme, hide, count, reset, keys, opened, watch, audited, listAudits, leaveAudits,
+    same: (value) => value,
+  });
 })();

@@ -5,13 +5,26 @@ from __future__ import annotations
 from dash import ClientsideFunction, Dash, Input, Output
 
 from webapp import ids
-from webapp.callbacks import about, address, clusters, filters, here, map, search, studio, uploads
+from webapp.callbacks import (
+    about,
+    address,
+    audits,
+    clusters,
+    filters,
+    here,
+    history,
+    map,
+    search,
+    studio,
+    uploads,
+    way,
+)
 from webapp.site import Site
 
 
 def register(app: Dash, site: Site) -> None:
     """Wire every panel; nothing is wired at import, so that two apps live in one process."""
-    for panel in (address, map, search, filters, uploads, studio, here, clusters, about):
+    for panel in (address, map, search, filters, uploads, studio, history, way, here, clusters, audits, about):
         panel.register(app, site)
     app.clientside_callback(
         ClientsideFunction("explorer", "searched"),

@@ -92,8 +92,15 @@ def _picture(site: Site, identity: int, space: str, revealed: bool, own: bool) -
         flagged=bool(site.atlas.flagged[row]),
         revealed=revealed,
         own=own,
+        noised=not site.atlas.flagged[row] and site.atlas.has_thumbnail(identity) and _encodes(site),
     )
     return here.picture(context, shown)
+
+
+def _encodes(site: Site) -> bool:
+    """Whether the models of all spaces are named, so that a picture can be placed."""
+    models = site.atlas.meta["models"]
+    return all((models.get(space) or {}).get("reference") for space in site.atlas.spaces)
 
 
 def _cluster_of(site: Site, identity: int, space: str) -> Cluster | None:

@@ -27,11 +27,17 @@ def register(app: Dash, site: Site) -> None:
         Input(ids.PICTURE, "data"),
         Input(ids.DONE, "data"),
         Input(ids.UPLOAD, "data"),
+        Input(ids.AXIS, "data"),
     )
     def legend(
-        color: str | None, query: dict[str, Any] | None, picture: int | None, job: str | None, upload: str | None
+        color: str | None,
+        query: dict[str, Any] | None,
+        picture: int | None,
+        job: str | None,
+        upload: str | None,
+        axis: str | None,
     ) -> list[Any]:
-        return frame.legend(context_of(site), color or "cluster", compared(site, query, picture, job, upload))
+        return frame.legend(context_of(site), color or "cluster", compared(site, query, picture, job, upload), axis)
 
 
 def compared(
@@ -72,6 +78,7 @@ def _follow(app: Dash) -> None:
         Input(ids.DONE, "data"),
         Input(ids.UPLOADED, "data"),
         Input(ids.SPACE, "data"),
+        Input(ids.AXIS, "data"),
         State(ids.CONFIG, "data"),
     )
     app.clientside_callback(

@@ -10,15 +10,13 @@ from explorer.errors import ExplorerError
 from explorer.records import Recipe
 from webapp import ids
 from webapp.layout import context_of
-from webapp.panels import parts, studio
-from webapp.panels.studio import Tile
+from webapp.panels import parts
 from webapp.site import Site
 
 
 def register(app: Dash, site: Site) -> None:
     """Wire the form to the queue, and the queue to the page."""
     _submit(app, site)
-    _history(app, site)
     _live(app)
     app.clientside_callback(
         ClientsideFunction("explorer", "dice"),
@@ -51,34 +49,7 @@ def _submit(app: Dash, site: Site) -> None:
             return no_update, parts.alarm(context, context.words("studio.error.number"))
         except ExplorerError as error:
             return no_update, parts.alarm(context, str(error))
-        return {"job": ticket.job}, None
-
-
-def _history(app: Dash, site: Site) -> None:
-    """Remember this browser's jobs, and go on with one that is not finished."""
-    context = context_of(site)
-    app.clientside_callback(
-        ClientsideFunction("explorer", "submitted"),
-        Output(ids.HISTORY, "data"),
-        Input(ids.SUBMITTED, "data"),
-        State(ids.HISTORY, "data"),
-        prevent_initial_call=True,
-    )
-    app.clientside_callback(
-        ClientsideFunction("explorer", "reattach"),
-        Input(ids.HISTORY, "modified_timestamp"),
-        State(ids.HISTORY, "data"),
-    )
-
-    @app.callback(
-        Output(ids.HISTORY_TILES, "children"),
-        Input(ids.HISTORY, "data"),
-        Input(ids.DONE, "data"),
-    )
-    def tiles(jobs: list[str] | None, _: str | None) -> Any:  # noqa: ANN401 - as Dash has them
-        found = [job for job in map(site.studio.workspace.job, jobs or []) if job is not None]
-        kept = [job for job in found if job.generation is not None or not job.state.ended]
-        return studio.tiles(context, [Tile(job.id, job.recipe.prompt, job.generation is not None) for job in kept])
+        return {"job": ticket.job, "key": ticket.key}, None
 
 
 def _live(app: Dash) -> None:

@@ -39,21 +39,18 @@ class Offers:
 
 def top_bar(context: Context, offers: Offers) -> html.Header:
     """Return a way past it all to the map, brand, search line, map switch, colors, and the menu of what few need."""
+    words = context.words
     return html.Header(
         [
-            html.A(context.words("frame.skip"), href=f"#{ids.MAP}", className="skip"),
+            html.A(words("frame.skip"), href=f"#{ids.MAP}", className="skip"),
             html.A(
-                [html.Span(className="brand-mark", **{"aria-hidden": "true"}), context.words("frame.title")],
+                [html.Span(className="brand-mark", **{"aria-hidden": "true"}), words("frame.title")],
                 href="/",
                 className="brand",
             ),
-            _search_line(context.words, offers),
+            _search_line(words, offers),
             html.Div(
-                [
-                    _space_switch(context.words, offers.spaces),
-                    _color_select(context.words, offers.colors),
-                    _menu(context.words),
-                ],
+                [_space_switch(words, offers.spaces), _color_select(words, offers.colors), _menu(words)],
                 className="top-tools",
             ),
         ],
@@ -128,6 +125,7 @@ def _color_select(words: Words, kinds: Sequence[str]) -> dmc.Select:
 
 def _menu(words: Words) -> dmc.Menu:
     entries = (
+        (ids.AUDITS_BUTTON, "frame.audits"),
         (ids.ABOUT_BUTTON, "frame.about"),
         (ids.THEME_BUTTON, "frame.theme"),
         (ids.HIDE, "frame.panels"),
@@ -148,9 +146,16 @@ def _menu(words: Words) -> dmc.Menu:
     )
 
 
-def legend(context: Context, color: str, query: str | None = None) -> list[Any]:
-    """Return what the colors of the map mean; `query` names what similarity is measured to."""
+def legend(context: Context, color: str, query: str | None = None, axis: str | None = None) -> list[Any]:
+    """Return what the colors of the map mean.
+
+    Args:
+        query: names what similarity is measured to.
+        axis: its two ends, one a line.
+    """
     words = context.words
+    if color == "axis":
+        return _axis(words, (axis or "\n").split("\n"))
     if color == "split":
         train = words("legend.train") if context.relation.is_training else words("legend.corpus")
         return [_key(0, train), _key(1, words("legend.heldout"))]
@@ -162,6 +167,25 @@ def legend(context: Context, color: str, query: str | None = None) -> list[Any]:
     if color == "overlap":
         return _ramp(words("legend.overlap.low"), words("legend.overlap.high"))
     return []
+
+
+def _axis(words: Words, ends: Sequence[str]) -> list[Any]:
+    """Return the two phrases between which pictures are colored, to be written over."""
+    low, high = (
+        dmc.TextInput(
+            id=f"axis-{end}",
+            value=text,
+            placeholder=words(f"legend.axis.{end}"),
+            size="xs",
+            radius="xl",
+            className="axis-end",
+            attributes={"input": {"maxLength": 200}},
+            **{"aria-label": words(f"legend.axis.{end}")},
+        )
+        for end, text in zip(("low", "high"), ends, strict=True)
+    )
+    ramp = html.Span(className="ramp", **{"aria-hidden": "true"})
+    return [low, ramp, high, html.Span(words("legend.axis.limits"), className="legend-words legend-limits")]
 
 
 def _ramp(low: str, high: str) -> list[Any]:

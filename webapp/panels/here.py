@@ -39,6 +39,7 @@ class Shown:
         flagged: whether it is flagged as unsafe, and so blurred.
         revealed: whether the visitor asked to see it all the same.
         own: whether a picture of the visitor's stands in the map too: there is a way back to it.
+        noised: whether its way into noise can be shown.
     """
 
     record: Record
@@ -47,6 +48,7 @@ class Shown:
     flagged: bool = False
     revealed: bool = False
     own: bool = False
+    noised: bool = False
 
 
 def picture(context: Context, shown: Shown) -> html.Div:
@@ -60,7 +62,7 @@ def picture(context: Context, shown: Shown) -> html.Div:
         [
             _face(context, shown),
             html.Div(beside, className="here-words"),
-            _buttons(context, record, shown.own),
+            _buttons(context, shown),
             html.Dl(_facts(context, shown), className="facts-table here-wide"),
             _extra(context, record),
             _takedown(context),
@@ -107,14 +109,16 @@ def _others(record: Record) -> html.P | None:
     return html.P([foreign.words(text, 200, lang=code) for code, text in others], className="here-others")
 
 
-def _buttons(context: Context, record: Record, own: bool) -> html.Div:
-    words = context.words
-    back = words("here.made.back") if own else words("here.close")
+def _buttons(context: Context, shown: Shown) -> html.Div:
+    words, record = context.words, shown.record
+    back = words("here.made.back") if shown.own else words("here.close")
+    noise = parts.deed(words("here.noise"), "noise", record.id, title=words("here.noise.hint"))
     return html.Div(
         [
             parts.deed(words("here.similar"), "like", record.id),
             parts.deed(words("here.try"), "prompt", record.caption),
             parts.deed(words("here.fly"), "open", record.id),
+            *([noise] if shown.noised else []),
             parts.deed(back, "let-go", record.id),
         ],
         className="button-row button-grid here-wide",
@@ -185,7 +189,9 @@ def made(context: Context, job: str, recipe: Recipe, landed: html.Div) -> html.D
     address = f"/api/jobs/{job}/image.png"
     buttons = [
         parts.deed(words("here.fly"), "landing", job),
+        parts.deed(words("here.made.way"), "way", job, title=words("here.made.way.hint")),
         parts.deed(words("here.made.again"), "recipe", job),
+        parts.report_link(words("here.made.report"), job, title=words("studio.history.report.hint")),
         html.A(words("here.made.download"), href=address, download=f"latent-explorer-{job}.png"),
     ]
     return _own(html.Img(src=address, alt=alt), beside, landed, buttons)

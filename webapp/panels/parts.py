@@ -81,6 +81,11 @@ def deed(children: Any, do: str, to: int | str, **attributes: Any) -> html.Butto
     return html.Button(children, type="button", disable_n_clicks=True, **given)
 
 
+def report_link(children: Any, job: str, **attributes: Any) -> html.A:  # noqa: ANN401 - as Dash has them
+    """Return a link to the report of what a job made; a page of its own, in a new tab."""
+    return html.A(children, href=f"/api/jobs/{job}/report.html", target="_blank", rel="noopener", **attributes)
+
+
 def picture_button(context: Context, picture: int, caption: str, size: int) -> html.Button:
     """Return a thumbnail that flies to its picture; `size` is its side on the screen, at least a fingertip.
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import dash_mantine_components as dmc
 from dash import dcc, html
 
 from webapp import foreign, ids
-from webapp.panels import parts
+from webapp.panels import history, parts
 from webapp.panels.parts import Context
 from webapp.strings import Words
-
-TILE = 48
-"""Side of a picture of the history, CSS pixels."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +27,6 @@ class Defaults:
     steps: int = 25
     guidance: float = 4.0
     seed: int = 7
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A job of this browser; `done` where its picture is in the workspace."""
-
-    job: str
-    prompt: str
-    done: bool
 
 
 def panel(context: Context, defaults: Defaults | None, examples: Sequence[str]) -> html.Details:
@@ -61,8 +48,7 @@ def panel(context: Context, defaults: Defaults | None, examples: Sequence[str]) 
             html.Div(parts.empty(words("studio.none")) if missing else None, id=ids.STUDIO_ERROR),
             html.P(id=ids.MODELS_WORDS, className="fine models", role="status"),
             _live(words, "" if missing else words("studio.empty")),
-            html.H3(words("studio.history"), className="small-title"),
-            html.Div(parts.empty(words("studio.history.empty")), id=ids.HISTORY_TILES),
+            *history.part(words),
             dcc.Store(id=ids.SUBMITTED),
             dcc.Store(id=ids.LIVE),
             dcc.Store(id=ids.DONE),
@@ -165,18 +151,3 @@ def _live(words: Words, empty: str) -> html.Div:
         id=ids.LIVE_BOX,
         className="live live-idle",
     )
-
-
-def tiles(context: Context, made: Sequence[Tile]) -> Any:  # noqa: ANN401 - as Dash has them
-    """Return the history, newest first, or the words for an empty one."""
-    if not made:
-        return parts.empty(context.words("studio.history.empty"))
-    return html.Div([_tile(context, tile) for tile in made], className="tiles")
-
-
-def _tile(context: Context, tile: Tile) -> html.Button:
-    key = "studio.history.open" if tile.done else "studio.history.running"
-    name = context.words(key, prompt=foreign.quoted(tile.prompt, 120))
-    address = f"/api/jobs/{tile.job}/image.png"
-    face = html.Img(src=address, alt="", width=TILE, height=TILE) if tile.done else html.Span(className="tile-running")
-    return parts.deed(face, "job", tile.job, title=name, className="picture-button tile", **{"aria-label": name})

@@ -60,7 +60,19 @@ NO_INSETS: Mapping[str, float] = {"left": 0, "right": 0, "top": 0, "bottom": 0}
 
 _INPUTS = (
     *("id", "meta", "api", "space", "colorBy", "similarityUrl", "labels", "highlighted", "matchesUrl", "selected"),
-    *("neighbors", "landing", "trajectory", "flyTo", "view", "insets", "theme", "palette", "accent", "attribution"),
+    *(
+        "neighbors",
+        "landing",
+        "trajectory",
+        "way",
+        "flyTo",
+        "view",
+        "insets",
+        "theme",
+        "palette",
+        "accent",
+        "attribution",
+    ),
     *("texts", "ariaLabel", "savePng"),
 )
 _OUTPUTS = ("clicked", "hovered", "ready", "command")
@@ -87,7 +99,11 @@ class PointCloud(Component):
         neighbors: ids to which lines are drawn from the selection, or from the landing where nothing is selected.
         landing: {points: {SPACE: [x, y, z]}, imageUrl?} in map units, or null.
         trajectory: {SPACE: [[x, y, z], ...]} in map units, oldest first, or null; it grows as steps are added.
-        flyTo: {target: "selection" | "landing" | "cluster" | "reset", cluster?, level?, nonce}; a new nonce flies.
+        way: {paths: [{points: {SPACE: [[x, y, z], ...]}, step, imageUrl}], neighbors: [id, ...]} in map units, or null:
+            whole ways, the first leading, each with its picture standing at its step (1-based), and the ids that the
+            first one's step is near to. While it is there, it stands in the place of `trajectory`, `landing` and lines.
+        flyTo: {target: "selection" | "landing" | "way" | "cluster" | "reset", cluster?, level?, nonce}; a new nonce
+            flies.
         view: {position, target} in scene units. The camera starts there, and flies there when the page changes it; the
             map reports its own here once the camera rests.
         insets: {left, right, top, bottom}: CSS pixels that panels cover; the cloud is centered in the rest.

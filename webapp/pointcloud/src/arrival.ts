@@ -3,7 +3,7 @@
 import type { Rig } from './camera';
 import type { Cloud } from './cloud';
 import { THEMES, packed, rgb } from './colors';
-import type { Billboard, Growth } from './landing';
+import type { Billboards, Growth } from './landing';
 import type { Labels } from './labels';
 import type { Markers } from './markers';
 import type { Notice } from './notice';
@@ -25,7 +25,7 @@ export interface Parts {
   readonly rig: Rig;
   readonly markers: Markers;
   readonly labels: Labels;
-  readonly billboard: Billboard;
+  readonly billboards: Billboards;
   readonly growth: Growth;
   readonly thumbnails: Thumbnails;
   readonly voice: Voice;
@@ -144,10 +144,10 @@ export class Arrival {
 
   /** Put everything else on the ground that the first map gave. */
   private furnish(store: Store, ids: Ids, space: string): void {
-    const { stage, cloud, markers, labels, billboard, growth, thumbnails } = this.parts;
+    const { stage, cloud, markers, labels, billboards, growth, thumbnails } = this.parts;
     const props = this.heard.props();
     const scenery = new Scenery(
-      stage, cloud, markers, labels, billboard, growth, thumbnails, props, { store, ids }, space);
+      stage, cloud, markers, labels, billboards, growth, thumbnails, props, { store, ids }, space);
     this.scenery = scenery;
     growth.to(props.trajectory?.[space]?.length ?? 0);
     scenery.name();

@@ -46,25 +46,70 @@ export class Growth {
 }
 
 const SIDE = 84; // CSS pixels
+const SMALL = 46; // CSS pixels, of a way beside the first
 const RAISED = 26; // CSS pixels between the star's middle and the picture's lower edge
 
-/** The generated picture, standing above its place. */
-export class Billboard {
+/** A picture and the place that it stands above. */
+export interface Standing {
+  readonly at: Vector3;
+  readonly url: string;
+}
+
+/** Pictures standing above their places: the generated one, or one for each way that is looked at. */
+export class Billboards {
+  private boards: Billboard[] = [];
+
+  constructor(private readonly host: HTMLElement, private readonly stage: Stage) {}
+
+  /** Let these stand, the first of them large. */
+  show(all: readonly Standing[], accent: string): void {
+    all.forEach(({ at, url }, i) => {
+      const board = this.boards[i] ?? new Billboard(this.host, this.stage, i === 0 ? SIDE : SMALL);
+      this.boards[i] = board;
+      board.show(at, url, accent);
+    });
+    for (const board of this.boards.splice(all.length)) board.dispose();
+  }
+
+  follow(): void {
+    for (const board of this.boards) board.follow();
+  }
+
+  /** Where pictures stand, as what nothing else may cover. */
+  boxes(): Box[] {
+    return this.boards.flatMap((board) => board.boxes());
+  }
+
+  /** The first, where it can be seen. */
+  visible(): { readonly image: HTMLImageElement; readonly box: Box } | null {
+    return this.boards[0]?.visible() ?? null;
+  }
+
+  dispose(): void {
+    for (const board of this.boards) board.dispose();
+    this.boards = [];
+  }
+}
+
+/** A picture, standing above its place. */
+class Billboard {
   private readonly image = document.createElement('img');
   private at: Vector3 | null = null;
   private url = '';
 
-  constructor(host: HTMLElement, private readonly stage: Stage) {
+  constructor(host: HTMLElement, private readonly stage: Stage, private readonly side: number) {
     this.image.className = 'pointcloud-landing';
+    this.image.style.width = `${side}px`;
+    this.image.style.height = `${side}px`;
     this.image.alt = ''; // the page's own panel names and describes it
     this.image.addEventListener('load', () => this.follow());
     host.append(this.image);
     this.follow();
   }
 
-  show(at: Vector3 | null, url: string | undefined, accent: string): void {
-    this.at = url ? at : null;
-    if (url && url !== this.url) {
+  show(at: Vector3, url: string, accent: string): void {
+    this.at = at;
+    if (url !== this.url) {
       this.url = url;
       this.image.src = url;
     }
@@ -78,7 +123,6 @@ export class Billboard {
     if (box) this.image.style.transform = `translate(${box.left}px, ${box.top}px)`;
   }
 
-  /** Where the picture stands, as what nothing else may cover. */
   boxes(): Box[] {
     const box = this.box();
     return box ? [box] : [];
@@ -97,8 +141,8 @@ export class Billboard {
     if (!this.at || !this.image.complete || !this.image.naturalWidth) return null;
     const { x, y, ahead } = this.stage.project(this.at.clone());
     if (!ahead || x < 0 || y < 0 || x > this.stage.width || y > this.stage.height) return null;
-    const left = Math.round(x - SIDE / 2);
-    const top = Math.round(y - RAISED - SIDE);
-    return { left, top, right: left + SIDE, bottom: top + SIDE };
+    const left = Math.round(x - this.side / 2);
+    const top = Math.round(y - RAISED - this.side);
+    return { left, top, right: left + this.side, bottom: top + this.side };
   }
 }

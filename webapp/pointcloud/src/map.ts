@@ -9,7 +9,7 @@ import { Gatherer } from './gather';
 import { HoverCard } from './hover';
 import { type Action, KeyList } from './keys';
 import { Labels } from './labels';
-import { Billboard, Growth } from './landing';
+import { Billboards, Growth } from './landing';
 import { Markers } from './markers';
 import type { Notice } from './notice';
 import { Picker } from './picking';
@@ -33,7 +33,7 @@ export class PointMap {
   private readonly card: HoverCard;
   private readonly keys: KeyList;
   private readonly markers: Markers;
-  private readonly billboard: Billboard;
+  private readonly billboards: Billboards;
   private readonly growth: Growth;
   private readonly arrival: Arrival;
   private readonly voice: Voice;
@@ -55,9 +55,9 @@ export class PointMap {
     this.voice = new Voice(tell);
     this.stage = new Stage(host, props.meta?.n ?? 0, () => this.resized(), (lost) => this.contextChanged(lost));
     this.labels = new Labels(host, this.stage);
-    this.billboard = new Billboard(host, this.stage);
+    this.billboards = new Billboards(host, this.stage);
     this.thumbnails = new Thumbnails(
-      this.stage, this.cloud, () => this.arrival.sights, () => [...this.labels.boxes(), ...this.billboard.boxes()],
+      this.stage, this.cloud, () => this.arrival.sights, () => [...this.labels.boxes(), ...this.billboards.boxes()],
       () => this.arrival.scenery?.place(), this.failed);
     this.card = new HoverCard(host, props.texts);
     this.keys = new KeyList(host);
@@ -84,8 +84,8 @@ export class PointMap {
     this.stage.scene.add(this.cloud.points, this.markers.group);
     this.stage.onRest(() => this.pointer.lookAgain());
     this.stage.afterFrame(() => {
-      this.billboard.follow();
-      this.labels.follow(this.arrival.scenery?.leading(), this.billboard.boxes());
+      this.billboards.follow();
+      this.labels.follow(this.arrival.scenery?.leading(), this.billboards.boxes());
       this.thumbnails.follow();
     });
     this.conceal = expose(host, this.stage, this.cloud, this.rig, this.thumbnails, () => this.arrival.ids);
@@ -98,9 +98,9 @@ export class PointMap {
   }
 
   private arriving(): Arrival {
-    const { host, notice, stage, cloud, rig, markers, labels, billboard, growth, thumbnails, voice } = this;
+    const { host, notice, stage, cloud, rig, markers, labels, billboards, growth, thumbnails, voice } = this;
     return new Arrival(
-      { host, notice, stage, cloud, rig, markers, labels, billboard, growth, thumbnails, voice }, {
+      { host, notice, stage, cloud, rig, markers, labels, billboards, growth, thumbnails, voice }, {
         props: () => this.props,
         begun: () => {
           this.waiting ??= this.props.flyTo;
@@ -135,7 +135,7 @@ export class PointMap {
   dispose(): void {
     this.arrival.dispose();
     for (const part of [
-      this.voice, this.pointer, this.rig, this.gatherer, this.labels, this.billboard, this.thumbnails, this.card,
+      this.voice, this.pointer, this.rig, this.gatherer, this.labels, this.billboards, this.thumbnails, this.card,
       this.keys, this.markers, this.cloud, this.stage,
     ]) part.dispose();
     this.conceal();
@@ -151,9 +151,10 @@ export class PointMap {
     if (changed('highlighted', 'matchesUrl')) this.gatherer.clear();
     if (changed('trajectory')) this.growth.to(this.props.trajectory?.[scenery.space]?.length ?? 0);
     if (changed('labels', 'palette', 'theme', 'colorBy')) scenery.name();
-    if (changed('selected', 'neighbors', 'landing', 'trajectory', 'accent', 'theme')) scenery.place();
+    if (changed('selected', 'neighbors', 'landing', 'trajectory', 'way', 'accent', 'theme')) scenery.place();
     const tones = changed(
-      'colorBy', 'similarityUrl', 'highlighted', 'matchesUrl', 'selected', 'neighbors', 'landing', 'palette', 'theme');
+      'colorBy', 'similarityUrl', 'highlighted', 'matchesUrl', 'selected', 'neighbors', 'landing', 'way', 'palette',
+      'theme');
     if (tones) scenery.paint().catch(this.failed);
   }
 
@@ -210,7 +211,7 @@ export class PointMap {
     this.unsaved = this.stage.lost; // there is nothing to save before the context comes back
     if (this.unsaved) return;
     const { theme, accent, attribution } = this.props;
-    const sheet = compose(this.stage, { names: this.labels.visible(), picture: this.billboard.visible() }, {
+    const sheet = compose(this.stage, { names: this.labels.visible(), picture: this.billboards.visible() }, {
       attribution, accent: accent[theme], ink: THEMES[theme].ink, ground: THEMES[theme].ground,
     });
     save(sheet, `latent-explorer-${this.arrival.scenery?.space ?? 'map'}.png`);

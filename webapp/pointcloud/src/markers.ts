@@ -26,6 +26,7 @@ export class Markers {
   private readonly symbols: Points<BufferGeometry, ShaderMaterial>;
   private readonly spokes = lines(1.4, 0.75);
   private readonly path = lines(2.4, 0.95);
+  private readonly others = lines(1.4, 0.6);
 
   constructor(cloud: Cloud) {
     const { pointSize, pixelsPerUnit, pixels } = cloud.uniforms;
@@ -41,9 +42,10 @@ export class Markers {
     this.symbols = new Points(new BufferGeometry(), material);
     this.symbols.frustumCulled = false;
     this.spokes.renderOrder = 1;
+    this.others.renderOrder = 1;
     this.path.renderOrder = 2;
     this.symbols.renderOrder = 3;
-    this.group.add(this.spokes, this.path, this.symbols);
+    this.group.add(this.spokes, this.others, this.path, this.symbols);
   }
 
   /** Device pixels per CSS pixel; lines need not be told. */
@@ -93,34 +95,49 @@ export class Markers {
   trace(steps: readonly Vector3[], reached: number, accent: string, ground: string): Vector3 | null {
     const places: number[] = [];
     const colors: number[] = [];
-    let head: Vector3 | null = steps[0] ?? null;
-    if (steps.length > 1) {
-      const curve = new CatmullRomCurve3([...steps], false, 'centripetal');
-      const last = steps.length - 1;
-      const end = Math.min(reached, last);
-      const pieces = Math.max(1, Math.ceil(end * PATH_PIECES));
-      const old = new Color(accent).lerp(new Color(ground), 0.72);
-      const fresh = new Color(accent);
-      head = curve.getPoint(0);
-      for (let i = 1; i <= pieces; i += 1) {
-        const next = curve.getPoint(Math.min(1, (end * i) / pieces / last));
-        places.push(...head.toArray(), ...next.toArray());
-        for (const part of [(i - 1) / pieces, i / pieces]) colors.push(...old.clone().lerp(fresh, part).toArray());
-        head = next;
-      }
-    }
+    const head = curve(steps, reached, accent, ground, places, colors);
     redraw(this.path, places, colors);
     return head;
+  }
+
+  /** Whole paths beside that one, thinner. */
+  fan(paths: readonly (readonly Vector3[])[], accent: string, ground: string): void {
+    const places: number[] = [];
+    const colors: number[] = [];
+    for (const steps of paths) curve(steps, steps.length - 1, accent, ground, places, colors);
+    redraw(this.others, places, colors);
   }
 
   dispose(): void {
     this.symbols.geometry.dispose();
     this.symbols.material.dispose();
-    for (const line of [this.spokes, this.path]) {
+    for (const line of [this.spokes, this.others, this.path]) {
       line.geometry.dispose();
       line.material.dispose();
     }
   }
+}
+
+/** Add the pieces of a path up to step number `reached`, the older the paler; return where they end. */
+function curve(
+  steps: readonly Vector3[], reached: number, accent: string, ground: string, places: number[], colors: number[],
+): Vector3 | null {
+  let head: Vector3 | null = steps[0] ?? null;
+  if (steps.length < 2) return head;
+  const through = new CatmullRomCurve3([...steps], false, 'centripetal');
+  const last = steps.length - 1;
+  const end = Math.min(reached, last);
+  const pieces = Math.max(1, Math.ceil(end * PATH_PIECES));
+  const old = new Color(accent).lerp(new Color(ground), 0.72);
+  const fresh = new Color(accent);
+  head = through.getPoint(0);
+  for (let i = 1; i <= pieces; i += 1) {
+    const next = through.getPoint(Math.min(1, (end * i) / pieces / last));
+    places.push(...head.toArray(), ...next.toArray());
+    for (const part of [(i - 1) / pieces, i / pieces]) colors.push(...old.clone().lerp(fresh, part).toArray());
+    head = next;
+  }
+  return head;
 }
 
 /** A hex color as the shaders take it: sRGB, 0-1, not converted. */

@@ -45,8 +45,21 @@ export interface Landing {
 /** The steps of a generation in every space, map units, oldest first. */
 export type Trajectory = Readonly<Record<string, readonly Triple[]>>;
 
+/** A whole way, map units; its picture stands at its step, which is 1-based. */
+export interface Path {
+  readonly points: Readonly<Record<string, readonly Triple[]>>;
+  readonly step: number;
+  readonly imageUrl: string;
+}
+
+/** Ways that are looked at step by step, the first leading, and who is near its step. */
+export interface Way {
+  readonly paths: readonly Path[];
+  readonly neighbors: readonly number[];
+}
+
 export interface FlyTo {
-  readonly target: 'selection' | 'landing' | 'cluster' | 'reset';
+  readonly target: 'selection' | 'landing' | 'way' | 'cluster' | 'reset';
   readonly cluster?: number;
   /** Of the cluster: 0, the coarse one, unless said; 1 = a fine one. */
   readonly level?: 0 | 1;
@@ -85,6 +98,7 @@ export interface Inputs {
   readonly neighbors: readonly number[];
   readonly landing: Landing | null;
   readonly trajectory: Trajectory | null;
+  readonly way: Way | null;
   readonly flyTo: FlyTo | null;
   readonly view: View | null;
   readonly insets: Insets;
@@ -123,6 +137,7 @@ export const DEFAULTS: Inputs = {
   neighbors: [],
   landing: null,
   trajectory: null,
+  way: null,
   flyTo: null,
   view: null,
   insets: { left: 0, right: 0, top: 0, bottom: 0 },

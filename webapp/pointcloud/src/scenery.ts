@@ -1,13 +1,13 @@
 /** What stands in the map: the cloud's colors, the chosen ones among its points, names, landing and path. */
 
-import { Vector3 } from 'three';
+import { Box3, Vector3 } from 'three';
 import type { Cloud } from './cloud';
 import { type Rgb, THEMES, packed, rampOf, rgb } from './colors';
-import type { Billboard, Growth } from './landing';
+import type { Billboards, Growth, Standing } from './landing';
 import type { Labels } from './labels';
 import type { Marker, Markers } from './markers';
 import { PRESENCE } from './presence';
-import type { FlyTo, Inputs, SpaceMeta, Triple } from './props';
+import type { FlyTo, Inputs, SpaceMeta, Trajectory, Triple } from './props';
 import { type Mover, type Stage, tween } from './stage';
 import type { Ids, Store } from './store';
 import type { Thumbnails } from './thumbnails';
@@ -49,7 +49,7 @@ export class Scenery {
     private readonly cloud: Cloud,
     private readonly markers: Markers,
     private readonly labels: Labels,
-    private readonly billboard: Billboard,
+    private readonly billboards: Billboards,
     private readonly growth: Growth,
     private readonly thumbnails: Thumbnails,
     private props: Inputs,
@@ -136,17 +136,19 @@ export class Scenery {
 
   /** Put markers, lines, path and picture where their points now are. */
   place(): void {
-    const { props, cloud, ground } = this;
+    const { props, cloud, ground, markers } = this;
     const { ink, ground: bottom } = THEMES[props.theme];
     const accent = props.accent[props.theme];
-    const landing = this.between(props.landing?.points);
     const chosen = props.selected === null ? -1 : ground.ids.row(props.selected);
-    const anchor = chosen >= 0 ? cloud.at(chosen) : landing;
-    const rows = anchor ? ground.ids.rows(props.neighbors) : [];
-    const near = rows.map((row) => cloud.at(row));
-    const steps = this.steps();
-    const head = this.markers.trace(steps, this.growth.reached, accent, bottom);
-    this.markers.connect(anchor, near, accent, bottom);
+    const standing = this.standing();
+    const [landing] = standing;
+    const anchor = chosen >= 0 && !props.way ? cloud.at(chosen) : landing?.at ?? null;
+    const rows = anchor ? ground.ids.rows(this.neighbors) : [];
+    const [steps = [], ...others] = this.paths();
+    const reached = props.way ? steps.length : this.growth.reached;
+    const head = markers.trace(steps, reached, accent, bottom);
+    markers.fan(others, accent, bottom);
+    markers.connect(anchor, rows.map((row) => cloud.at(row)), accent, bottom);
     const marks: Marker[] = [];
     const rims = new Map<number, Rgb>();
     // A point wears a ring, a picture a rim.
@@ -155,29 +157,27 @@ export class Scenery {
       if (!this.thumbnails.has(row)) marks.push({ at: cloud.at(row), kind: 'ring', color, least });
     };
     for (const row of rows) ring(row, accent, 13);
-    for (const at of steps.slice(0, Math.floor(this.growth.reached) + 1)) {
-      marks.push({ at, kind: 'dot', color: accent, least: 4 });
-    }
+    for (const at of steps.slice(0, Math.floor(reached) + 1)) marks.push({ at, kind: 'dot', color: accent, least: 4 });
     if (chosen >= 0) ring(chosen, ink, 24);
     if (head && !landing) marks.push({ at: head, kind: 'star', color: accent, least: 30 });
-    if (landing) marks.push({ at: landing, kind: 'star', color: accent, least: 46 });
-    this.markers.mark(marks);
+    standing.forEach(({ at }, i) => marks.push({ at, kind: 'star', color: accent, least: i ? 26 : 46 }));
+    markers.mark(marks);
     this.thumbnails.frame(rims);
-    this.billboard.show(landing, props.landing?.imageUrl, accent);
+    this.billboards.show(standing.filter(({ url }) => url), accent);
     this.stage.invalidate();
   }
 
   /** Places that no name may cover: the selection and the landing. */
   leading(): Vector3[] {
     const chosen = this.props.selected === null ? -1 : this.ground.ids.row(this.props.selected);
-    const landing = this.between(this.props.landing?.points);
-    return [...(chosen >= 0 ? [this.cloud.at(chosen)] : []), ...(landing ? [landing] : [])];
+    return [...(chosen >= 0 ? [this.cloud.at(chosen)] : []), ...this.standing().map(({ at }) => at)];
   }
 
   /** A place and the radius around it worth seeing, scene units; null if there is no such thing. */
   async sight({ target, cluster = -1, level = 0 }: FlyTo): Promise<Sight | null> {
     const { props, ground } = this;
     if (target === 'cluster') return this.clusterSight(cluster, level);
+    if (target === 'way') return this.waySight();
     const chosen = props.selected === null ? -1 : ground.ids.row(props.selected);
     const at = target === 'landing' ? this.between(props.landing?.points) : chosen >= 0 ? this.cloud.at(chosen) : null;
     if (!at) return null;
@@ -194,6 +194,14 @@ export class Scenery {
     return { at, radius: Math.min(0.8, Math.max(0.12, 1.7 * found.spread * unit)) };
   }
 
+  /** All of the ways, from end to end. */
+  private waySight(): Sight | null {
+    const places = this.paths().flat();
+    if (!places.length) return null;
+    const at = new Box3().setFromPoints(places).getCenter(new Vector3());
+    return { at, radius: Math.min(1, Math.max(0.12, ...places.map((place) => 1.6 * place.distanceTo(at)))) };
+  }
+
   private meta(space: string): SpaceMeta | undefined {
     return this.ground.store.meta.spaces[space];
   }
@@ -206,8 +214,34 @@ export class Scenery {
     return toScene(points?.[this.from] ? a : b, p).lerp(toScene(b, q), this.cloud.morphed);
   }
 
-  private steps(): Vector3[] {
-    const all = this.props.trajectory;
+  /** Whom lines lead to: those near the step of the way that is looked at, else near what is in view. */
+  private get neighbors(): readonly number[] {
+    return this.props.way?.neighbors ?? this.props.neighbors;
+  }
+
+  /** What stands in the map, the first leading: each way's picture at its step, or the landing. */
+  private standing(): Standing[] {
+    const { way, landing } = this.props;
+    if (!way) {
+      const at = this.between(landing?.points);
+      return at ? [{ at, url: landing?.imageUrl ?? '' }] : [];
+    }
+    return way.paths.flatMap(({ points, step, imageUrl }) => {
+      const at = this.between(Object.fromEntries(Object.entries(points).flatMap(([space, steps]) => {
+        const point = steps[step - 1];
+        return point ? [[space, point]] : [];
+      })));
+      return at ? [{ at, url: imageUrl }] : [];
+    });
+  }
+
+  /** The steps of each way in view, the first leading. */
+  private paths(): Vector3[][] {
+    const { way, trajectory } = this.props;
+    return way ? way.paths.map(({ points }) => this.steps(points)) : [this.steps(trajectory)];
+  }
+
+  private steps(all: Trajectory | null): Vector3[] {
     const [before, after] = [all?.[this.from], all?.[this.to]];
     const places: Vector3[] = [];
     (after ?? []).forEach((point, i) => {
@@ -241,10 +275,10 @@ export class Scenery {
     const { props, ground, lassoed } = this;
     const found = !lassoed && props.highlighted?.length ? props.highlighted : null;
     const matches = !lassoed && !found && props.matchesUrl ? await ground.store.matches(props.matchesUrl) : null;
-    const anchored = props.neighbors.length > 0 && (props.selected !== null || props.landing !== null);
+    const anchored = this.neighbors.length > 0 && [props.selected, props.landing, props.way].some((one) => one !== null);
     const base = lassoed || found || matches ? PRESENCE.dim : anchored ? PRESENCE.soft : PRESENCE.normal;
     const rows = ground.ids.rows([
-      ...(found ?? []), ...(anchored && !lassoed ? props.neighbors : []),
+      ...(found ?? []), ...(anchored && !lassoed ? this.neighbors : []),
       ...(props.selected !== null ? [props.selected] : [])]);
     return { base, matches, lassoed, rows };
   }

@@ -1,0 +1,43 @@
+"""A folder of results: all of its files or none, and never over what is there."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from explorer.errors import QueryError
+
+
+def check_free(folder: Path) -> None:
+    """Hold that a folder can be made: nothing of another run is in it.
+
+    Raises:
+        QueryError: it holds something, or is a file.
+    """
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if folder.exists() or folder.is_symlink():
+        raise QueryError(f"{folder}: holds something already; expected a new or empty folder; name another with --out")
+
+
+@contextmanager
+def whole(folder: Path) -> Iterator[Path]:
+    """A folder to write into, which takes its name when the block ends, in one step, and is gone if it fails.
+
+    Raises:
+        QueryError: `folder` holds something, or cannot be written.
+    """
+    check_free(folder)
+    unfinished = folder.absolute().with_name(f".{folder.name}.{secrets.token_hex(8)}")
+    try:
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        os.replace(unfinished, folder)
+    except OSError as error:
+        raise QueryError(f"{folder}: cannot be written ({error.strerror}); name another folder with --out") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
