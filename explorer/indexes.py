@@ -171,7 +171,7 @@ def inverted(vectors: Vectors, choice: IndexChoice, partition: Partition | None 
 def graph(vectors: Vectors, choice: IndexChoice, near: Near) -> Index:
     """An index of (n, d) unit vectors that are linked with their neighbors, which are known; see `both_ways`.
 
-    Only the few rows of the levels above, by which a walk begins, are looked for: a seventh of the work.
+    Only the few rows of the levels above, by which a walk begins, are looked for: a fraction of the work.
     """
     links = choice.parameters["links"]
     raw = faiss.IndexHNSWSQ(vectors.shape[1], _FP16, links, faiss.METRIC_INNER_PRODUCT)

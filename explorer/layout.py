@@ -268,7 +268,7 @@ def read_table(
 ) -> pa.Table:
     """Read a table that `write_table` or `write_batches` wrote.
 
-    pyarrow's own `read_table` imports pandas, a fifth of a second, and makes a column of a folder that is named `a=b`.
+    pyarrow's own `read_table` imports pandas, which takes a fifth of a second.
 
     Args:
         path: the file.

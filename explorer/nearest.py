@@ -163,8 +163,15 @@ class _File:
         if self.choice.kind is IndexKind.IVF:
             return indexes.inverted(self.space.vectors, self.choice)
         if self.choice.kind is IndexKind.HNSW:
-            return indexes.graph(self.space.vectors, self.choice, (1 - self.space.distances, self.space.neighbors))
+            return indexes.graph(self.space.vectors, self.choice, (1 - self.space.distances, self._neighbors()))
         return indexes.flat(self.space.vectors)
+
+    def _neighbors(self) -> npt.NDArray[np.integer]:
+        """The neighbors that the atlas names, int32 (n, k); faiss writes beyond its memory for one that is no row."""
+        neighbors = self.space.neighbors
+        if neighbors.size and not -1 <= neighbors.min() <= neighbors.max() < len(neighbors):
+            raise AtlasError("neighbors.npy names rows that are not there; index the corpus again")
+        return neighbors
 
 
 def _path(folder: Path, meta: Mapping[str, Any], space: str) -> Path:

@@ -320,13 +320,14 @@ class Cramped(ColorEncoder):
 
 
 def _torch_errors() -> list[BaseException]:
-    """A real refusal of torch's, and what it raises on a GPU."""
+    """A real refusal of torch's, what oneDNN says, and what torch raises on a GPU."""
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 50, dtype=torch.uint8)
-    return [caught.value, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), MemoryError()]
+    on_gpu = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    return [caught.value, RuntimeError("could not create a primitive"), on_gpu, MemoryError()]
 
 
-@pytest.mark.parametrize("error", _torch_errors(), ids=["torch-cpu", "torch-gpu", "python"])
+@pytest.mark.parametrize("error", _torch_errors(), ids=["torch-cpu", "onednn", "torch-gpu", "python"])
 def test_a_batch_without_room_is_halved(tmp_path: Path, error: BaseException) -> None:
     """Where 16 pictures have no room at once, fewer go through; none is lost, and each has its usual vector."""
     folder = write_pictures(tmp_path / "p", 4)

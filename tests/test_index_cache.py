@@ -31,7 +31,8 @@ from indexer.build import BuildResult
 from indexer.editing.contents import Contents
 from indexer.editing.erase import erase_caches
 from indexer.editing.figures import spaces_of
-from webapp.cli import main
+from webapp.cli import _prepare, main
+from webapp.console import Bars
 
 IVF: Mapping[str, Any] = {"kind": "ivf", "parameters": {"lists": 4, "probes": 2}}
 
@@ -164,6 +165,22 @@ def test_what_no_build_would_choose_is_refused_at_the_opening(
     with pytest.raises(AtlasError, match=r"expected \d+ to [\d,]+\); index the corpus again") as error:
         Atlas.open(root)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("row", [60, 2**31 - 1, -2])
+def test_a_graph_is_made_of_rows_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str], row: int) -> None:
+    """Neighbors that are no rows end the building in one line; they never reach faiss, which trusts them."""
+    root = atlas_of(tmp_path / "atlas", {"kind": "hnsw", "parameters": {"links": 8, "effort": 16}})
+    atlas = Atlas.open(root)
+    neighbors = np.load(current(AtlasPaths(root)).array("clip", "neighbors"), mmap_mode="r+")
+    neighbors[7, 3] = row
+    neighbors.flush()
+    with pytest.raises(AtlasError, match="names rows that are not there; index the corpus again"):
+        nearest.prepare(atlas)
+    assert not cached(root)
+    _prepare(atlas, Bars())
+    assert "searches compare every picture" in capsys.readouterr().err
+    assert len(search_id(atlas, 1000)) == 12
 
 
 def test_a_takedown_leaves_the_live_versions_index(root: Path) -> None:

@@ -329,6 +329,21 @@ def test_a_job_says_what_it_waits_for(tmp_path: Path) -> None:
     workspace.close()
 
 
+def test_models_wait_for_calm_or_a_job(tmp_path: Path) -> None:
+    """Nothing is loaded until the time of calm is over; a job that comes sooner ends it."""
+    loads = threading.Event()
+    parts = (Part("generator", "a", lambda: loads.set() or "generator"),)  # type: ignore[func-returns-value]
+    for calm, recipe in ((0.5, None), (3600.0, Recipe("a red shape"))):
+        loads.clear()
+        workspace = Workspace.open(tmp_path / str(calm))
+        with Studio(workspace, parts, calm=calm) as studio:
+            assert not loads.wait(0.1)
+            if recipe:
+                studio.submit(recipe)
+            assert loads.wait(30)
+        workspace.close()
+
+
 def test_without_a_generator_nothing_is_taken_in(tmp_path: Path) -> None:
     """An atlas that names no generator refuses jobs and says what to do."""
     workspace = Workspace.open(tmp_path)

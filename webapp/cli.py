@@ -227,7 +227,7 @@ def _prepare(atlas: Atlas, progress: Progress) -> None:
 
     try:
         prepare(atlas, progress)
-    except (RuntimeError, MemoryError) as error:  # faiss's own; or the server ends, and no more threads are started
+    except (ExplorerError, RuntimeError, MemoryError) as error:  # the atlas's, faiss's, a thread's as the server ends
         progress.note(f"The search index cannot be built ({error}); searches compare every picture")
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
+_NO_ROOM = ("can't allocate memory", "could not create a primitive", "_ALLOC_FAILED", "out of memory")
+"""The words of the CPU's allocator, of oneDNN, whose kernels for one batch size take memory too, of cuDNN and cuBLAS,
+and of MPS."""
+
 
 def pick(name: str = "auto") -> torch.device:
     """Return the device by its name; `auto` is CUDA, else Apple's GPU, else the CPU.
@@ -65,8 +69,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(error, RuntimeError):
         return False
-    words = ("can't allocate memory", "_ALLOC_FAILED", "out of memory")  # the CPU's, cuDNN's and cuBLAS's, MPS's
-    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _NO_ROOM)
 
 
 def give_back() -> None:
