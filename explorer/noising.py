@@ -180,10 +180,16 @@ class _Noiser:
         self.plan = plan
         self._atlas, self._models = atlas, models
         # A tensor (1, channels, h, w), shifted and scaled, or float32 (side, side, 3) from -1 to 1: both can be mixed.
-        latents = plan.medium is Medium.LATENTS
-        self._clean: Any = models.vae().latents([picture]) if latents else self._pixels(picture)
-        drawn = np.random.default_rng(plan.seed).standard_normal(tuple(self._clean.shape), dtype=np.float32)
-        self._noise = self._clean.new_tensor(drawn) if latents else drawn
+        self._clean: Any
+        self._noise: Any
+        rng = np.random.default_rng(plan.seed)
+        if plan.medium is Medium.LATENTS:
+            latents = models.vae().latents([picture])
+            drawn = rng.standard_normal(tuple(latents.shape), dtype=np.float32)
+            self._clean, self._noise = latents, latents.new_tensor(drawn)
+        else:
+            pixels = self._pixels(picture)
+            self._clean, self._noise = pixels, rng.standard_normal(pixels.shape, dtype=np.float32)
 
     def at(self, power: float) -> tuple[Image.Image, dict[str, Stand]]:
         """What it looks like, and where it stands, with this share of its variance left."""

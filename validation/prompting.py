@@ -117,13 +117,13 @@ def tell(found: Mapping[str, Figures]) -> Section:
         text.append(f"{PULL}\n{grid(heads, [_row(kind, figures) for kind in figures['pulls']])}\n")
     if figures := found.get("prompting/firmness"):
         claims += _firm(figures)
-        heads = ("change", "space", "nearest stays", "of the nearest 12 stay", "moved, median")
+        columns = ("change", "space", "nearest stays", "of the nearest 12 stay", "moved, median")
         rows = [
             (change, space, f"{each['same']:.0%}", f"{each['kept']:.0%}", f"{each['moved']:.2%} of the radius")
             for change, spaces in figures["changes"].items()
             for space, each in spaces.items()
         ]
-        text.append(f"{FIRM.format(count=figures['pictures'])}\n{grid(heads, rows)}\n")
+        text.append(f"{FIRM.format(count=figures['pictures'])}\n{grid(columns, rows)}\n")
     return Section(tuple(claims), "\n".join(text))
 
 
