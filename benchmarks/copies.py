@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageEnhance
 
+from benchmarks.planted import recoded, trimmed
 from explorer.library import Atlas
 from explorer.models.loader import Models
 from explorer.pictures import hamming, perceptual_hash, phash_bits
@@ -75,20 +76,6 @@ def vectors(models: Models, pictures: Pictures) -> npt.NDArray[np.float32]:
     return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
-def recoded(picture: Image.Image, kind: str, quality: int, scale: float = 1) -> Image.Image:
-    """The picture as somebody else saved it."""
-    data = io.BytesIO()
-    size = (round(picture.width * scale), round(picture.height * scale))
-    picture.resize(size, Image.Resampling.BICUBIC).save(data, kind, quality=quality)
-    return Image.open(data).convert("RGB")
-
-
-def trimmed(picture: Image.Image, share: float) -> Image.Image:
-    """The picture without a part of its sides, on each edge."""
-    width, height = picture.width * share, picture.height * share
-    return picture.crop((round(width), round(height), round(picture.width - width), round(picture.height - height)))
-
-
 CHANGES: Mapping[str, Callable[[Image.Image], Image.Image]] = {
     "JPEG, quality 75": lambda picture: recoded(picture, "JPEG", 75),
     "JPEG, quality 40": lambda picture: recoded(picture, "JPEG", 40),
@@ -98,7 +85,7 @@ CHANGES: Mapping[str, Callable[[Image.Image], Image.Image]] = {
     "twice the size, JPEG 75": lambda picture: recoded(picture, "JPEG", 75, 2),
     "a tenth darker": lambda picture: ImageEnhance.Brightness(picture).enhance(0.9),
     "a fifth more contrast": lambda picture: ImageEnhance.Contrast(picture).enhance(1.2),
-    "2 % cut off each edge": lambda picture: trimmed(picture, 0.02),
+    "2 % cut off each edge": lambda picture: trimmed(picture, 0.02, 0.02, 0.02, 0.02),
 }
 
 

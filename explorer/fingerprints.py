@@ -117,13 +117,17 @@ def near(hashes: Hashes, asked: Sequence[Question], reach: int) -> list[Near]:
         reach: the most bits.
     """
     found: list[list[Near]] = [[Near(np.empty(0, np.int64), np.empty(0, np.uint8))] for _ in asked]
+    differing, counts = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.uint8)
     for start in range(0, len(hashes), _BLOCK):
-        block = hashes[start : start + _BLOCK]
+        columns = np.ascontiguousarray(hashes[start : start + _BLOCK].T)
+        size = columns.shape[1]
         for question, parts in zip(asked, found, strict=True):
-            column = block[:, question.view]
-            rows = np.flatnonzero(np.bitwise_count(column ^ question.bits) <= reach)
-            rows = rows[column[rows] != UNKNOWN]
-            parts.append(Near(rows + start, distances(column[rows], question.bits)))
+            column = columns[question.view]
+            np.bitwise_xor(column, question.bits, out=differing[:size])
+            bits = np.bitwise_count(differing[:size], out=counts[:size])
+            if bits.min() <= reach:  # most blocks hold nothing, and this is the quickest way to see it
+                rows = np.flatnonzero((bits <= reach) & (column != UNKNOWN))
+                parts.append(Near(rows + start, bits[rows]))
     return [Near(np.concatenate([e.rows for e in parts]), np.concatenate([e.bits for e in parts])) for parts in found]
 
 

@@ -27,7 +27,10 @@ _LONGEST = 0.1
 _LEAST = 0.3
 """A part has at least this share of each side."""
 _CELLS = 8
+_QUARTER, _HALF = np.float32(0.25), np.float32(0.5)
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_TINT = 0.2
+"""The strongest tint, in shares of full brightness."""
 _PALE = 0.03
 """A picture whose color is weaker, root mean square, is taken for grey."""
 _DAMPING = 1e-3
@@ -70,8 +73,9 @@ class Overlap:
         correlation: of its grey values with what the other's colors explain of them there, 0-1.
         worst: the largest difference that is left in any of 8 x 8 cells, root mean square, in standard deviations of
             the picture; a detail that only one of the two has is local, what coding leaves lies everywhere.
-        color: how much of the picture's color, of two opponent channels, the other's does not explain, 0-1; its
-            saturation is free, so it is the sine of the angle by which hues are turned. 0 where the picture has none.
+        color: how much of the picture's color, of two opponent channels, the other's does not explain, 0-1. Saturation
+            and a tint of the light are free, so it is the sine of the angle by which hues are turned; 0 where the
+            picture has no color.
     """
 
     part: Box
@@ -174,23 +178,41 @@ def _explained(seen: Values, there: Values) -> tuple[float, float]:
 
 def _smooth(values: Values) -> Values:
     """Weighted 1-2-1 both ways: a quarter of a pixel's shift is no difference."""
-    wide = np.pad(values, 1, mode="edge")
-    rows = (wide[:-2] + 2 * wide[1:-1] + wide[2:]) / 4
-    smooth: Values = (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 4
+    wide: Values = np.pad(values, 1, mode="edge")
+    rows = _QUARTER * wide[:-2] + _HALF * wide[1:-1] + _QUARTER * wide[2:]
+    smooth: Values = _QUARTER * rows[:, :-2] + _HALF * rows[:, 1:-1] + _QUARTER * rows[:, 2:]
     return smooth
 
 
 def _color(picture: Image.Image, part: Box, original: Image.Image, box: Box) -> float:
     """See `Overlap.color`."""
-    seen, there = (_opponent(_patch(*each, 32)) for each in ((picture, part), (original, box)))
-    amount = float(np.sqrt(np.square(seen).mean()))
+    seen, there = (_patch(*each, 32) for each in ((picture, part), (original, box)))
+    grey = there @ _LUMA
+    grey = (grey - grey.mean()).ravel()
+    found, known = _opponent(seen), _opponent(there)
+    found = found - np.outer(_tint(found, known, grey), grey)
+    amount = float(np.sqrt(np.square(found).mean()))
     if amount < _PALE:
         return 0.0
-    gain = max(float(np.vdot(seen, there)), 0.0) / max(float(np.vdot(there, there)), 1e-12)
-    return float(np.sqrt(np.square(seen - np.float32(gain) * there).mean())) / amount
+    gain = max(float(np.vdot(found, known)), 0.0) / max(float(np.vdot(known, known)), 1e-12)
+    return float(np.sqrt(np.square(found - np.float32(gain) * known).mean())) / amount
+
+
+def _tint(found: Values, known: Values, grey: Values) -> Values:
+    """What light of another color adds to each channel in proportion to brightness, float32 (2,).
+
+    Found together with the gain of the original's colors, by least squares; a strong one would be another color.
+    """
+    normal = np.diag([float(np.vdot(known, known)), *[float(np.vdot(grey, grey))] * 2]) + 1e-6 * np.eye(3)
+    normal[0, 1:] = normal[1:, 0] = known @ grey
+    solved = np.linalg.solve(normal, [float(np.vdot(found, known)), *(found @ grey).tolist()])
+    tint: Values = np.clip(solved[1:], -_TINT, _TINT).astype(np.float32)
+    return tint
 
 
 def _opponent(colors: Values) -> Values:
-    """Red against green and blue against yellow, float32 (2, side, side), of a patch in RGB."""
-    red, green, blue = np.moveaxis(colors, 2, 0)
-    return np.stack([red - green, blue - (red + green) / 2])
+    """Red against green and blue against yellow, float32 (2, side * side), of a patch in RGB; their means are off."""
+    red, green, blue = np.moveaxis(colors, 2, 0).reshape(3, -1)
+    channels: Values = np.stack([red - green, blue - (red + green) / 2])
+    channels -= channels.mean(axis=1, keepdims=True)
+    return channels

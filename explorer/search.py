@@ -231,9 +231,8 @@ def encoded(atlas: Atlas, models: Encoders, picture: Image.Image, known: Mapping
     vectors, notes = dict[str, Vectors](), []
     for space in atlas.spaces:
         try:
-            vectors[space] = (
-                np.atleast_2d(known[space]) if space in known else picture_vectors(atlas, models, space, [picture])
-            )
+            given = known.get(space)
+            vectors[space] = picture_vectors(atlas, models, space, [picture]) if given is None else given.reshape(1, -1)
         except ModelError as error:
             if space != Space.SSCD:
                 raise

@@ -20,6 +20,8 @@ from explorer.records import Space
 
 COLORS = ("crimson", "orange", "gold", "seagreen", "royalblue", "purple")
 SIDE = 12
+SPACES = (Space.CLIP, Space.VAE)
+"""Those that every source of pictures has."""
 
 
 @dataclass

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from color_encoders import ColorEncoder
+from color_encoders import SPACES, ColorEncoder
 from faults import Disk, Fault
 from hostile_web import Apart
 
@@ -130,7 +130,7 @@ class Rig:
     """The web, the corpora, the live atlas and the undisturbed build that all chains are held against."""
 
     def __init__(
-        self, root: Path, web: Apart, old: int = OLD, new: int = NEW, spaces: Sequence[Space] = tuple(Space)
+        self, root: Path, web: Apart, old: int = OLD, new: int = NEW, spaces: Sequence[Space] = SPACES
     ) -> None:
         """Build what is needed, in children; `old` and `new` are the rows of the two corpora."""
         self.root, self.web, self.new, self._spaces = root, web, new, spaces

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import odd_decoders
 import pytest
 import torch
-from color_encoders import ColorEncoder, encoders, picture, write_pictures
+from color_encoders import SPACES, ColorEncoder, encoders, picture, write_pictures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -117,7 +117,7 @@ def test_turned_and_cmyk_pictures_are_what_they_show(tmp_path: Path) -> None:
     upright.convert("CMYK").save(tmp_path / "cmyk.jpg", quality=100, subsampling=0)
     found = outcomes(tmp_path)
     for name in ("turned.png", "cmyk.jpg"):
-        for space in Space:
+        for space in SPACES:
             expected = found["upright.png"].vectors[space]
             assert np.linalg.norm(found[name].vectors[space] - expected) < 0.02 * np.linalg.norm(expected)
         assert (found[name].width, found[name].height) == (48, 32)
@@ -176,18 +176,20 @@ def test_room_made_by_stopping_is_not_filled() -> None:
 
 
 def test_a_shard_comes_back_as_it_was_saved(tmp_path: Path) -> None:
-    """Vectors bit for bit, outcomes and reasons, and thumbnails end to end."""
+    """Vectors and hashes bit for bit, outcomes and reasons, and thumbnails end to end."""
     folder = write_pictures(tmp_path / "p", 2, ("gold", "purple"))
     (folder / "bad.jpg").write_text("no")
     saved = list(outcomes(folder).values())
     shard_folder = tmp_path / "shard"
     shard_folder.mkdir()
-    encode.save(shard_folder, saved, tuple(Space), Timings())
+    encode.save(shard_folder, saved, SPACES, Timings())
     shard = encode.load(shard_folder)
     assert [dataclasses.replace(each, vectors={}, thumbnail=b"") for each in saved] == list(shard.outcomes)
     good = [each for each in saved if each.reason is None]
-    for space in Space:
+    for space in SPACES:
         assert np.array_equal(shard.vectors(space), np.stack([each.vectors[space] for each in good]))
+    assert np.array_equal(shard.hashes(), np.stack([each.hashes for each in good]))
+    assert shard.hashes().any(axis=1).all()
     assert shard.thumbnails.path.read_bytes() == b"".join(each.thumbnail for each in good)
     assert shard.thumbnails.lengths == tuple(len(each.thumbnail) for each in good)
 
@@ -284,7 +286,7 @@ def test_when_a_picture_was_fetched_stays_with_it(tmp_path: Path) -> None:
         works = [Work(list(source.rows()), Fetched(source))]
         found = list(encode.encode(works, plain, encoders(), OPTIONS, workers=workers, timings=Timings()))
     (tmp_path / "shard").mkdir()
-    encode.save(tmp_path / "shard", found, tuple(Space), Timings())
+    encode.save(tmp_path / "shard", found, SPACES, Timings())
     (loaded,) = encode.load(tmp_path / "shard").outcomes
     assert loaded.fetched_at == found[0].fetched_at == "2026-01-02T03:04:05Z gold/gold-00.png"
 
@@ -387,7 +389,7 @@ def test_vectors_do_not_depend_on_the_batch(tiny_clip_dir: Path, tiny_pipeline_d
     by_batch = [list(encoded(source, [rows], models, EncodeOptions(batch=batch))) for batch in (1, 5, None)]
     for others in by_batch[1:]:
         for mine, other in zip(by_batch[0], others, strict=True):
-            for space in Space:
+            for space in SPACES:
                 difference = np.linalg.norm(mine.vectors[space] - other.vectors[space])
                 assert difference < 1e-4 * np.linalg.norm(mine.vectors[space])
 

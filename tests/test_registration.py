@@ -68,6 +68,7 @@ def test_color_is_the_sine_of_a_turn() -> None:
     """Where all hues are turned by one angle in the plane of the two channels, its sine is told; saturation is free."""
     rng = np.random.default_rng(2)
     plane = rng.normal(size=(2, 6, 6)) * 0.1
+    plane -= plane.mean(axis=(1, 2), keepdims=True)
     angle = np.radians(30)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     turned = 0.6 * np.einsum("ij,jyx->iyx", turn, plane)

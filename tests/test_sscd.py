@@ -86,7 +86,7 @@ def test_a_vector_is_what_the_program_makes_of_the_picture(file: Path) -> None:
     quarters = values.reshape(2, half, 2, half, 3).mean(axis=(1, 3))
     expected = quarters.transpose(2, 0, 1).reshape(-1)
     model = SscdModel.load(str(file), "cpu")
-    np.testing.assert_allclose(model.embed_pictures([picture])[0], expected / np.linalg.norm(expected), atol=1e-5)
+    np.testing.assert_allclose(model.embed_pictures([picture])[0], expected / np.linalg.norm(expected), atol=1e-4)
     assert (model.dim, model.side, model.reference) == (12, SIDE, str(file))
 
 

@@ -78,7 +78,7 @@ class Outcome:
     height: int | None = None
     fetched_at: str | None = None
     thumbnail: bytes = b""
-    hashes: npt.NDArray[np.uint64] = field(default_factory=lambda: _NO_HASHES)
+    hashes: npt.NDArray[np.uint64] = field(default_factory=lambda: _NO_HASHES, compare=False)
     vectors: Mapping[Space, npt.NDArray[np.float32]] = field(default_factory=lambda: _NO_VECTORS)
 
 
