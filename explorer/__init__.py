@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from explorer.errors import ModelError as ModelError
     from explorer.errors import PictureError as PictureError
     from explorer.errors import QueryError as QueryError
+    from explorer.landing import Landing as Landing
+    from explorer.landing import SpaceLanding as SpaceLanding
+    from explorer.landing import Verdict as Verdict
+    from explorer.landing import VerdictName as VerdictName
     from explorer.library import Atlas as Atlas
     from explorer.manifest import Manifest as Manifest
     from explorer.pictures import open_picture as open_picture
     from explorer.records import Cluster as Cluster
     from explorer.records import Hit as Hit
-    from explorer.records import Landing as Landing
     from explorer.records import Recipe as Recipe
     from explorer.records import Record as Record
     from explorer.records import Relation as Relation
     from explorer.records import Space as Space
-    from explorer.records import SpaceLanding as SpaceLanding
     from explorer.records import Split as Split
-    from explorer.records import Verdict as Verdict
-    from explorer.records import VerdictName as VerdictName
     from explorer.workspace import Workspace as Workspace
 
 _HOMES = {
@@ -37,7 +37,7 @@ _HOMES = {
     "Cluster": "records",
     "ExplorerError": "errors",
     "Hit": "records",
-    "Landing": "records",
+    "Landing": "landing",
     "Manifest": "manifest",
     "ManifestError": "errors",
     "ModelError": "errors",
@@ -47,10 +47,10 @@ _HOMES = {
     "Record": "records",
     "Relation": "records",
     "Space": "records",
-    "SpaceLanding": "records",
+    "SpaceLanding": "landing",
     "Split": "records",
-    "Verdict": "records",
-    "VerdictName": "records",
+    "Verdict": "landing",
+    "VerdictName": "landing",
     "Workspace": "workspace",
     "open_picture": "pictures",
 }

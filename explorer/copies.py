@@ -20,8 +20,9 @@ from PIL import Image
 from explorer.atlas import Atlas
 from explorer.fingerprints import BITS, Hashes, Question, View, distances, fingerprints, near, questions
 from explorer.framing import WHOLE, Box, content, extent
+from explorer.landing import Flag, How, Match
 from explorer.pictures import open_picture
-from explorer.records import Flag, How, Match, Space, Split
+from explorer.records import Space, Split
 from explorer.registration import Overlap, Sheet, register
 
 REACH = 14

@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from explorer.errors import Cancelled, QueryError
+from explorer.landing import Landing
 from explorer.models.generator import GeneratorModel
 from explorer.models.loader import Models, shared
 from explorer.progress import SILENT, Progress
 from explorer.provenance import locate
 from explorer.recipes import check_recipe
-from explorer.records import Landing, Recipe, Space, TrajectoryStep
+from explorer.records import Recipe, Space, TrajectoryStep
 from explorer.search import picture_vectors
 from explorer.stamp import stamped
 from explorer.trunks import Trunks

@@ -16,8 +16,9 @@ from PIL import Image
 
 from explorer import atlas, filters, provenance, search
 from explorer.export import export
+from explorer.landing import Landing
 from explorer.models.loader import Models
-from explorer.records import Hit, Landing, Space, Split
+from explorer.records import Hit, Space, Split
 from explorer.report.document import Document, Subject, document
 from explorer.search import Mask
 

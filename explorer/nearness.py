@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explorer.atlas import Atlas
-from explorer.records import ClusterPlace
+from explorer.landing import ClusterPlace
 from explorer.spaces import SpaceData
 
 Floats = npt.NDArray[np.floating[Any]]

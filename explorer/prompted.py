@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from explorer.atlas import Atlas
 from explorer.exact import normalized
-from explorer.records import Landing, Record, Space, Split
+from explorer.landing import Landing
+from explorer.records import Record, Space, Split
 from explorer.search import MAX_TEXT, Encoders, search_vector
 
 if TYPE_CHECKING:

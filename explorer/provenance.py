@@ -13,9 +13,10 @@ from PIL import Image
 from explorer import copies, nearness
 from explorer.atlas import Atlas
 from explorer.exact import normalized
+from explorer.landing import Landing, SpaceLanding
 from explorer.layout import NEIGHBORS
 from explorer.placement import Placed, place_vectors, placer
-from explorer.records import Hit, Landing, Relation, SpaceLanding, Split
+from explorer.records import Hit, Relation, Split
 from explorer.search import Encoders, encoded
 from explorer.variants import families_near
 from explorer.verdicts import Words, agreement, verdict

@@ -14,8 +14,8 @@ from PIL import Image
 
 from explorer.atlas import Atlas
 from explorer.exact import normalized
+from explorer.landing import Landing, SpaceLanding, VerdictName
 from explorer.provenance import locate
-from explorer.records import Landing, SpaceLanding, VerdictName
 from explorer.search import Encoders, picture_vectors
 
 JPEG_QUALITY = 75

@@ -10,18 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from explorer import copies
-from explorer.records import (
-    Agreement,
-    AgreementName,
-    Flag,
-    How,
-    Match,
-    Relation,
-    Space,
-    SpaceLanding,
-    Verdict,
-    VerdictName,
-)
+from explorer.landing import Agreement, AgreementName, Flag, How, Match, SpaceLanding, Verdict, VerdictName
+from explorer.records import Relation, Space
 
 NEARER_PERCENTILE = 95.0
 FAR_PERCENTILE = 5.0

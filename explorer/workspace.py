@@ -19,7 +19,8 @@ from explorer.database import Database
 from explorer.errors import QueryError
 from explorer.jobs import Event, Job, JobState
 from explorer.kept import NAMING, SCHEMA, TABLES, Generation, Selection, digest, dumps, generation_of, job_of, now
-from explorer.records import Landing, Recipe, TrajectoryStep, to_json
+from explorer.landing import Landing
+from explorer.records import Recipe, TrajectoryStep, to_json
 
 FILE = "workspace.sqlite"
 MAX_SELECTION = 1_000_000

@@ -12,18 +12,8 @@ from live import Live, is_kind, live
 
 from explorer.denylist import DenyKind, hashed
 from explorer.errors import QueryError
-from explorer.records import (
-    Agreement,
-    AgreementName,
-    ClusterPlace,
-    Hit,
-    Landing,
-    SpaceLanding,
-    Split,
-    Verdict,
-    VerdictName,
-    to_json,
-)
+from explorer.landing import Agreement, AgreementName, ClusterPlace, Landing, SpaceLanding, Verdict, VerdictName
+from explorer.records import Hit, Split, to_json
 from explorer.search import search_id, search_text
 from webapp.callbacks.map import compared
 from webapp.callbacks.search import SHOWN, ask

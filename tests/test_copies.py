@@ -23,8 +23,9 @@ from explorer.copies import CLOSE, find, laid_over
 from explorer.denylist import DenyKind, Takedown
 from explorer.errors import AtlasError
 from explorer.fingerprints import fingerprints
+from explorer.landing import How, Match
 from explorer.layout import AtlasPaths, write_array
-from explorer.records import How, Match, Split
+from explorer.records import Split
 from explorer.verify import verify
 from indexer.build import index
 from indexer.editing.append import append

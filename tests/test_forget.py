@@ -26,22 +26,10 @@ from explorer.atlas import Atlas
 from explorer.cache import own_cache, own_workspace
 from explorer.denylist import DenyKind, Takedown
 from explorer.errors import AtlasError, BuildError, QueryError
+from explorer.landing import Agreement, AgreementName, Landing, SpaceLanding, Verdict, VerdictName
 from explorer.layout import AtlasPaths
 from explorer.manifest import from_dict
-from explorer.records import (
-    Agreement,
-    AgreementName,
-    Hit,
-    Landing,
-    Recipe,
-    Record,
-    SpaceLanding,
-    Split,
-    TrajectoryStep,
-    Verdict,
-    VerdictName,
-    to_json,
-)
+from explorer.records import Hit, Recipe, Record, Split, TrajectoryStep, to_json
 from explorer.search import search_id
 from explorer.table import RecordsTable
 from explorer.verify import verify

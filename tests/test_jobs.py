@@ -16,7 +16,8 @@ from PIL import Image
 
 from explorer.errors import ModelError, QueryError
 from explorer.jobs import Event, JobState
-from explorer.records import Recipe, VerdictName
+from explorer.landing import VerdictName
+from explorer.records import Recipe
 from explorer.workspace import Workspace
 from webapp import events
 from webapp.events import message

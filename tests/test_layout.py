@@ -12,21 +12,8 @@ from live import Live
 
 from explorer.filters import Filter, Operator
 from explorer.jobs import Job, JobState
-from explorer.records import (
-    Agreement,
-    AgreementName,
-    Cluster,
-    ClusterPlace,
-    Hit,
-    Landing,
-    Recipe,
-    Record,
-    Relation,
-    SpaceLanding,
-    Split,
-    Verdict,
-    VerdictName,
-)
+from explorer.landing import Agreement, AgreementName, ClusterPlace, Landing, SpaceLanding, Verdict, VerdictName
+from explorer.records import Cluster, Hit, Recipe, Record, Relation, Split
 from webapp import ids, layout
 from webapp.panels import clusters, filters, found, frame, here, history, landing, nearest
 from webapp.panels.clusters import Listed

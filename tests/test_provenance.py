@@ -15,9 +15,10 @@ from small_atlas import SmallAtlas
 
 from explorer import copies
 from explorer.atlas import Atlas
+from explorer.landing import AgreementName, Flag, How, Match, SpaceLanding, VerdictName
 from explorer.placement import place_vectors
 from explorer.provenance import locate
-from explorer.records import AgreementName, Flag, Hit, How, Match, Record, Relation, SpaceLanding, Split, VerdictName
+from explorer.records import Hit, Record, Relation, Split
 from explorer.verdicts import Words, agreement, verdict
 
 TRAINING = Words.of(Relation.ALL)

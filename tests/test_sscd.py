@@ -17,11 +17,12 @@ from PIL import Image
 from explorer.atlas import Atlas
 from explorer.copies import flag
 from explorer.errors import ModelError
+from explorer.landing import Flag
 from explorer.manifest import from_dict, to_dict
 from explorer.models.loader import Models
 from explorer.models.references import Role, parse
 from explorer.models.sscd import SIDE, SscdModel, trust
-from explorer.records import Flag, Space, Split
+from explorer.records import Space, Split
 from explorer.search import encoded, search_image
 from explorer.verify import verify
 from indexer.build import index

@@ -16,7 +16,8 @@ import pytest
 
 from explorer.errors import AtlasError, QueryError
 from explorer.jobs import JobState
-from explorer.records import Hit, Landing, Recipe, SpaceLanding, Split, TrajectoryStep, Verdict, VerdictName, to_json
+from explorer.landing import Landing, SpaceLanding, Verdict, VerdictName
+from explorer.records import Hit, Recipe, Split, TrajectoryStep, to_json
 from explorer.workspace import FILE, Workspace
 
 RECIPE = Recipe(prompt='一只猫 "quoted"', negative="dog", seed=7, steps=2, guidance=2.5, generator="demo", width=64)
@@ -241,7 +242,7 @@ def test_a_killed_process_loses_nothing_that_was_written(tmp_path: Path) -> None
     """A process that is killed in the middle leaves every event that it had finished writing, and a usable file."""
     program = """
 import sys
-from explorer.records import Recipe
+from explorer.records import (Recipe)
 from explorer.workspace import Workspace
 workspace = Workspace.open(sys.argv[1])
 job = workspace.add_job(Recipe(prompt="x"))

@@ -18,11 +18,12 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from benchmarks.planted import PLANTS
 from benchmarks.rows import grid
 from explorer.copies import AGREEMENT, COLOR, LIMITS, WORST, laid_over
+from explorer.landing import VerdictName
 from explorer.nearest import VectorIndex
 from explorer.nearness import AMONG
 from explorer.pictures import open_picture
 from explorer.provenance import locate
-from explorer.records import Split, VerdictName
+from explorer.records import Split
 from explorer.search import picture_vectors
 from validation.chart import Line, chart
 from validation.copying import CAPTIONS, drawn

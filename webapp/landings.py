@@ -8,19 +8,8 @@ from typing import Any
 
 from explorer.atlas import Atlas
 from explorer.errors import QueryError
-from explorer.records import (
-    Agreement,
-    AgreementName,
-    ClusterPlace,
-    Flag,
-    Hit,
-    Landing,
-    Recipe,
-    SpaceLanding,
-    Split,
-    Verdict,
-    VerdictName,
-)
+from explorer.landing import Agreement, AgreementName, ClusterPlace, Flag, Landing, SpaceLanding, Verdict, VerdictName
+from explorer.records import Hit, Recipe, Split
 from explorer.variants import folded
 from webapp.site import Site
 

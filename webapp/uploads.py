@@ -18,10 +18,10 @@ import numpy.typing as npt
 from explorer.atlas import Atlas
 from explorer.decoding import isolated_picture
 from explorer.errors import QueueFull
+from explorer.landing import Landing
 from explorer.models.loader import Models
 from explorer.pictures import thumbnail_webp
 from explorer.provenance import locate
-from explorer.records import Landing
 from explorer.search import picture_vectors
 
 KEPT = 32

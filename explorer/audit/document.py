@@ -20,8 +20,9 @@ from explorer.audit.plan import Plan
 from explorer.audit.reference import reference
 from explorer.audit.shards import Row, Shards, Vectors
 from explorer.errors import QueryError
+from explorer.landing import VerdictName
 from explorer.paper import SOFTWARE, software_version
-from explorer.records import Recipe, Relation, Space, Split, VerdictName
+from explorer.records import Recipe, Relation, Space, Split
 from explorer.search import Encoders
 from explorer.stamp import public
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from explorer.audit.diversity import mean_pairwise
 from explorer.audit.shards import Row, Vectors
-from explorer.records import VerdictName
+from explorer.landing import VerdictName
 
 Integers = npt.NDArray[np.integer[Any]]
 

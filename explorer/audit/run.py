@@ -16,10 +16,11 @@ from explorer.audit.plan import Item, Part, Plan
 from explorer.audit.shards import Row, Shard, Shards
 from explorer.errors import ModelError
 from explorer.exact import normalized
+from explorer.landing import Landing
 from explorer.pictures import thumbnail_webp
 from explorer.progress import SILENT, Progress
 from explorer.provenance import locate
-from explorer.records import Landing, Space
+from explorer.records import Space
 from explorer.search import Encoders, picture_vectors
 from explorer.stamp import stamped
 

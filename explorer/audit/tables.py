@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from explorer.formats import WRITERS
+from explorer.landing import VerdictName
 from explorer.layout import replacing
-from explorer.records import VerdictName
 
 ROWS, PROMPTS = "rows.csv", "prompts.csv"
 

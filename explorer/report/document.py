@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from explorer.atlas import Atlas
+from explorer.landing import Landing
 from explorer.models.loader import Models
 from explorer.paper import SOFTWARE, software_version
 from explorer.prompted import prompted
-from explorer.records import Landing, Recipe, Relation, TrajectoryStep, to_json
+from explorer.records import Recipe, Relation, TrajectoryStep, to_json
 from explorer.stability import shifts
 from explorer.stamp import public, public_name, stamped
 from explorer.way import Decided

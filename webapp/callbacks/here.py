@@ -7,8 +7,9 @@ from typing import Any
 from dash import Dash, Input, Output
 
 from explorer.errors import ExplorerError, QueryError
+from explorer.landing import SpaceLanding
 from explorer.layout import UNMEASURED
-from explorer.records import Cluster, Hit, SpaceLanding
+from explorer.records import Cluster, Hit
 from explorer.variants import nearest_families
 from webapp import ids
 from webapp.landings import Brought, Made, own_of

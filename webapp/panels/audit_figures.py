@@ -8,7 +8,8 @@ from typing import Any
 
 from dash import html
 
-from explorer.records import Relation, VerdictName
+from explorer.landing import VerdictName
+from explorer.records import Relation
 from webapp import figures, foreign
 from webapp.panels import parts
 from webapp.panels.parts import Context

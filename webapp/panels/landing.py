@@ -6,7 +6,7 @@ from typing import Any
 
 from dash import html
 
-from explorer.records import Agreement, ClusterPlace, Landing, SpaceLanding, Verdict
+from explorer.landing import Agreement, ClusterPlace, Landing, SpaceLanding, Verdict
 from webapp import foreign
 from webapp.panels.parts import Context
 from webapp.strings import share
