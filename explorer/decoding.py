@@ -7,32 +7,27 @@ with it: the file is refused with a reason, another worker takes the place, and 
 from __future__ import annotations
 
 import functools
-import math
 import os
 import sys
 import threading
-import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, ParamSpec, Self, TypeVar
-from weakref import WeakSet
 
 from pebble import ProcessExpired, ProcessPool
 from PIL import Image
 
 from explorer.aloof import Aloof
+from explorer.confinement import MIB, Limits, Told, all_held, confine
 from explorer.errors import BuildError, PictureError, RejectReason
 from explorer.pictures import open_picture
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MIB = 1 << 20
 LIGHT = ("explorer.decoding",)
 """What workers have loaded before they start; never torch, whose memory each of them would count as its own."""
 _PACK = 8
@@ -40,30 +35,24 @@ _PACK_BYTES = 512 * 1024
 """At most so many calls, with so many bytes of files, go to a worker at a time."""
 _WAITING_BYTES = 64 * MIB
 """Of files that wait for workers; from there on they are said to be busy, however few the files are."""
+_BARREN = 3
+"""So many times in a row all workers end without an answer, and then no more are started."""
 _AHEAD = 2
 """Packs on their way for each worker: one that it works on, one that it finds when it is done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one file may cost.
-
-    Attributes:
-        memory: bytes of address space beyond what a fresh worker has. Linux alone holds a worker to it.
-        seconds: of waiting for one file.
-    """
-
-    memory: int = 2048 * MIB
-    seconds: float = 30.0
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Call:
-    """What is to be called in a worker, who waits for it, and the bytes that go there with it."""
+    """What is to be called in a worker, who waits for it, and the bytes that go there with it.
+
+    Attributes:
+        was_blamed: whether a worker's death has been laid to this call alone before.
+    """
 
     answer: Future[Any]
     function: Callable[[], Any]
     size: int
+    was_blamed: bool = False
 
 
 _Pack = tuple[_Call, ...]
@@ -75,7 +64,7 @@ class Workers:
 
     They are never forked from a process with threads and models in it: a server without either starts them, or they
     start anew. While all are busy, calls wait and then go in packs; where a worker dies of a pack or takes too long,
-    each of its calls is made again, alone.
+    each of its calls is made again, alone. One that a worker died of alone is made once more before it is refused.
     """
 
     def __init__(self, processes: int | None = None, limits: Limits | None = None, preload: Sequence[str] = ()) -> None:
@@ -91,7 +80,7 @@ class Workers:
         self._preload = [*LIGHT, *preload]
         self._lock = threading.Lock()
         self._pool: ProcessPool | None = None
-        self._proven: WeakSet[ProcessPool] = WeakSet()
+        self._barren = 0
         self._awaited: set[Future[Any]] = set()
         self._waiting, self._waiting_bytes = deque[_Call](), 0
         self._under_way = 0
@@ -105,7 +94,7 @@ class Workers:
         self.close()
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Call a module-level function in a worker; twice, if another's call that went with it ended the worker.
+        """Call a module-level function in a worker; again, where a worker ended that another's call may have ended.
 
         Returns:
             Its result, or a `PictureError`: the function's own, or one with `RejectReason.DECODER` where it raised
@@ -165,7 +154,7 @@ class Workers:
             for call in pack:
                 call.answer.cancel()
             return
-        work = functools.partial(_all_held, self._limits, tuple(call.function for call in pack))
+        work = functools.partial(all_held, self._limits, tuple(call.function for call in pack))
         try:
             done = pool.schedule(work, timeout=self._limits.seconds)
         except (RuntimeError, OSError) as error:  # it broke after we looked, or cannot start
@@ -177,51 +166,54 @@ class Workers:
         context = Aloof()
         if sys.platform != "win32":
             context.set_forkserver_preload(self._preload)
-        return ProcessPool(self._processes, initializer=_confine, initargs=(self._limits,), context=context)
+        return ProcessPool(self._processes, initializer=confine, initargs=(self._limits,), context=context)
 
-    def _settle(self, pool: ProcessPool, pack: _Pack, done: Future[list[_Told]]) -> None:
+    def _settle(self, pool: ProcessPool, pack: _Pack, done: Future[list[Told]]) -> None:
         """Pass on what a worker answered, or say in a `PictureError` why it did not."""
         error = None if done.cancelled() else done.exception()
         if isinstance(error, BrokenProcessPool):
             self._start_again(pool, error)
             return
+        again = _again(pack, error) if error else ()
         with self._lock:
             if pack not in self._sent.get(pool, ()):  # it has been sent again
                 return
             self._sent[pool].remove(pack)
-            self._under_way += len(pack) - 1 if error and len(pack) > 1 else -1
+            self._under_way += len(again) - 1
         if not done.cancelled():
-            self._proven.add(pool)
+            self._barren = 0
         if done.cancelled():
             for call in pack:
                 call.answer.cancel()
         elif error is None:
             for call, told in zip(pack, done.result(), strict=True):
                 _tell(call.answer, told)
-        elif len(pack) > 1:  # one of them is at fault, and nobody knows which
-            for call in pack:
-                self._send((call,))
-        else:
-            _tell(pack[0].answer, _Told(error=_explained(error, self._limits)))
+        elif not again:
+            _tell(pack[0].answer, Told(error=_explained(error, self._limits)))
+        for call in again:
+            self._send((call,))
         self._send_waiting()
 
     def _start_again(self, pool: ProcessPool, error: BaseException) -> None:
-        """Go on with fresh workers where these died between two files; give up where they never did anything.
+        """Go on with fresh workers; give up where none did anything, several times in a row.
 
-        A pool that breaks forgets what still waits in it, so all that was sent there is taken up here at once.
+        A pool that breaks forgets what still waits in it, so all that was sent there is taken up here at once. It
+        breaks where all workers died between two files, and where one died of a file before pebble read that it had
+        begun: so once is no proof that workers cannot start.
         """
         with self._lock:
             if self._pool is pool:
                 self._pool = None
+                self._barren += 1
             packs = self._sent.pop(pool, set())
-            is_proven = pool in self._proven
-            self._under_way -= 0 if is_proven else len(packs)
+            is_over = self._barren >= _BARREN
+            self._under_way -= len(packs) if is_over else 0
         for pack in packs:
-            if is_proven:
+            if not is_over:
                 self._send(pack)
                 continue
             for call in pack:
-                _tell(call.answer, _Told(error=_unstartable(error)))
+                _tell(call.answer, Told(error=_unstartable(error)))
         self._send_waiting()
 
 
@@ -244,15 +236,7 @@ def _one_worker() -> Workers:
     return Workers(1, Limits(seconds=10))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Told:
-    """What a call has given, or raised."""
-
-    value: Any = None
-    error: BaseException | None = None
-
-
-def _tell(answer: Future[Any], told: _Told) -> None:
+def _tell(answer: Future[Any], told: Told) -> None:
     """Pass it on to whoever still waits for it."""
     if not answer.set_running_or_notify_cancel():
         return
@@ -260,6 +244,17 @@ def _tell(answer: Future[Any], told: _Told) -> None:
         answer.set_result(told.value)
     else:
         answer.set_exception(told.error)
+
+
+def _again(pack: _Pack, error: BaseException) -> _Pack:
+    """The calls of a pack without an answer that are to be made once more, each alone.
+
+    Of several one is at fault, and nobody knows which. A single one may have been done: pebble lays a death to any call
+    of the worker whose answer it has not read yet, also while the worker was at the next one.
+    """
+    if len(pack) == 1 and (pack[0].was_blamed or not isinstance(error, ProcessExpired)):
+        return ()
+    return tuple(replace(call, was_blamed=len(pack) == 1) for call in pack)
 
 
 def _explained(error: BaseException, limits: Limits) -> BaseException:
@@ -276,46 +271,3 @@ def _unstartable(error: BaseException) -> BuildError:
         f"the processes that decode pictures end as soon as they start{said}; look for a limit on processes, files or "
         "memory (`ulimit -a`), and raise it"
     )
-
-
-def _confine(limits: Limits) -> None:
-    """Hold a fresh worker to its memory, and to Pillow's warnings about size as refusals."""
-    warnings.simplefilter("ignore")
-    warnings.simplefilter("error", Image.DecompressionBombWarning)
-    if sys.platform == "linux":
-        import resource
-
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        size = pages * resource.getpagesize() + limits.memory
-        resource.setrlimit(resource.RLIMIT_AS, (size, size))
-
-
-def _all_held(limits: Limits, functions: Sequence[Callable[[], Any]]) -> list[_Told]:
-    """Make the calls of a pack in a worker, one after the other."""
-    return [_held(limits, function) for function in functions]
-
-
-def _held(limits: Limits, function: Callable[[], Any]) -> _Told:
-    """Make a call in a worker; whatever it raises becomes a `PictureError`."""
-    _allow_seconds(limits.seconds)
-    try:
-        return _Told(function())
-    except PictureError as error:
-        return _Told(error=error)
-    except MemoryError:
-        room = f"decoding asked for more than {limits.memory // MIB:,} MiB"
-        return _Told(error=PictureError(RejectReason.DECODER, room))
-    except BaseException as error:
-        # A decoder lets out anything on a hostile file, panics of Rust libraries and what cannot be pickled among it;
-        # each is that file's fault, and none may end the worker's loop.
-        told = f"the picture cannot be decoded ({type(error).__name__}: {str(error)[:200]})"
-        return _Told(error=PictureError(RejectReason.DECODER, told))
-
-
-def _allow_seconds(seconds: float) -> None:
-    """Let the system end a worker that spins on with nobody left to stop it, its parent having been killed."""
-    if sys.platform != "win32":
-        import resource
-
-        _, most = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds) + 1, most))

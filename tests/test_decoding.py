@@ -8,10 +8,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zlib
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,11 @@ import odd_decoders
 import psutil
 import pytest
 from pebble import ProcessPool
+from pebble.pool.process import NoMessage, WorkerManager
 from PIL import EpsImagePlugin, Image
 
-from explorer.decoding import Limits, Workers, isolated_picture
+from explorer.confinement import Limits
+from explorer.decoding import Workers, isolated_picture
 from explorer.errors import BuildError, PictureError, RejectReason
 from explorer.pictures import MAX_PIXELS, open_picture
 from indexer.encoding.prepared import Prepared, prepare
@@ -138,6 +141,40 @@ def test_files_beside_a_bad_one_come_out(workers: Workers) -> None:
             assert answer.result(timeout=120).squares[8].tobytes() == bytes([200, 10, 20]) * 64
         else:
             assert isinstance(answer.exception(timeout=120), PictureError)
+
+
+@dataclass
+class Late:
+    """Lets pebble read so many messages of its first workers, and no more before it is told to."""
+
+    read: Callable[[WorkerManager, float], object]
+    messages: int
+    told: threading.Event = field(default_factory=threading.Event)
+    first: WorkerManager | None = None
+
+    def receive(self, manager: WorkerManager, timeout: float) -> object:
+        """As pebble's own method, late."""
+        self.first = self.first or manager
+        if manager is self.first and self.messages == 0:
+            self.told.wait(60)
+        message = self.read(manager, timeout)
+        self.messages -= not isinstance(message, NoMessage)
+        return message
+
+
+@pytest.mark.parametrize("messages", [2, 3])
+def test_a_death_is_not_laid_to_a_file_that_was_done(monkeypatch: pytest.MonkeyPatch, messages: int) -> None:
+    """A worker dies of a file while pebble has not read that the one before is done, or has begun: only one is lost."""
+    late = Late(WorkerManager.receive, messages)
+    monkeypatch.setattr(WorkerManager, "receive", lambda manager, timeout: late.receive(manager, timeout))
+    with Workers(1, Limits(seconds=2), preload=("odd_decoders",)) as workers:
+        worker = psutil.Process(workers.submit(os.getpid).result(timeout=120))
+        good, bad = (workers.submit(odd_decoders.treacherous, data) for data in (encoded(red(), "PNG"), b"abort"))
+        psutil.wait_procs([worker], timeout=60)
+        time.sleep(0.5)
+        late.told.set()
+        assert np.array_equal(np.asarray(good.result(timeout=60).picture), np.asarray(red()))
+        assert isinstance(bad.exception(timeout=60), PictureError)
 
 
 def test_many_files_go_together_and_still_pay_for_themselves_alone() -> None:
@@ -328,7 +365,8 @@ def test_nothing_starts_before_it_is_needed() -> None:
 ORPHANS = """
 import os, time
 import odd_decoders, psutil
-from explorer.decoding import Limits, Workers
+from explorer.confinement import Limits
+from explorer.decoding import Workers
 workers = Workers(2, Limits(seconds=1))
 workers.submit(os.getpid).result()
 spinning = workers.submit(odd_decoders.treacherous, b"spin")
