@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 
-def story_without(document: Any, ids: Collection[int]) -> Any:  # noqa: ANN401 - a JSON document
+def story_without(document: Any, ids: Container[int]) -> Any:  # noqa: ANN401 - a JSON document
     """A landing, a trajectory or an event's data without these pictures.
 
     A hit, which is an object with an `id` in a list, goes whole, and so does an id out of those that spaces share. Of a
@@ -28,10 +28,10 @@ def story_without(document: Any, ids: Collection[int]) -> Any:  # noqa: ANN401 -
     return story
 
 
-def list_without(document: Sequence[int], ids: Collection[int]) -> list[int]:
+def list_without(document: Sequence[int], ids: Container[int]) -> list[int]:
     """A selection's ids without these."""
     return [identity for identity in document if identity not in ids]
 
 
-def _is_one_of(entry: Any, ids: Collection[int]) -> bool:  # noqa: ANN401 - a JSON document
+def _is_one_of(entry: Any, ids: Container[int]) -> bool:  # noqa: ANN401 - a JSON document
     return isinstance(entry, Mapping) and entry.get("id") in ids
