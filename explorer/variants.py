@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +29,8 @@ def folded(atlas: Atlas, hits: Iterable[Hit]) -> tuple[Hit, ...]:
     families: dict[str | int, Hit] = {}
     for hit in hits:
         families.setdefault(hit.family or hit.id, hit)
-    return tuple(replace(hit, variants=_variants(atlas, hit)) for hit in families.values())
+    gone = Counter(atlas.families[np.flatnonzero(atlas.denied)].tolist())
+    return tuple(replace(hit, variants=_variants(atlas, hit, gone)) for hit in families.values())
 
 
 def nearest_families(atlas: Atlas, identity: int, space: str, k: int) -> tuple[Hit, ...]:
@@ -75,13 +77,12 @@ def families_near(
         similarities, rows = near(_DEEPER * len(rows))
 
 
-def _variants(atlas: Atlas, hit: Hit) -> int:
-    """How many further pictures of its family the atlas shows."""
+def _variants(atlas: Atlas, hit: Hit, gone: Mapping[int, int]) -> int:
+    """How many further pictures of its family the atlas shows; `gone` are those taken down, by family."""
     if hit.family is None:
         return 0
     try:
-        code = atlas.families[atlas.row(hit.id)]
+        code = int(atlas.families[atlas.row(hit.id)])
     except QueryError:  # a landing that was kept may name a picture that a later version does not have
         return 0
-    gone = int(np.count_nonzero(atlas.families[np.flatnonzero(atlas.denied)] == code))
-    return int(atlas.family_sizes[code]) - gone - 1
+    return int(atlas.family_sizes[code]) - gone.get(code, 0) - 1
