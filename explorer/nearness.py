@@ -136,5 +136,15 @@ def cluster_place(data: SpaceData, rows: Rows, labels: Mapping[int, str]) -> Clu
     )
 
 
+def labels(atlas: Atlas, space: str) -> Mapping[int, str]:
+    """The names of the coarse clusters of one of an atlas's spaces, put together once and kept as long as it is."""
+    with _lock:
+        made = _labels.setdefault(atlas, {})
+        if space not in made:
+            made[space] = {cluster.cluster: cluster.label for cluster in atlas.clusters(space)}
+        return made[space]
+
+
 _lock = threading.Lock()
 _balls: WeakKeyDictionary[Atlas, dict[str, Balls]] = WeakKeyDictionary()
+_labels: WeakKeyDictionary[Atlas, dict[str, Mapping[int, str]]] = WeakKeyDictionary()
