@@ -10,7 +10,7 @@ from explorer.atlas import Atlas
 from explorer.errors import QueryError
 from explorer.landing import Agreement, AgreementName, ClusterPlace, Flag, Landing, SpaceLanding, Verdict, VerdictName
 from explorer.records import Hit, Recipe, Split
-from explorer.scrub import story_without
+from explorer.scrub import story_without, unnamed
 from explorer.variants import folded
 from webapp.site import Site
 
@@ -59,7 +59,12 @@ def _without_hidden(atlas: Atlas, landing: Landing) -> Landing:
         name: replace(space, hits=folded(atlas, (hit for hit in space.hits if _is_shown(atlas, hit.id))))
         for name, space in landing.spaces.items()
     }
-    return replace(landing, spaces=spaces)
+    verdict, agreement = landing.verdict, landing.agreement
+    if verdict.match is not None and not _is_shown(atlas, verdict.match):
+        verdict = replace(verdict, match=None, rule=unnamed(verdict.rule, verdict.match))
+    if agreement:
+        agreement = replace(agreement, shared=tuple(each for each in agreement.shared if _is_shown(atlas, each)))
+    return replace(landing, spaces=spaces, verdict=verdict, agreement=agreement)
 
 
 def _is_shown(atlas: Atlas, identity: int) -> bool:
