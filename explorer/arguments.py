@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,10 +84,16 @@ def opened(args: argparse.Namespace) -> Atlas:
 
 def picture(file: Path) -> Image.Image:
     """A picture file, opened; PictureError names it where it cannot be."""
-    from explorer.pictures import open_picture
+    return picture_file(file)[0]
+
+
+def picture_file(file: Path) -> tuple[Image.Image, str]:
+    """A picture file, opened, and the sha256 of its bytes; read once, since a pipe has them no second time."""
+    from explorer.pictures import file_bytes, open_picture
 
     try:
-        return open_picture(file)
+        data = file_bytes(file)
+        return open_picture(data), sha256(data).hexdigest()
     except PictureError as error:
         raise PictureError(error.reason, f"{file}: {error}") from error
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +109,7 @@ def run_locate(args: argparse.Namespace) -> Document:
         from explorer.report.file import check_name
 
         check_name(args.report)
-    atlas, picture = arguments.opened(args), arguments.picture(args.image)
+    atlas, (picture, digest) = arguments.opened(args), arguments.picture_file(args.image)
     notes, models = arguments.notes(args, atlas, *atlas.spaces), arguments.models(args, atlas)
     landing = locate(atlas, models, picture, k=args.k, split=arguments.split(args))
     if args.report is None:
@@ -118,8 +117,7 @@ def run_locate(args: argparse.Namespace) -> Document:
     from explorer.report.document import Subject, document
     from explorer.report.file import write_file
 
-    subject = Subject(picture, landing, sha256(args.image.read_bytes()).hexdigest(), args.prompt)
-    told = document(atlas, models, subject)
+    told = document(atlas, models, Subject(picture, landing, digest, args.prompt))
     write_file(args.report, atlas, told, picture)
     return {"landing": told["landing"], "report": str(args.report.absolute()), "notes": notes}
 

@@ -2,7 +2,7 @@
 
 Perceptual hashes find candidates in the whole corpus; the spaces' nearest join them, since a model sees through a crop
 that changes every hash. A candidate is a copy where the picture and its thumbnail, laid over each other, agree; where
-no thumbnail was kept the hashes alone decide, more strictly. docs/provenance.md has the recall and the false alarms.
+no thumbnail can be seen the hashes alone decide, more strictly. docs/copies.md has the recall and the false alarms.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from explorer.atlas import Atlas
+from explorer.errors import PictureError
 from explorer.fingerprints import BITS, Hashes, Question, View, distances, fingerprints, near, questions
 from explorer.framing import WHOLE, Box, content, extent
 from explorer.landing import Flag, How, Match
@@ -28,7 +29,7 @@ from explorer.registration import Overlap, Sheet, register
 REACH = 14
 """Hashes that differ in more bits are not looked at; of 1,000,000 unrelated pictures some ten come so near."""
 CLOSE = 4
-"""Bits that hashes may differ in where no thumbnail was kept."""
+"""Bits that hashes may differ in where no thumbnail can be seen."""
 AGREEMENT = 0.97
 WORST = 0.35
 COLOR = 0.4
@@ -69,7 +70,7 @@ class Laid:
 
     Attributes:
         bits: of 64, in which the hashes differ by the question that came nearest.
-        overlap: how the two agree; None where no thumbnail was kept.
+        overlap: how the two agree; None where no thumbnail can be seen.
     """
 
     id: int
@@ -162,9 +163,10 @@ class _Pile:
     def laid(self, candidate: _Candidate, question: Question) -> Laid:
         """The picture over one of the thumbnails, from the guess that a question stands for."""
         identity = int(self.atlas.ids[candidate.row])
-        if not self.atlas.has_thumbnail(identity):
+        thumbnail = _thumbnail(self.atlas, identity)
+        if thumbnail is None:
             return Laid(identity, candidate.bits, question, None)
-        original = Sheet.of(_thumbnail(self.atlas, identity))
+        original = Sheet.of(thumbnail)
         start = question.start or content(original.colors) or WHOLE
         seen, part = (self.flipped, question.part.flipped()) if question.flipped else (self.sheet, question.part)
         return Laid(identity, candidate.bits, question, register(seen, part, original, start))
@@ -207,9 +209,9 @@ def _hashes(atlas: Atlas, rows: Rows) -> Hashes:
     unknown = np.zeros((len(rows), len(View)), np.uint64)
     known = unknown if atlas.hashes is None else np.array(atlas.hashes[rows])
     for place in np.flatnonzero(~known.any(axis=1))[:_UNKNOWN]:
-        identity = int(atlas.ids[rows[place]])
-        if atlas.has_thumbnail(identity):
-            known[place] = fingerprints(_thumbnail(atlas, identity))
+        thumbnail = _thumbnail(atlas, int(atlas.ids[rows[place]]))
+        if thumbnail is not None:
+            known[place] = fingerprints(thumbnail)
     return known
 
 
@@ -234,5 +236,11 @@ def _how(edges: Box, *, flipped: bool) -> How:
     return How.FLIPPED if flipped else How.WHOLE
 
 
-def _thumbnail(atlas: Atlas, identity: int) -> Image.Image:
-    return open_picture(io.BytesIO(atlas.thumbnail(identity)))
+def _thumbnail(atlas: Atlas, identity: int) -> Image.Image | None:
+    """A picture of the atlas, RGB; None where none was kept, or what was kept is damaged: opening reads no pack."""
+    if not atlas.has_thumbnail(identity):
+        return None
+    try:
+        return open_picture(io.BytesIO(atlas.thumbnail(identity)))
+    except PictureError:
+        return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,15 @@ class Database:
         with self._lock:
             found: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
             return found
+
+    def empty_journal(self) -> None:
+        """Leave nothing in the journal of what was deleted, unless another process reads it at this moment.
+
+        The file itself is overwritten with zeros as things are deleted (`secure_delete`); the journal beside it keeps
+        what was written before until it is emptied.
+        """
+        with self._lock, suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def erase(self) -> None:
         """Leave nothing on the disk of what was deleted or replaced: write the file anew and empty its journal.

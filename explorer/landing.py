@@ -110,8 +110,8 @@ class Match:
 
     Attributes:
         bits: of 64, in which the two perceptual hashes differ that came nearest.
-        score: the correlation of the two pictures laid over each other, at most 1; None where no thumbnail was kept and
-            the hashes alone decided.
+        score: the correlation of the two pictures laid over each other, at most 1; None where no thumbnail can be seen
+            and the hashes alone decided.
     """
 
     id: int
@@ -129,12 +129,15 @@ class Verdict:
         rule: what gave it, with its numbers.
         numbers: the numbers that the rule went by and those that it held them against, by name.
         limits: what it does not show.
+        match: id of the picture that it is a copy of, which the rule names; None where it is of none, where the vectors
+            alone say so, and where that picture was taken down since.
     """
 
     name: VerdictName
     rule: str
     numbers: Mapping[str, float] = field(default_factory=dict)
     limits: str = ""
+    match: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,8 +77,8 @@ class Balls:
         widest = np.flatnonzero(np.isfinite(radii))
         if len(widest) > WIDEST:
             widest = np.sort(widest[np.argpartition(radii[widest], -WIDEST)[-WIDEST:]])
-        self._widest = widest
-        self._vectors = np.asarray(data.vectors[self._widest], dtype=np.float32)
+        self._widest, self._reach = widest, radii[widest]
+        self._vectors = np.asarray(data.vectors[widest], dtype=np.float32)
 
     def realism(self, vector: Floats, rows: Rows, similarities: Floats, allowed: Mask) -> float | None:
         """The largest ball's radius over its center's distance, max NND_15(x) / |g - x|; from 1 on: inside the cloud.
@@ -95,10 +95,9 @@ class Balls:
         Returns:
             None where no training picture has 15 others.
         """
-        rows = np.concatenate([rows, self._widest])
+        radii = np.concatenate([self._radii(rows), self._reach])
         distances = euclidean(np.concatenate([similarities, self._vectors @ vector]))
-        radii = self._radii(rows)
-        counts = allowed[rows] & np.isfinite(radii)
+        counts = allowed[np.concatenate([rows, self._widest])] & np.isfinite(radii)
         return float((radii[counts] / distances[counts]).max()) if counts.any() else None
 
     def _radii(self, rows: Rows | slice) -> npt.NDArray[np.float64]:
@@ -137,5 +136,15 @@ def cluster_place(data: SpaceData, rows: Rows, labels: Mapping[int, str]) -> Clu
     )
 
 
+def labels(atlas: Atlas, space: str) -> Mapping[int, str]:
+    """The names of the coarse clusters of one of an atlas's spaces, put together once and kept as long as it is."""
+    with _lock:
+        made = _labels.setdefault(atlas, {})
+        if space not in made:
+            made[space] = {cluster.cluster: cluster.label for cluster in atlas.clusters(space)}
+        return made[space]
+
+
 _lock = threading.Lock()
 _balls: WeakKeyDictionary[Atlas, dict[str, Balls]] = WeakKeyDictionary()
+_labels: WeakKeyDictionary[Atlas, dict[str, Mapping[int, str]]] = WeakKeyDictionary()

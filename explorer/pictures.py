@@ -92,7 +92,7 @@ def opened(source: Path | bytes | BinaryIO, enough: Enough | None = None) -> Ope
     Raises:
         PictureError: as `open_picture` does.
     """
-    data = _bytes(source)
+    data = file_bytes(source)
     with _explained(data), Image.open(io.BytesIO(data), formats=FORMATS) as image:
         size = image.size
         _refuse_size(*size)
@@ -104,6 +104,22 @@ def opened(source: Path | bytes | BinaryIO, enough: Enough | None = None) -> Ope
         color, alpha = _parts(turned)
         upright = size[::-1] if orientation in _SIDEWAYS else size
         return Opened(_on_white(_srgb(color, image.info.get("icc_profile")), alpha), upright)
+
+
+def file_bytes(source: Path | bytes | BinaryIO) -> bytes:
+    """All bytes of a picture file.
+
+    Raises:
+        PictureError: it cannot be read, or is empty.
+    """
+    try:
+        if not isinstance(source, bytes):
+            source = source.read_bytes() if isinstance(source, Path) else source.read()
+    except OSError as error:
+        raise PictureError(RejectReason.MISSING, f"the file cannot be read ({error.strerror})") from error
+    if not source:
+        raise PictureError(RejectReason.EMPTY, "the file is empty; expected a JPEG, PNG, WebP or GIF")
+    return source
 
 
 def square(image: Image.Image, side: int) -> Image.Image:
@@ -170,17 +186,6 @@ def hamming(first: str, second: str) -> int:
 def phash_bits(hashes: Sequence[str]) -> npt.NDArray[np.uint64]:
     """Perceptual hashes as uint64 (n,), for `numpy.bitwise_count(bits ^ bits)`."""
     return np.array([int(text, 16) for text in hashes], dtype=np.uint64)
-
-
-def _bytes(source: Path | bytes | BinaryIO) -> bytes:
-    try:
-        if not isinstance(source, bytes):
-            source = source.read_bytes() if isinstance(source, Path) else source.read()
-    except OSError as error:
-        raise PictureError(RejectReason.MISSING, f"the file cannot be read ({error.strerror})") from error
-    if not source:
-        raise PictureError(RejectReason.EMPTY, "the file is empty; expected a JPEG, PNG, WebP or GIF")
-    return source
 
 
 @contextmanager

@@ -94,7 +94,6 @@ class _Ground:
         near = rows[:NEIGHBORS]
         x, y, z = placed.points[0].tolist()
         on_map = placer(atlas, space)
-        labels = {cluster.cluster: cluster.label for cluster in atlas.clusters(space)}
         return SpaceLanding(
             point=(x, y, z),
             distance=float(on_map.distances(placed.points)[0]),
@@ -102,7 +101,7 @@ class _Ground:
             hits=self._hits(space, vector, placed, k, allowed),
             via=via,
             by_family=_known(data.family_percentiles(similarities[:1])),
-            cluster=nearness.cluster_place(data, near, labels),
+            cluster=nearness.cluster_place(data, near, nearness.labels(atlas, space)),
             isolation=nearness.isolation(similarities),
             realism=nearness.balls(atlas, space).realism(vector, rows, similarities, allowed),
             kept=int(on_map.kept(placed.points, near[None])[0]) if len(near) == NEIGHBORS else None,

@@ -19,8 +19,13 @@ from explorer.framing import WHOLE, Box, extent
 
 _LEVELS: Mapping[int, int] = {16: 2, 32: 2, 64: 1}
 """Pixels a side of what is compared -> steps that are taken there."""
-_HOPELESS: Mapping[int, float] = {16: 0.6, 32: 0.75, 64: 0.85}
-"""The same -> the correlation with which it is not worth beginning; copies begin with 0.85 and more."""
+_HOPELESS: Mapping[int, float] = {16: 0.6, 32: 0.8, 64: 0.85}
+"""The same -> the correlation with which it is not worth beginning; copies begin with 0.72, 0.88 and 0.94 at least."""
+_UNLIKE, _UNLIKE_CELL = 0.95, 0.6
+"""What correlation and worst cell (see `Overlap`) must be with half the finest pixels, for those to be looked at.
+
+Of 412 copies of 28 pictures all have at least 0.99 and at most 0.33 there; most drawings that are none stay below.
+"""
 _FINEST = 64
 _LONGEST = 0.1
 """An edge moves by at most this share of the part a step."""
@@ -109,7 +114,7 @@ def register(picture: Sheet, part: Box, original: Sheet, start: Box) -> Overlap:
     for side, steps in _LEVELS.items():
         seen, there = _patch(picture.greys[side], part, side), _patch(original.greys[side], box, side)
         best, moved = correlation(seen, there), box
-        if best < _HOPELESS[side]:
+        if best < _HOPELESS[side] or (side == _FINEST and _is_unlike(picture, part, original, box)):
             return NOTHING
         for _ in range(steps):
             moved = _moved(moved, _step(seen, there))
@@ -118,6 +123,14 @@ def register(picture: Sheet, part: Box, original: Sheet, start: Box) -> Overlap:
                 best, box = near, moved
     explained = _explained(_patch(picture.colors, part, _FINEST), _patch(original.colors, box, _FINEST))
     return Overlap(part, box, *explained, _color(picture.colors, part, original.colors, box))
+
+
+def _is_unlike(picture: Sheet, part: Box, original: Sheet, box: Box) -> bool:
+    """Whether two parts differ so much in half the finest level's pixels that the finest would show no copy."""
+    agreed, worst = _explained(
+        *(_patch(*each, _FINEST // 2) for each in ((picture.colors, part), (original.colors, box)))
+    )
+    return agreed < _UNLIKE or worst > _UNLIKE_CELL
 
 
 def correlation(one: Values, other: Values) -> float:
@@ -142,12 +155,12 @@ def _step(seen: Values, there: Values) -> npt.NDArray[np.float64]:
     across = ((np.arange(side) + 0.5) / side).astype(np.float32)
     down, right = (each * side for each in np.gradient(there))
     moves = (right * (1 - across), down * (1 - across)[:, None], right * across, down * across[:, None])
-    terms = np.stack([there, np.ones_like(there), *moves], axis=-1).reshape(-1, 6).astype(np.float64)
-    normal = terms.T @ terms
+    terms = np.stack([there, np.ones_like(there), *moves]).reshape(6, -1).astype(np.float64)
+    normal = terms @ terms.T
     edges = np.arange(2, 6)
     normal[edges, edges] += _DAMPING * np.trace(normal[2:, 2:]) / 4
     normal += 1e-9 * np.eye(6)
-    solved = np.linalg.solve(normal, terms.T @ seen.ravel())
+    solved = np.linalg.solve(normal, terms @ seen.ravel())
     gain = solved[0] if abs(solved[0]) > _LEAST else 1.0
     moved: npt.NDArray[np.float64] = np.clip(solved[2:] / gain, -_LONGEST, _LONGEST)
     return moved
@@ -166,9 +179,9 @@ def _explained(seen: Values, there: Values) -> tuple[float, float]:
     """See `Overlap.correlation` and `Overlap.worst`; of two patches in RGB."""
     grey = _smooth(seen @ _LUMA)
     colors = [_smooth(there[..., channel]) for channel in range(3)]
-    terms = np.stack([np.ones_like(grey), *colors], axis=-1).reshape(-1, 4).astype(np.float64)
-    normal = terms.T @ terms + 1e-6 * len(terms) * np.eye(4)
-    rest = grey.ravel() - terms @ np.linalg.solve(normal, terms.T @ grey.ravel())
+    terms = np.stack([np.ones_like(grey), *colors]).reshape(4, -1).astype(np.float64)
+    normal = terms @ terms.T + 1e-6 * grey.size * np.eye(4)
+    rest = grey.ravel() - np.linalg.solve(normal, terms @ grey.ravel()) @ terms
     contrast = max(float(grey.std()), 1e-6)
     cell = len(grey) // _CELLS
     cells = np.square(rest).reshape(_CELLS, cell, _CELLS, cell).mean(axis=(1, 3))

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explorer.errors import AtlasError
-from explorer.layout import ADDED_ARRAYS, SPACE_ARRAYS, VersionPaths
+from explorer.layout import ADDED_ARRAYS, SPACE_ARRAYS, UNMEASURED, VersionPaths
 
 _RADIUS_PERCENTILE = 99
 _MAPPED = frozenset({"vectors", "points", "neighbors", "distances"})
@@ -66,6 +66,11 @@ class SpaceData:
     def clusters(self, level: int) -> npt.NDArray[np.int32]:
         """int32 (n,), the cluster of each picture on a level, 0 or 1; -1 = in none."""
         return (self.cluster, self.subcluster)[level]
+
+    def kept(self, row: int) -> int | None:
+        """How many of a picture's 15 neighbors the map keeps; None where it has fewer, or nobody has counted."""
+        is_counted = self.overlap[row] != UNMEASURED and (self.neighbors[row] >= 0).all()
+        return int(self.overlap[row]) if is_counted else None
 
     def percentiles(self, similarities: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """0-100: the share of training pictures whose own nearest, its family left out, is less similar than this.

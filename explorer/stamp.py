@@ -66,5 +66,7 @@ def public(recipe: Recipe) -> Recipe:
 
 def public_name(reference: str) -> str:
     """A model reference without this machine's folders."""
-    path = Path(reference.removeprefix("local-dir:"))
-    return path.name if path.is_absolute() else reference
+    bare = reference.removeprefix("local-dir:")
+    path = Path(bare)
+    is_local = bare != reference or path.is_absolute() or bare.startswith(("./", "../", "~"))
+    return path.name if is_local else reference

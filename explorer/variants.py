@@ -28,7 +28,9 @@ def folded(atlas: Atlas, hits: Iterable[Hit]) -> tuple[Hit, ...]:
     families: dict[str | int, Hit] = {}
     for hit in hits:
         families.setdefault(hit.family or hit.id, hit)
-    return tuple(replace(hit, variants=_variants(atlas, hit)) for hit in families.values())
+    first = list(families.values())
+    others = _others(atlas, np.array([_family(atlas, hit) for hit in first], np.int32))
+    return tuple(replace(hit, variants=count) for hit, count in zip(first, others, strict=True))
 
 
 def nearest_families(atlas: Atlas, identity: int, space: str, k: int) -> tuple[Hit, ...]:
@@ -71,17 +73,25 @@ def families_near(
     while True:
         first = np.sort(np.unique(atlas.families[rows], return_index=True)[1])[:k]  # places of each family's nearest
         if len(first) == k or len(rows) >= most:
-            return folded(atlas, hits(atlas, space, similarities[first], rows[first]))
+            kept = hits(atlas, space, similarities[first], rows[first])
+            others = _others(atlas, atlas.families[rows[first]])
+            return tuple(replace(hit, variants=count) for hit, count in zip(kept, others, strict=True))
         similarities, rows = near(_DEEPER * len(rows))
 
 
-def _variants(atlas: Atlas, hit: Hit) -> int:
-    """How many further pictures of its family the atlas shows."""
+def _others(atlas: Atlas, families: npt.NDArray[np.int32]) -> list[int]:
+    """How many further pictures the atlas shows of families (k,) that it shows one of; of a negative one none."""
+    gone = atlas.families[np.flatnonzero(atlas.denied)]
+    counts = atlas.family_sizes[families] - np.count_nonzero(families[:, None] == gone, axis=1) - 1
+    others: list[int] = np.where(families < 0, 0, counts).tolist()
+    return others
+
+
+def _family(atlas: Atlas, hit: Hit) -> int:
+    """The code of a picture's family; -1 where it has none, or is not there."""
     if hit.family is None:
-        return 0
+        return -1
     try:
-        code = atlas.families[atlas.row(hit.id)]
+        return int(atlas.families[atlas.row(hit.id)])
     except QueryError:  # a landing that was kept may name a picture that a later version does not have
-        return 0
-    gone = int(np.count_nonzero(atlas.families[np.flatnonzero(atlas.denied)] == code))
-    return int(atlas.family_sizes[code]) - gone - 1
+        return -1

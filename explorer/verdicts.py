@@ -7,7 +7,7 @@ by itself; spaces are never averaged.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from explorer import copies
 from explorer.landing import Agreement, AgreementName, Flag, How, Match, SpaceLanding, Verdict, VerdictName
@@ -83,7 +83,8 @@ def verdict(spaces: Mapping[str, SpaceLanding], matches: Sequence[Match], words:
     known = _known(spaces)
     numbers = {f"nearness_{space}": value for space, value in known.items()}
     if matches:
-        return _said(VerdictName.COPY, _copied(matches[0], words), numbers | _measured(matches[0]), words)
+        copied = _said(VerdictName.COPY, _copied(matches[0], words), numbers | _measured(matches[0]), words)
+        return replace(copied, match=matches[0].id)
     if any(landed.flag is Flag.COPY for landed in spaces.values()):
         rule = f"in sscd it is as similar to its nearest {words.one} as a copy (at least {copies.SSCD_COPY})"
         return _said(VerdictName.COPY, rule, numbers | {"sscd_copy": copies.SSCD_COPY}, words)

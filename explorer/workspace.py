@@ -178,14 +178,19 @@ class Workspace:
         return self._database.row("SELECT 1 FROM reports WHERE generation = ?", identity) is not None
 
     def delete_generation(self, identity: int) -> bool:
-        """Delete a picture, its steps, its report, and its job with all its events; False if there is none such."""
+        """Delete a picture, its steps, its report, and its job with all its events; False if there is none such.
+
+        Their bytes are gone too, out of the file and out of its journal.
+        """
         with self._database.change() as connection:
             made = "(SELECT id FROM jobs WHERE generation = ?)"
             for table in ("events", "makers"):
                 connection.execute(f"DELETE FROM {table} WHERE job IN {made}", (identity,))
             for table in ("jobs", "previews", "reports"):
                 connection.execute(f"DELETE FROM {table} WHERE generation = ?", (identity,))
-            return connection.execute("DELETE FROM generations WHERE id = ?", (identity,)).rowcount == 1
+            is_gone = connection.execute("DELETE FROM generations WHERE id = ?", (identity,)).rowcount == 1
+        self._database.empty_journal()
+        return is_gone
 
     def save_selection(self, name: str, ids: Sequence[int]) -> Selection:
         """Keep a selection; one of the same name is replaced.

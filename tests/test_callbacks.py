@@ -85,15 +85,25 @@ def test_a_landing_that_an_earlier_program_kept_has_less_to_tell(served: Live) -
 
 
 def test_takedowns_reach_landings_that_were_kept_before(tiny_atlas: Path, tmp_path: Path) -> None:
-    """A picture that was taken down is no neighbor any more, in old landings too."""
+    """A picture that was taken down is no neighbor any more, in old landings too, and neither shared nor named."""
     copy = Path(shutil.copytree(tiny_atlas, tmp_path / "atlas"))
     with live(copy) as running:
         atlas = running.site.atlas
         gone = atlas.record(HITS[1].id)
         line = f'{{"kind": "key", "sha256": "{hashed(DenyKind.KEY, gone.key)}", "at": "2025-01-01T00:00:00Z"}}\n'
         (copy / "denylist.jsonl").write_text(line, "utf-8")
-        left = landing_of(atlas, to_json(LANDING)).spaces["clip"].hits
-        assert [hit.id for hit in left] == [hit.id for hit in HITS if hit.id != gone.id]
+        rule = f"it is a copy of training picture {gone.id}: they agree"
+        told = replace(
+            LANDING,
+            verdict=Verdict(VerdictName.COPY, rule, match=gone.id),
+            agreement=Agreement(AgreementName.NEITHER, "near is more", (HITS[0].id, gone.id), "far apart"),
+        )
+        left = landing_of(atlas, to_json(told))
+        assert [hit.id for hit in left.spaces["clip"].hits] == [hit.id for hit in HITS if hit.id != gone.id]
+        assert left.agreement is not None
+        assert left.agreement.shared == (HITS[0].id,)
+        assert left.verdict.match is None
+        assert left.verdict.rule == "it is a copy of a training picture that was taken down since: they agree"
 
 
 def test_what_a_job_made_is_read_back_by_its_name(served: Live) -> None:

@@ -160,6 +160,7 @@ def test_the_input_is_at_fault(small_atlas: Path, tmp_path: Path, refuse: Callab
         ("generate", small_atlas, "--prompt", "a", "--steps", 999, "--out", tmp_path / "g"): "steps: expected 1 to 150",
         ("generate", small_atlas, "--prompt", "a", "--generator", "x.ckpt", "--out", tmp_path / "g"): "convert it once",
         ("generate", small_atlas, "--prompt", "a", "--out", tmp_path): "holds something already",
+        ("generate", small_atlas, "--prompt", "a", "--out", tmp_path / ("long" * 100)): "cannot be written (File name",
     }
     for words, said in cases.items():
         assert said in refuse(*words)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,19 @@ from typing import Any
 import pytest
 from live import Live, live
 from playwright.sync_api import Browser
+from plotly.utils import PlotlyJSONEncoder
 from visitor import Visitor, visit
 
 from explorer.denylist import DenyKind, hashed
+from explorer.jobs import Job, JobState
 from explorer.paper import data_uri
+from explorer.records import Recipe, Relation
+from explorer.workspace import Workspace
+from indexer.editing.forget import forget
+from webapp.panels import history
+from webapp.panels.history import Entry
+from webapp.panels.parts import Context
+from webapp.strings import Words
 
 LONG = 150  # steps
 
@@ -87,6 +98,40 @@ def test_a_takedown_reaches_reports_that_were_kept(tiny_atlas: Path, tmp_path: P
         page = running.client.get(f"{address}.html").text
         assert thumbnail not in page and gone["caption"] not in page
         assert f'"id": {gone["id"]},' not in running.client.get(f"{address}.json").text
+
+
+def test_a_workspace_that_a_takedown_was_not_told_of_shows_nothing_of_it(tiny_atlas: Path, tmp_path: Path) -> None:
+    """Reports, events and ways that lie elsewhere name a picture still; a server that is started anew leaves it out."""
+    copy, elsewhere = Path(shutil.copytree(tiny_atlas, tmp_path / "atlas")), tmp_path / "elsewhere"
+    with live(copy, workspace=elsewhere) as running:
+        job, _ = finished(running)
+        told = running.client.get(f"/api/jobs/{job}/report.json").json()
+    gone = {space: landed["hits"][0] for space, landed in told["landing"]["spaces"].items()}
+    forget(copy, ids=[hit["id"] for hit in gone.values()])
+    with closing(Workspace.open(elsewhere)) as workspace:
+        assert workspace.report(workspace.generations()[0].id) == told
+    with live(copy, workspace=elsewhere) as running:
+        assert running.site.atlas.version != told["atlas"]["version"]
+        report = running.client.get(f"/api/jobs/{job}/report.json").json()
+        events = running.events(job)
+        page = running.client.get(f"/api/jobs/{job}/report.html").text
+        for space, hit in gone.items():
+            for shown in (report["landing"], events[-1]["landing"]):
+                left = [each["id"] for each in shown["spaces"][space]["hits"]]
+                assert left and hit["id"] not in left
+            assert hit["page_url"] not in page
+            steps = [*report["trajectory"], *(each for each in events if each["kind"] == "step")]
+            near = {each["id"] for step in steps for each in step["neighbors"][space]}
+            assert near and hit["id"] not in near | {step["nearest"].get(space) for step in steps}
+
+
+def test_older_pictures_are_listed_without_their_faces() -> None:
+    """Every remembered picture can be opened, reported and deleted; a browser fetches the latest 24 alone."""
+    job = Job("a", JobState.DONE, Recipe("a cat"), "2025-01-01T00:00:00Z", 1)
+    made = [Entry(replace(job, id=f"job-{number}"), True, True) for number in range(40)]
+    context = Context("v1", Relation.ALL, Words())
+    listed = json.dumps(history.entries(context, made), cls=PlotlyJSONEncoder)
+    assert listed.count('"Img"') == 24 and listed.count("/report.json") == 40
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,17 @@ def test_a_landing_is_counted_as_a_row_is() -> None:
     counted = overlap(points, train, near)
     placer = Placer(points, train, 1.5, 0.9)
     assert placer.kept(points[250:], near[250:]).tolist() == counted[250:].tolist()
+
+
+def test_of_fifteen_is_said_where_there_are_fifteen(tmp_path: Path) -> None:
+    """A count is told where a picture has fifteen neighbors; not of one with fewer, nor where nobody has counted."""
+    counted = Atlas.open(SmallAtlas().write(tmp_path / "counted")).space("clip")
+    assert counted.kept(3) == counted.overlap[3] <= 15
+    near = counted.neighbors.copy()
+    near[3, 9:] = -1
+    few = replace(counted, neighbors=near)
+    assert (few.kept(3), few.kept(4)) == (None, counted.overlap[4])
+    assert replace(counted, overlap=np.full(60, UNMEASURED, np.uint8)).kept(4) is None
 
 
 def test_an_atlas_of_before_is_not_counted_until_it_changes(tmp_path: Path) -> None:

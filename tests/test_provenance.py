@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from explorer.landing import AgreementName, Flag, How, Match, SpaceLanding, Verd
 from explorer.placement import place_vectors
 from explorer.provenance import locate
 from explorer.records import Hit, Record, Relation, Split
+from explorer.scrub import story_without
 from explorer.verdicts import Words, agreement, verdict
 
 TRAINING = Words.of(Relation.ALL)
@@ -183,6 +184,7 @@ def test_a_copy_is_called_one_whatever_the_vectors_say(tmp_path: Path) -> None:
     found = locate(atlas, models(atlas, 40, noise=0.05), original.transpose(Image.Transpose.FLIP_LEFT_RIGHT)).verdict
     assert found.name is VerdictName.COPY
     assert f"it is a flipped copy of training picture {atlas.ids[3]}: laid over each other" in found.rule
+    assert found.match == atlas.ids[3]
     assert found.numbers["score"] > found.numbers["copy_score"]
     other = locate(atlas, models(atlas, 40, noise=0.05), painted(77)).verdict
     assert other.name is not VerdictName.COPY
@@ -227,6 +229,16 @@ def test_a_copy_is_the_verdict_whatever_the_percentiles() -> None:
     assert found.numbers == {"nearness_clip": 1.0, "bits": 2, "score": 0.991, "copy_score": copies.AGREEMENT}
     unseen = verdict(standing({"clip": 1.0}), (replace(COPY, how=How.WHOLE, score=None),), TRAINING)
     assert "it is a copy of training picture 7: their perceptual hashes differ in 2 of 64 bits" in unseen.rule
+
+
+def test_a_copy_s_original_that_was_taken_down_is_no_longer_named() -> None:
+    """In what was kept of a landing the verdict stays, without the id of the picture; another picture's stays."""
+    for words, one in ((TRAINING, "training picture"), (Words.of(Relation.NONE), "picture")):
+        kept = asdict(verdict(standing({"clip": 1.0}), (COPY,), words))
+        left = story_without({"verdict": kept}, {7})["verdict"]
+        assert (left["name"], left["match"]) == ("copy", None)
+        assert left["rule"].startswith(f"it is a flipped copy of a {one} that was taken down since: laid over")
+        assert story_without({"verdict": kept}, {77})["verdict"] == kept
 
 
 def test_the_copy_detector_s_own_threshold_makes_a_copy() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import shutil
+import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -23,16 +25,32 @@ from explorer.atlas import Atlas
 from explorer.denylist import DenyKind, hashed
 from explorer.errors import QueryError, UsageError
 from explorer.generate import Generation, Generator, png_bytes
+from explorer.landing import (
+    Agreement,
+    AgreementName,
+    ClusterPlace,
+    Flag,
+    How,
+    Landing,
+    Match,
+    SpaceLanding,
+    Verdict,
+    VerdictName,
+)
 from explorer.library import Atlas as Library
 from explorer.models.loader import Models
+from explorer.prompted import CaptionHit, Prompted
 from explorer.provenance import locate
-from explorer.records import Record, Relation, Split
+from explorer.records import Branch, Hit, Near, Recipe, Record, Relation, Space, Split, TrajectoryStep
 from explorer.report.document import SCHEMA, Subject, document
 from explorer.report.file import check_name, write_file
 from explorer.report.folder import write_report
 from explorer.report.page import curves, gathered, render, shown_steps
 from explorer.scrub import story_without
-from explorer.stability import CHANGES
+from explorer.stability import CHANGES, Shift, SpaceShift
+from explorer.stamp import public_name
+from explorer.verdicts import Words, verdict
+from explorer.way import Decided
 from webapp.cli import main
 
 MANUAL = Path(__file__).parent.parent / "docs/provenance.md"
@@ -112,6 +130,70 @@ def test_the_manual_describes_every_key(told: Document) -> None:
     assert (told["schema"], told["kind"]) == (SCHEMA, "provenance")
 
 
+def described(text: str) -> set[str]:
+    """Every name that stands in code's letters in a text."""
+    return set(re.findall(r"`([a-z_0-9]+)`", text))
+
+
+def names(record: Any) -> set[str]:
+    """The fields of a dataclass."""
+    return {each.name for each in fields(record)}
+
+
+class Manual:
+    """docs/provenance.md by its chapters."""
+
+    def __init__(self) -> None:
+        parts = re.split(r"^## (.+)$", MANUAL.read_text("utf-8"), flags=re.MULTILINE)
+        self.chapters = dict(zip((each.strip("`") for each in parts[1::2]), parts[2::2], strict=True))
+
+    def tables(self, chapter: str) -> list[dict[str, str]]:
+        """The tables of a chapter, each name of the first column -> what its row says of it."""
+        found = []
+        for table in re.findall(r"(?:^\|.*\n)+", self.chapters[chapter], flags=re.MULTILINE):
+            rows = [line.split("|", 2)[1:] for line in table.splitlines()[2:]]
+            found.append({name: said for first, said in rows for name in described(first)})
+        return found
+
+
+def test_the_manual_s_tables_are_the_records(told: Document) -> None:
+    """Every table of docs/provenance.md has exactly the keys of what it describes: none is missing, none is stale."""
+    manual = Manual()
+    (top,) = manual.tables("The document")
+    assert set(top) == set(told) | {"image"}
+    assert described(top["software"]) == set(told["software"]) and described(top["picture"]) == set(told["picture"])
+    assert described(top["atlas"]) == set(told["atlas"])
+    assert set(told["models"]["vae"]) | set(told["models"]["clip"]) <= described(top["models"])
+    assert described(manual.chapters["recipe"]) == names(Recipe) | names(Branch)
+    assert set(told["relation"]) <= described(manual.chapters["relation"]) >= {each.value for each in Relation}
+
+    spaces, hits, numbers = manual.tables("landing")
+    assert set(spaces) == names(SpaceLanding) and set(hits) == names(Hit) and set(numbers) == verdict_numbers()
+    assert names(ClusterPlace) <= described(spaces["cluster"])
+    around = described(re.sub(r"^\|.*$", "", manual.chapters["landing"], flags=re.MULTILINE))
+    assert names(Landing) | names(Verdict) | names(Agreement) <= around
+    assert {each.value for each in (*VerdictName, *AgreementName)} <= around
+
+    (prompt,) = manual.tables("prompt")
+    assert set(prompt) == names(Prompted) and names(CaptionHit) <= described(prompt["captions"])
+    assert set(told["memorization"]) <= described(manual.chapters["memorization"])
+    (shift,) = manual.tables("stability")
+    assert set(shift) == names(SpaceShift) and names(Shift) <= described(manual.chapters["stability"])
+    (step,) = manual.tables("trajectory")
+    assert set(step) == names(TrajectoryStep) | {"image"} and names(Near) <= described(step["neighbors"])
+    assert names(Decided) <= described(manual.chapters["trajectory"])
+
+
+def verdict_numbers() -> set[str]:
+    """The names of all numbers that any verdict has."""
+    standing = {space: SpaceLanding((0.0, 0.0, 0.0), 0.0, 50.0, ()) for space in Space}
+    flagged = {Space.SSCD: replace(standing[Space.SSCD], flag=Flag.COPY)}
+    copy = Match(7, 2, How.WHOLE, 0.9)
+    cases = [(standing, ()), (standing, (copy,)), (standing, (replace(copy, score=None),)), (flagged, ())]
+    words = Words.of(Relation.ALL)
+    return {name for spaces, matches in cases for name in verdict(spaces, matches, words).numbers}
+
+
 def test_a_report_carries_what_it_was_measured_with(told: Document, made: Generation, atlas: Atlas) -> None:
     """Recipe, revision, models, version and relation are in it, and no folder of this machine."""
     assert told["recipe"]["prompt"] == "red shape 3" and told["recipe"]["revision"] == made.recipe.revision
@@ -121,6 +203,20 @@ def test_a_report_carries_what_it_was_measured_with(told: Document, made: Genera
     assert told["picture"]["pixels_sha256"] == hashlib.sha256(made.image.tobytes()).hexdigest()
     assert [shift["change"] for shift in told["stability"]] == list(CHANGES)
     assert str(Path(made.recipe.generator).parent) not in json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    ("reference", "shown"),
+    [
+        ("demo", "demo"), ("org/name", "org/name"), ("hf-hub:org/name", "hf-hub:org/name"),
+        ("ViT-B-32/tag", "ViT-B-32/tag"),
+        ("/home/ada/models/sd", "sd"), ("~/models/sd.safetensors", "sd.safetensors"), ("./ada/sd", "sd"),
+        ("../ada/sd", "sd"), ("local-dir:/home/ada/clip", "clip"), ("local-dir:ada/clip", "clip"),
+    ],
+)  # fmt: skip
+def test_no_folder_of_this_machine_is_named(reference: str, shown: str) -> None:
+    """Models of a hub keep their names; of a local one the last part is told."""
+    assert public_name(reference) == shown
 
 
 def test_the_signal_is_the_mean_over_the_steps(told: Document, made: Generation, generator: Generator) -> None:
@@ -256,6 +352,19 @@ def test_a_takedown_reaches_a_report_that_was_kept(
     assert gone["caption"] not in page_of(opened, left, made.image)
 
 
+def test_a_takedown_reaches_what_a_picture_was_a_copy_of(told: Document, atlas: Atlas, made: Generation) -> None:
+    """The verdict keeps its word and its numbers; nothing of the document names the picture any more."""
+    rule = "it is a copy of training picture 987654: laid over each other"
+    numbers = {"bits": 1, "score": 0.99}
+    said = {"name": "copy", "rule": rule, "numbers": numbers, "limits": "no cause", "match": 987_654}
+    kept = told | {"landing": told["landing"] | {"verdict": said}}
+    assert story_without(kept, {1}) == kept
+    left = story_without(kept, {987_654})
+    assert "987654" in page_of(atlas, kept, made.image) and "987654" not in json.dumps(left)
+    assert (left["landing"]["verdict"]["name"], left["landing"]["verdict"]["numbers"]) == ("copy", numbers)
+    assert "it is a copy of a training picture that was taken down since" in page_of(atlas, left, made.image)
+
+
 def test_some_steps_stand_for_the_way() -> None:
     """At most eight, the first and the last among them, in order and evenly apart."""
     for count in (0, 1, 8, 9, 25, 150):
@@ -309,6 +418,12 @@ def test_a_report_is_written_whole_or_not_at_all(
         check_name(tmp_path / "report.json")
     with pytest.raises(QueryError, match="there is no folder"):
         check_name(tmp_path / "nowhere/report.json")
+    with pytest.raises(QueryError, match="cannot be written .*; name another file"):
+        check_name(tmp_path / f"{'long' * 100}.json")
+    (tmp_path / "link.json").symlink_to(tmp_path / "nowhere/to.json")
+    with pytest.raises(QueryError, match="is there already"):
+        check_name(tmp_path / "link.json")
+    (tmp_path / "link.json").unlink()
     with pytest.raises(QueryError, match=r"cannot be written \(.*\); name another file"):
         write_file(tmp_path / "report.json/inside.json", atlas, brought, made.image)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["Report.HTML", "report.json"]
@@ -333,6 +448,22 @@ def test_locate_writes_a_report(
     for wrong in (["--prompt", "a cat"], ["--report", "report.pdf"]):
         with pytest.raises(SystemExit, match="2"):
             main([*words, *wrong])
+
+
+def test_a_picture_out_of_a_pipe_is_read_once(tiny_atlas: Path, made: Generation, tmp_path: Path) -> None:
+    """The report has the sha256 of the bytes that were located, though they cannot be read a second time."""
+    data = png_bytes(made)
+    reading, writing = os.pipe()
+    feeder = threading.Thread(target=lambda: (os.write(writing, data), os.close(writing)))
+    feeder.start()
+    report = tmp_path / "report.json"
+    words = ["locate", str(tiny_atlas), f"/dev/fd/{reading}", "--device", "cpu", "--report", str(report), "--json"]
+    try:
+        assert main(words) == 0
+    finally:
+        feeder.join()
+        os.close(reading)
+    assert json.loads(report.read_text())["picture"]["sha256"] == hashlib.sha256(data).hexdigest()
 
 
 def test_the_file_asks_nobody_and_prints(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
 import subprocess
@@ -142,6 +143,23 @@ def test_a_deleted_picture_leaves_nothing(workspace: Workspace, tmp_path: Path) 
     assert workspace.events(job.id) == []
     assert workspace.picture(kept) == b"png"
     assert workspace.add_generation(b"png", RECIPE, LANDING, STEPS) not in (kept, gone)
+
+
+def test_a_deleted_picture_is_in_no_byte_of_the_files(workspace: Workspace, tmp_path: Path) -> None:
+    """Neither file nor journal holds it, while the workspace stays open; what else is there stays."""
+    picture, other = os.urandom(20_000), os.urandom(20_000)
+    report = {"words": "all of the report"}
+    gone = workspace.add_generation(picture, RECIPE, LANDING, STEPS, [b"a preview of it"], report)
+    kept = workspace.add_generation(other, RECIPE, LANDING, STEPS)
+
+    def held(needle: bytes) -> bool:
+        return any(needle in path.read_bytes() for path in (tmp_path / "workspace").iterdir())
+
+    needles = (picture[:64], b"a preview of it", b"all of the report")
+    assert all(map(held, needles))
+    assert workspace.delete_generation(gone)
+    assert not any(map(held, needles))
+    assert held(other[:64]) and workspace.picture(kept) == other
 
 
 def test_only_its_maker_has_the_key(workspace: Workspace, tmp_path: Path) -> None:

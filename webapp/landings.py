@@ -10,6 +10,7 @@ from explorer.atlas import Atlas
 from explorer.errors import QueryError
 from explorer.landing import Agreement, AgreementName, ClusterPlace, Flag, Landing, SpaceLanding, Verdict, VerdictName
 from explorer.records import Hit, Recipe, Split
+from explorer.scrub import story_without, unnamed
 from explorer.variants import folded
 from webapp.site import Site
 
@@ -58,7 +59,12 @@ def _without_hidden(atlas: Atlas, landing: Landing) -> Landing:
         name: replace(space, hits=folded(atlas, (hit for hit in space.hits if _is_shown(atlas, hit.id))))
         for name, space in landing.spaces.items()
     }
-    return replace(landing, spaces=spaces)
+    verdict, agreement = landing.verdict, landing.agreement
+    if verdict.match is not None and not _is_shown(atlas, verdict.match):
+        verdict = replace(verdict, match=None, rule=unnamed(verdict.rule, verdict.match))
+    if agreement:
+        agreement = replace(agreement, shared=tuple(each for each in agreement.shared if _is_shown(atlas, each)))
+    return replace(landing, spaces=spaces, verdict=verdict, agreement=agreement)
 
 
 def _is_shown(atlas: Atlas, identity: int) -> bool:
@@ -68,6 +74,25 @@ def _is_shown(atlas: Atlas, identity: int) -> bool:
     except QueryError:
         return False
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    """The ids of all pictures that nobody is shown: taken down since, or not in this version of the atlas (any more).
+
+    What was kept elsewhere than in the atlas may name pictures that no takedown has reached there.
+    """
+
+    atlas: Atlas
+
+    def __contains__(self, identity: object) -> bool:
+        """Whether a picture is one of them; what is no id is none."""
+        return isinstance(identity, int) and not _is_shown(self.atlas, identity)
+
+
+def story_of(atlas: Atlas, kept: Any) -> Any:  # noqa: ANN401 - a JSON document
+    """A report, a trajectory or an event's data as it may be shown now; see `explorer.scrub`."""
+    return story_without(kept, _Hidden(atlas))
 
 
 def landing_of(atlas: Atlas, kept: Mapping[str, Any]) -> Landing:

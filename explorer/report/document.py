@@ -32,7 +32,7 @@ KIND = "provenance"
 Document = dict[str, Any]
 
 LIMITS = (
-    "A neighbor is a resemblance, not a cause: no picture here is made from another.",
+    "A neighbor is a resemblance, not a cause: nothing here says that a picture was made from another.",
     "Lists of neighbors come from the vectors, never from the map: distances on the map are UMAP's.",
 )
 SAMPLE = "The collection is a sample of what a model saw, so that nothing is near proves nothing."

@@ -22,13 +22,17 @@ def check_name(file: Path) -> None:
 
     Raises:
         UsageError: it ends neither in .json nor in .html.
-        QueryError: something is there already, or its folder is not.
+        QueryError: something is there already, its folder is not, or no file can have this name.
     """
     if file.suffix.lower() not in (JSON, HTML):
         raise UsageError(f"--report {file}: expected a name that ends in {HTML} or {JSON}")
-    if file.exists():
+    try:
+        is_taken, has_folder = file.exists() or file.is_symlink(), file.absolute().parent.is_dir()
+    except OSError as error:  # such as a name that is too long
+        raise _unwritable(file, error) from error
+    if is_taken:
         raise QueryError(f"{file}: is there already; name another file with --report")
-    if not file.absolute().parent.is_dir():
+    if not has_folder:
         raise QueryError(f"{file}: there is no folder {file.parent}; make it, or name another file with --report")
 
 
@@ -54,7 +58,11 @@ def write_file(
     try:
         write_atomic(file, data)
     except OSError as error:
-        raise QueryError(f"{file}: cannot be written ({error.strerror}); name another file with --report") from error
+        raise _unwritable(file, error) from error
+
+
+def _unwritable(file: Path, error: OSError) -> QueryError:
+    return QueryError(f"{file}: cannot be written ({error.strerror}); name another file with --report")
 
 
 def as_json(report: Document) -> bytes:

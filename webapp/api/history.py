@@ -12,10 +12,10 @@ from PIL import Image
 
 from explorer.report.file import as_json
 from explorer.report.page import gathered, render, shown_steps
-from explorer.scrub import story_without
 from webapp.api.access import AnySite
 from webapp.api.jobs import KnownJob
 from webapp.api.responses import REVALIDATE, kept, not_found
+from webapp.landings import story_of
 from webapp.site import Site
 
 router = APIRouter(prefix="/api/jobs/{job}")
@@ -58,5 +58,5 @@ def _report(site: Site, job: KnownJob) -> dict[str, Any]:
     report = None if job.generation is None else site.studio.workspace.report(job.generation)
     if report is None:
         raise not_found("a report of this picture")
-    without: dict[str, Any] = story_without(report, frozenset(site.atlas.ids[site.atlas.denied].tolist()))
-    return without
+    shown: dict[str, Any] = story_of(site.atlas, report)
+    return shown

@@ -15,10 +15,10 @@ from fastapi.responses import Response, StreamingResponse
 from explorer.errors import QueryError
 from explorer.jobs import Event
 from explorer.records import Branch, Recipe, to_json
-from explorer.scrub import story_without
 from webapp.api.access import AnySite, KnownJob
 from webapp.api.responses import A_DAY, document, kept, not_found
 from webapp.events import message
+from webapp.landings import story_of
 from webapp.site import Site
 
 router = APIRouter(prefix="/api")
@@ -112,8 +112,7 @@ async def _messages(site: Site, job: str, after: int) -> AsyncIterator[bytes]:
 
 
 def _told(site: Site, event: Event | None) -> bytes:
-    hidden = site.atlas.ids[site.atlas.denied].tolist()
-    return message(replace(event, data=story_without(event.data, frozenset(hidden))) if event and hidden else event)
+    return message(replace(event, data=story_of(site.atlas, event.data)) if event else None)
 
 
 async def _json(request: Request) -> Any:  # noqa: ANN401 - whatever the visitor sent

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from explorer.errors import QueryError
-from explorer.layout import UNMEASURED
 from explorer.links import web_link
 from explorer.records import Record, to_json
 from explorer.safety import blurred
@@ -159,10 +158,9 @@ def _place(site: Site, space: str, row: int) -> dict[str, Any]:
     data = site.atlas.space(space)
     cluster = int(data.cluster[row])
     labels = {found.cluster: found.label for found in site.atlas.clusters(space)}
-    overlap = int(data.overlap[row])
     return {
         "point": data.points[row].tolist(),
         "cluster": cluster if cluster >= 0 else None,
         "label": labels.get(cluster),
-        "overlap": None if overlap == UNMEASURED else overlap,
+        "overlap": data.kept(row),
     }

@@ -20,11 +20,11 @@ from explorer.noising import NoisePlan
 from explorer.pictures import open_picture
 from explorer.recipes import MAX_SEED, MAX_STEPS
 from explorer.records import Medium, Schedule
-from explorer.scrub import story_without
 from explorer.stamp import public
 from webapp.api.access import AnySite, KnownJob, PathId, Served
 from webapp.api.responses import not_found
 from webapp.documents import dumps
+from webapp.landings import story_of
 from webapp.site import Site
 
 router = APIRouter(prefix="/api")
@@ -96,7 +96,7 @@ def _kept(site: Site, generation: int | None) -> tuple[list[bytes], Mapping[str,
     previews = [preview for step in numbers if (preview := workspace.preview(generation, step))]
     if not previews:
         raise not_found("its way")
-    trajectory = story_without(list(made.trajectory), frozenset(site.atlas.ids[site.atlas.denied].tolist()))
+    trajectory = story_of(site.atlas, list(made.trajectory))
     atlas = {"name": site.atlas.manifest.name, "version": site.atlas.version}
     return previews, {"recipe": asdict(public(made.recipe)), "trajectory": trajectory, "atlas": atlas}
 

@@ -7,7 +7,7 @@
 (() => {
   const explorer = ((window.dash_clientside ??= {}).explorer ??= {});
   const setProps = (id, props) => window.dash_clientside.set_props(id, props);
-  const KEPT = 24; // jobs that are remembered
+  const KEPT = 100; // jobs that are remembered, with the keys without which nobody can delete them
   const PATIENCE = 5000; // ms in which a second click deletes
 
   let jobs = [];

@@ -8,7 +8,6 @@ from dash import Dash, Input, Output
 
 from explorer.errors import ExplorerError, QueryError
 from explorer.landing import SpaceLanding
-from explorer.layout import UNMEASURED
 from explorer.records import Cluster, Hit
 from explorer.variants import nearest_families
 from webapp import ids
@@ -85,11 +84,10 @@ def _picture(site: Site, identity: int, space: str, revealed: bool, own: bool) -
     except QueryError:
         return here.gone(context, identity)
     row = site.atlas.row(identity)
-    kept = int(site.atlas.space(space).overlap[row])
     shown = Shown(
         record,
         _cluster_of(site, identity, space),
-        kept=None if kept == UNMEASURED else kept,
+        kept=site.atlas.space(space).kept(row),
         flagged=bool(site.atlas.flagged[row]),
         revealed=revealed,
         own=own,

@@ -18,6 +18,8 @@ FACE = 48
 """Side of a picture, CSS pixels."""
 FIRST = 4
 """Entries that are seen; the rest unfolds."""
+FACES = 24
+"""Entries whose picture is shown: a browser loads those that are folded away too."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,15 @@ def entries(context: Context, made: Sequence[Entry]) -> Any:  # noqa: ANN401 - a
     """Return the history, newest first, or the words for an empty one."""
     if not made:
         return parts.empty(context.words("studio.history.empty"))
-    shown = html.Ol([_entry(context, each) for each in made[:FIRST]], className="made")
+    listed = [_entry(context, each, at < FACES) for at, each in enumerate(made)]
+    shown = html.Ol(listed[:FIRST], className="made")
     if len(made) <= FIRST:
         return shown
     more = context.words("studio.history.more", count=number(len(made) - FIRST))
-    rest = html.Ol([_entry(context, each) for each in made[FIRST:]], className="made")
-    return [shown, html.Details([html.Summary(more), rest], className="made-more")]
+    return [shown, html.Details([html.Summary(more), html.Ol(listed[FIRST:], className="made")], className="made-more")]
 
 
-def _entry(context: Context, entry: Entry) -> html.Li:
+def _entry(context: Context, entry: Entry, has_face: bool) -> html.Li:
     words, recipe = context.words, entry.job.recipe
     told = words("studio.history.recipe", seed=recipe.seed, steps=recipe.steps, guidance=f"{recipe.guidance:g}")
     lines = [
@@ -68,15 +70,16 @@ def _entry(context: Context, entry: Entry) -> html.Li:
         html.P(told, className="fine"),
         html.P(_ways(words, entry), className="made-ways") if entry.is_done else None,
     ]
-    return html.Li([_face(words, entry), html.Div(lines, className="made-words")])
+    return html.Li([_face(words, entry, has_face), html.Div(lines, className="made-words")])
 
 
-def _face(words: Words, entry: Entry) -> html.Button:
+def _face(words: Words, entry: Entry, is_shown: bool) -> html.Button:
     key = "studio.history.open" if entry.is_done else "studio.history.running"
     name = words(key, prompt=foreign.quoted(entry.job.recipe.prompt, 120))
     address = f"/api/jobs/{entry.job.id}/image.png"
     picture = html.Img(src=address, alt="", width=FACE, height=FACE)
-    face = picture if entry.is_done else html.Span(className="made-running")
+    blank = html.Span(className="made-blank" if entry.is_done else "made-blank made-running")
+    face = picture if entry.is_done and is_shown else blank
     return parts.deed(face, "job", entry.job.id, title=name, className="picture-button", **{"aria-label": name})
 
 
