@@ -16,12 +16,13 @@ def check_free(folder: Path) -> None:
     """Hold that a folder can be made: nothing of another run is in it.
 
     Raises:
-        QueryError: it holds something, or is a file.
+        QueryError: it holds something, is a file, or lies where no folder can be made.
     """
-    if folder.is_dir() and not any(folder.iterdir()):
-        return
-    if folder.exists() or folder.is_symlink():
+    if folder.is_symlink() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))):
         raise QueryError(f"{folder}: holds something already; expected a new or empty folder; name another with --out")
+    above = next(each for each in folder.absolute().parents if each.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise QueryError(f"{folder}: cannot be made in {above}; name another folder with --out")
 
 
 @contextmanager

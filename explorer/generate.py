@@ -24,7 +24,7 @@ from explorer.records import Recipe, Space, TrajectoryStep
 from explorer.search import picture_vectors
 from explorer.stamp import stamped
 from explorer.trunks import Trunks
-from explorer.way import Decided, Stand, decided, placed_at, step_of
+from explorer.way import Decided, Stand, decided, placed_at, spaces_of_steps, step_of
 
 if TYPE_CHECKING:
     import torch
@@ -198,7 +198,7 @@ class Generator:
         recipe = self.complete(recipe)
         check_recipe(recipe)
         _go_on(cancelled)
-        known = self._trunks.known(recipe)
+        known = self._as_told_now(self._trunks.known(recipe))
         denoising = self._model.denoise(recipe, [each.denoised for each in known])
         way: list[_Seen] = []
         for number, denoised in enumerate(progress.track(denoising, stage="generate")):
@@ -208,6 +208,7 @@ class Generator:
             if on_step:
                 on_step(image)
             _go_on(cancelled)
+        way = self._as_told_now(way)
         self._trunks.remember(recipe, tuple(way))
         return self._made(recipe, way)
 
@@ -241,8 +242,7 @@ class Generator:
             space: Stand(latent[space], "latent")
             if space in latent
             else Stand(picture_vectors(self._atlas, self._models, space, [preview]), "picture")
-            for space in self._atlas.spaces
-            if space != Space.SSCD  # a large model to ask at every step, and not always at hand
+            for space in spaces_of_steps(self._atlas)
         }
 
     def _seen(self, denoised: Denoised) -> StepImage:
@@ -252,6 +252,17 @@ class Generator:
         step = step_of(self._atlas, denoised.step, denoised.timestep, stands, placed_at(self._atlas, stands))
         step = replace(step, pull=denoised.pull)
         return StepImage(denoised.step, denoised.steps, denoised.timestep, preview, step)
+
+    def _as_told_now(self, way: Sequence[_Seen]) -> list[_Seen]:
+        """The same steps, those looked at anew that tell of a picture that was taken down since."""
+        hidden = set(self._atlas.ids[self._atlas.denied].tolist())
+
+        def is_shown(trajectory: TrajectoryStep) -> bool:
+            return hidden.isdisjoint(each.id for near in trajectory.neighbors.values() for each in near)
+
+        return [
+            each if is_shown(each.image.trajectory) else replace(each, image=self._seen(each.denoised)) for each in way
+        ]
 
     def _notes(self, recipe: Recipe) -> tuple[str, ...]:
         """What a reader of the landing has to know of how it came about."""

@@ -143,8 +143,9 @@ def _held(step: Document, spaces: Sequence[str]) -> Iterator[str]:
 
 def _left(lost: tuple[str, Document]) -> str:
     space, steps = lost
-    kept = "to the end" if steps["neighbors"] is None else f"until step {steps['neighbors']}"
-    return f"{space}: at least half of its neighbors are its own {kept}"
+    if steps["neighbors"] is None:
+        return f"{space}: at least half of its neighbors stay its own to the end"
+    return f"{space}: from step {steps['neighbors']} on fewer than half of its neighbors are its own"
 
 
 def _landing(landing: Document) -> Iterator[str]:

@@ -9,7 +9,7 @@ Source: Ho et al. 2020, "Denoising diffusion probabilistic models" (arXiv 2006.1
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from explorer.placement import Placed
 from explorer.recipes import MAX_SEED, MAX_STEPS
 from explorer.records import Medium, Schedule, Space, TrajectoryStep
 from explorer.search import picture_vectors, rows_near
-from explorer.way import Stand, placed_at, settled, step_of
+from explorer.way import Stand, placed_at, settled, spaces_of_steps, step_of
 
 TRAINED = 1_000
 """Timesteps of a schedule, as nearly every model was trained with."""
@@ -106,6 +106,12 @@ def signal(schedule: Schedule) -> npt.NDArray[np.float64]:
     return np.concatenate([[1.0], np.cumprod(1 - beta)])
 
 
+def usual_medium(atlas: Atlas) -> Medium:
+    """What is noised where nobody says: latents, unless the atlas came without a VAE."""
+    given = Space.VAE in atlas.spaces and (atlas.meta["models"].get(Space.VAE.value) or {}).get("reference")
+    return Medium.LATENTS if given else Medium.PIXELS
+
+
 def noised(atlas: Atlas, models: Models, plan: NoisePlan) -> Iterator[NoisedStep]:
     """Noise a picture step by step; whoever has seen enough stops asking. What cannot be noised is refused at once.
 
@@ -118,10 +124,8 @@ def noised(atlas: Atlas, models: Models, plan: NoisePlan) -> Iterator[NoisedStep
     if atlas.flagged[row]:
         raise QueryError(f"picture {plan.id} is flagged as unsafe; its way into noise is not shown")
     picture = open_picture(atlas.thumbnail(plan.id))
-    given = Space.VAE in atlas.spaces and bool((atlas.meta["models"].get(Space.VAE.value) or {}).get("reference"))
-    medium = plan.medium or (Medium.LATENTS if given else Medium.PIXELS)
-    plan = NoisePlan(plan.id, plan.schedule, medium, plan.steps, plan.seed)
-    own = {space: rows_near(atlas, plan.id, space, NEIGHBORS)[1] for space in atlas.spaces}
+    plan = replace(plan, medium=plan.medium or usual_medium(atlas))
+    own = {space: rows_near(atlas, plan.id, space, NEIGHBORS)[1] for space in spaces_of_steps(atlas)}
     return _steps(atlas, _Noiser(atlas, models, picture, plan), own, row)
 
 
@@ -203,11 +207,12 @@ class _Noiser:
                 stands[Space.VAE.value] = Stand(vector, "latent")
         else:
             picture = Image.fromarray(((mixed / 2 + 0.5).clip(0, 1) * 255).round().astype(np.uint8))
-        for space in self._atlas.spaces:
+        spaces = spaces_of_steps(self._atlas)
+        for space in spaces:
             if space not in stands:
                 vector = picture_vectors(self._atlas, self._models, space, [picture])
                 stands[space] = Stand(vector, "picture")
-        return picture, {space: stands[space] for space in self._atlas.spaces}
+        return picture, {space: stands[space] for space in spaces}
 
     def _pixels(self, picture: Image.Image) -> npt.NDArray[np.float32]:
         side = self._models.vae().side if Space.VAE in self._atlas.spaces else PIXELS

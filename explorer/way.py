@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from explorer.atlas import Atlas
 from explorer.placement import Placed, place_vectors, placer
-from explorer.records import Near, TrajectoryStep
+from explorer.records import Near, Space, TrajectoryStep
 
 SHOWN = 6
 """Neighbors that a step tells of."""
@@ -36,6 +36,11 @@ class Stand:
 
     vector: Vector
     via: str
+
+
+def spaces_of_steps(atlas: Atlas) -> tuple[str, ...]:
+    """The spaces that steps are followed in: not `sscd`, a large model to ask at every step, and not always at hand."""
+    return tuple(space for space in atlas.spaces if space != Space.SSCD)
 
 
 def placed_at(atlas: Atlas, stands: Mapping[str, Stand]) -> dict[str, Placed]:

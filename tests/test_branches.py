@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,9 +14,12 @@ import torch
 from test_generate import SCHEDULERS, Knowing
 from tiny_models import SIDE
 
+from explorer import denylist
 from explorer.atlas import Atlas
+from explorer.denylist import DenyKind, Takedown
 from explorer.errors import QueryError, UsageError
 from explorer.generate import Generator, StepImage
+from explorer.layout import AtlasPaths
 from explorer.models.denoising import Denoising
 from explorer.models.generator import GeneratorModel
 from explorer.models.legs import legs
@@ -184,6 +188,39 @@ def test_a_generator_remembers_the_way_that_branches_turn_off(generator: Generat
         handle.remove()
     other = Generator(generator._atlas, generator._model, generator._models)
     assert other.generate(branch).image.tobytes() == made.image.tobytes()
+
+
+def test_remembered_steps_forget_what_was_taken_down(tiny_atlas: Path, tmp_path: Path) -> None:
+    """A branch of a way whose nearest picture was taken down since is made, and tells of that picture at no step."""
+    atlas = Atlas.open(Path(shutil.copytree(tiny_atlas, tmp_path / "atlas")))
+    generator = Generator.load(None, atlas, device="cpu")
+    plain = generator.recipe("a cat", steps=6, seed=2, guidance=0)
+    trunk = generator.generate(plain)
+    gone = trunk.steps[1].nearest["clip"]
+    denylist.add(AtlasPaths(atlas.path), [Takedown(DenyKind.KEY, atlas.record(gone).key)])
+    seen: list[StepImage] = []
+    made = generator.generate(dataclasses.replace(plain, branches=(Branch(4, 1),)), on_step=seen.append)
+    for step in (*made.steps, *(each.trajectory for each in seen)):
+        assert gone not in {each.id for near in step.neighbors.values() for each in near} | set(step.nearest.values())
+    for before, after in zip(trunk.steps[:4], made.steps[:4], strict=True):
+        others = [each for each in before.neighbors["clip"] if each.id != gone]
+        assert list(after.neighbors["clip"][: len(others)]) == others
+
+
+def test_a_takedown_while_a_picture_is_made_ends_nothing(tiny_atlas: Path, tmp_path: Path) -> None:
+    """What was nearest at a step may be taken down before the last: the picture comes, and its way is silent of it."""
+    atlas = Atlas.open(Path(shutil.copytree(tiny_atlas, tmp_path / "atlas")))
+    generator = Generator.load(None, atlas, device="cpu")
+    gone: list[int] = []
+
+    def take_down(image: StepImage) -> None:
+        if not gone:
+            gone.append(image.trajectory.nearest["clip"])
+            denylist.add(AtlasPaths(atlas.path), [Takedown(DenyKind.KEY, atlas.record(gone[0]).key)])
+
+    made = generator.generate(generator.recipe("a cat", steps=3, seed=2, guidance=0), on_step=take_down)
+    told = {each.id for step in made.steps for near in step.neighbors.values() for each in near}
+    assert gone and gone[0] not in told
 
 
 def test_a_recipe_survives_json() -> None:

@@ -76,6 +76,10 @@ def test_curves_are_drawn_in_the_accent_and_told_apart(theme: str) -> None:
     assert {each["line"]["color"] for each in figure["data"]} == {figures.ACCENT[theme]}
     assert first["line"]["dash"] != second["line"]["dash"]
     assert first["text"] == ["", "", "A"] and second["mode"] == "lines+text"
+    assert figure["layout"]["xaxis"]["range"] == [1, 3]
+    nothing = figures.curves("Likeness", "step", {}, theme, from_zero=False)  # before the first step of a way is there
+    assert nothing["data"] == [] and nothing["layout"]["xaxis"]["range"] == [1, 2]
     alone = figures.curves("Likeness", "step", {"A": [0.1]}, theme, from_zero=True)
+    assert alone["layout"]["xaxis"]["range"] == [1, 2]
     assert alone["data"][0]["mode"] == "lines" and alone["layout"]["yaxis"]["rangemode"] == "tozero"
     assert contrast(figures.INK[theme], DARK if theme == "dark" else LIGHT) >= 4.5

@@ -7,6 +7,7 @@ import io
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import diffusers
@@ -14,13 +15,14 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.stats import entropy as scipy_entropy
+from small_atlas import SmallAtlas
 
 from explorer import film, noise_report
 from explorer.atlas import Atlas
 from explorer.errors import QueryError
 from explorer.generate import Generator
 from explorer.models.loader import Models
-from explorer.noising import TRAINED, NoisedStep, NoisePlan, lost, noised, signal
+from explorer.noising import TRAINED, NoisedStep, NoisePlan, lost, noised, signal, usual_medium
 from explorer.pictures import open_picture
 from explorer.records import Medium, Schedule
 from explorer.way import decided, entropy, leading, settled
@@ -98,6 +100,21 @@ def test_schedules_are_diffusers_own(schedule: Schedule, settings: dict[str, obj
     ours = signal(schedule)
     assert ours.shape == (TRAINED + 1,) and ours[0] == 1 and (np.diff(ours) < 0).all()
     np.testing.assert_allclose(ours[1:], theirs, rtol=1e-3, atol=1e-6)
+
+
+def test_steps_are_followed_without_the_copy_detector(tmp_path: Path) -> None:
+    """An atlas with the space sscd is noised without its file at hand, and its other spaces alone tell of the steps."""
+    small = SmallAtlas(dims={"clip": 192, "sscd": 12}, extra_meta={"models": {"sscd": {"reference": "/no/such.pt"}}})
+    atlas = Atlas.open(small.write(tmp_path / "atlas"))
+
+    def colors(pictures: list[Image.Image]) -> np.ndarray:
+        return np.stack([np.asarray(each.resize((8, 8)), np.float32).ravel() for each in pictures])
+
+    models = SimpleNamespace(clip=lambda: SimpleNamespace(embed_pictures=colors))
+    assert usual_medium(atlas) is Medium.PIXELS
+    way = list(noised(atlas, models, NoisePlan(int(atlas.ids[0]), steps=2)))
+    assert way[0].plan.medium is Medium.PIXELS
+    assert {tuple(step.trajectory.points) for step in way} == {("clip",)} and set(lost(way)) == {"clip"}
 
 
 def way_of(atlas: Atlas, models: Models, **plan: object) -> list[NoisedStep]:

@@ -77,8 +77,13 @@ def test_noise(tiny_atlas: Path, tmp_path: Path, capfd: pytest.CaptureFixture[st
     assert main([*map(str, words), "--out", str(tmp_path / "out")]) == 0
     out = capfd.readouterr().out
     assert "noise %  clip similarity  clip kept" in out and "of 15" in out and "resemblance, not a cause" in out
+    lost = asked(capfd, *words)["lost"]["clip"]["neighbors"]
+    said = f"from step {lost} on fewer than half of its neighbors are its own" if lost else "stay its own to the end"
+    assert f"clip: {said}" in out or f"clip: at least half of its neighbors {said}" in out
     assert (tmp_path / "out/way.webm").is_file() and len(list((tmp_path / "out/steps").iterdir())) == 4
     assert main([*map(str, words), "--out", str(tmp_path / "out")]) == 1
     assert "holds something already" in capfd.readouterr().err
+    assert main([*map(str, words), "--out", str(tmp_path / "out/report.json/below")]) == 1
+    assert f"cannot be made in {tmp_path / 'out/report.json'}" in capfd.readouterr().err  # before the work, not after
     assert main(["noise", str(tiny_atlas), "--id", "5"]) == 1
     assert capfd.readouterr().err.count("\n") == 1

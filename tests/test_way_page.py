@@ -10,12 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 import av
 import numpy as np
 import pytest
-from live import Live
+from live import Live, live
 from playwright.sync_api import Browser
 from visitor import Visitor, visit
 
 from explorer.noising import NoisePlan, lost, noised
 from explorer.records import Schedule
+from webapp.site import GeneratorOptions
 
 pytestmark = pytest.mark.flaky(reruns=2)  # a browser on a busy machine may stumble; three times is a fault
 STEPS = 12
@@ -61,11 +62,14 @@ def test_a_way_is_scrubbed_step_by_step(visitor: Visitor, served: Live) -> None:
         for picture in ("#way-preview", ".pointcloud-landing"):
             address = steps[step - 1]["preview"]
             visitor.until(lambda p=picture, a=address: visitor.page.get_attribute(p, "src") == a)
+    visitor.says("#way-means", "decoded and encoded anew")
     visitor.page.press("#way-step", "ArrowRight")
     visitor.says("#way-words", "Step 6 of ")
     visitor.page.click("#space-control >> text=VAE")
     other = [each["id"] for each in steps[5]["neighbors"]["vae"]]
     visitor.until(lambda: near(visitor) == other)
+    visitor.says("#way-means", "the latent that the model then expects at the end, undecoded")
+    assert "generator" not in visitor.text("#way-means")
     curves = visitor.page.locator("#way-panel .js-line")
     visitor.until(lambda: curves.count() == 2)
     visitor.settled()
@@ -116,6 +120,8 @@ def test_ways_of_other_prompts_are_compared_and_saved(visitor: Visitor, served: 
     visitor.page.click("#way-panel [data-do=beside][data-to='']")
     visitor.page.click("#way-choices button[title*='a green shape']")
     visitor.until(lambda: visitor.page.locator("#way-beside img").count() == 2)
+    visitor.page.wait_for_selector("#way-choices button.way-open[title^='Take away']")
+    assert visitor.page.locator("#way-choices button").count() == 1  # not the one that leads
     assert "a green shape" in (visitor.page.get_attribute("#way-beside .way-tile >> nth=1", "title") or "")
     with visitor.page.expect_download() as film:
         visitor.page.click("#way-save >> text=WebM")
@@ -152,6 +158,25 @@ def test_a_picture_goes_into_noise(visitor: Visitor, served: Live) -> None:
     visitor.until(lambda: visitor.page.input_value("#way-medium input:checked") == "latents")
 
 
+def test_another_generators_way_says_so(
+    browser: Browser, tiny_atlas: Path, tiny_turbo_dir: Path, tmp_path: Path
+) -> None:
+    """Where the VAE is not the atlas's, and where two ways are not of one generator, the panel says it."""
+    with live(tiny_atlas, workspace=tmp_path) as first:
+        before = made(first, seed=14)
+    options = GeneratorOptions(str(tiny_turbo_dir), device="cpu")
+    with live(tiny_atlas, workspace=tmp_path, options=options) as running, visit(browser, running.url) as visitor:
+        job = made(running, seed=14)
+        visitor.go(f"/?job={job}&way=on&space=vae")
+        visitor.says("#way-means", "The generator's VAE is not the one that this map was made with")
+        visitor.says("#way-means", "decoded and encoded anew")
+        visitor.page.click("#space-control >> text=CLIP")
+        visitor.until(lambda: "VAE" not in visitor.text("#way-means") and "anew" in visitor.text("#way-means"))
+        assert "not all of one generator" not in visitor.text("#way-means")
+        visitor.go(f"/?job={job}&way={before}")
+        visitor.says("#way-means", "These ways are not all of one generator")
+
+
 def test_a_phone_shows_the_way_as_a_sheet(browser: Browser, served: Live) -> None:
     """On a small screen the way slides up in the place of the other panels, within the window."""
     job = made(served, seed=13)
@@ -161,5 +186,9 @@ def test_a_phone_shows_the_way_as_a_sheet(browser: Browser, served: Live) -> Non
         box = visitor.page.locator("#way-panel").bounding_box()
         assert box and box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["y"] + box["height"] <= 844
         scrub(visitor, 2)
+        visitor.page.evaluate("() => { document.getElementById('way-panel').scrollTop = 0; }")
+        slider = visitor.page.locator("#way-step").bounding_box()
+        assert slider and box["y"] < slider["y"] < box["y"] + box["height"]  # beside the picture, without scrolling
         visitor.settled()
+        assert visitor.page.locator(".pointcloud-landing").first.is_visible()  # the camera has gone to the whole way
         visitor.pixels("way-phone")

@@ -24,6 +24,7 @@ from explorer.errors import QueryError
 from explorer.models.loader import Models
 from explorer.noising import NoisePlan, noised
 from explorer.records import Branch, Medium, Schedule
+from webapp.callbacks.way import comparable
 from webapp.noisings import AT_ONCE
 
 STEPS = 5
@@ -65,6 +66,20 @@ def test_a_branch_is_a_job_like_any_other(running: Live, trunk: str) -> None:
     assert workspace.generation(done["generation"]).recipe.branches == (Branch(2, 9),)
     assert workspace.job(job).recipe.branches == (Branch(2, 9),)
     assert len({running.client.get(event["preview"]).content for event in told}) == len(told)
+
+
+def test_what_can_be_compared(running: Live, trunk: str) -> None:
+    """A browser's finished pictures but the one that leads, by the seed that tells them apart; open ones are marked."""
+    branch = running.submit("a red shape", seed=4, steps=STEPS, branches=[{"step": 2, "seed": 31}])
+    running.events(branch)
+    failed = running.submit(steps=2, branches=[{"step": 60, "seed": 1}])
+    running.events(failed)
+    jobs = [branch, failed, "nobody", trunk]
+    (choice,) = comparable(running.site, jobs, trunk, "on")
+    assert (choice.job, choice.seed, choice.is_open) == (branch, 31, False)
+    assert [(each.job, each.seed, each.is_open) for each in comparable(running.site, jobs, "x", f"on,{branch}")] == [
+        (branch, 31, True), (trunk, 4, False)
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

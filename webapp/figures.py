@@ -103,7 +103,7 @@ def curves(
         "plot_bgcolor": "rgba(0,0,0,0)",
         "showlegend": False,
         "hovermode": "x",
-        "xaxis": plain | {"nticks": 5, "rangemode": "tozero"},
+        "xaxis": plain | {"nticks": 5, "range": [1, max([2, *map(len, lines.values())])]},
         "yaxis": plain | {"nticks": 4, "rangemode": "tozero" if from_zero else "normal"},
     }
     return {"data": traces, "layout": layout}

@@ -13,6 +13,7 @@ from explorer.columns import columns
 from explorer.layout import LEVELS
 from explorer.models.loader import demo_note
 from explorer.models.references import Kind
+from explorer.noising import usual_medium
 from explorer.records import Relation, Space
 from webapp import figures, foreign, ids
 from webapp.panels import about, audits, clusters, filters, found, frame, here, nearest, studio, way
@@ -103,6 +104,7 @@ def _stores(site: Site) -> list[Any]:
         "steps": proposed.steps,
         "guidance": proposed.guidance,
         "pictures": site.atlas.has_thumbnails,
+        "medium": usual_medium(site.atlas).value,
         "uploads": {"address": UPLOADS, "most": MAX_UPLOAD} if _offers(site).uploads else None,
     }
     return [
@@ -173,7 +175,7 @@ def _visible(site: Site) -> list[Any]:
         html.Div(
             [
                 html.Div([], id=ids.LEGEND, className="legend"),
-                way.panel(context),
+                way.panel(context, usual_medium(site.atlas)),
                 found.panel(context, heldout),
                 about.credit(facts.manifest),
             ],

@@ -113,7 +113,8 @@
     if (!now || ['cancelled', 'failed', 'interrupted', 'gone'].includes(now.phase)) return [null, null, no];
     const places = Object.entries(now.landing?.spaces ?? {}).map(([space, { point }]) => [space, point]);
     if (!places.length) return [now.points ?? null, null, no];
-    const flies = flown !== now.job && !explorer.parts().id;
+    const { id, way } = explorer.parts(); // to a picture, and to a way that is open, others fly
+    const flies = flown !== now.job && !id && !way;
     flown = now.job;
     const landing = { points: Object.fromEntries(places), imageUrl: now.preview };
     return [now.points ?? null, landing, flies ? { target: 'landing', nonce: now.job } : no];

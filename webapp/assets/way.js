@@ -63,7 +63,7 @@
     if (!lead) { setProps('way-choices', { hidden: true }); flown = ''; return; }
     setProps('way-title', { children: words[lead.noise ? 'title.noise' : 'title.made'] });
     if (lead.noise) setProps('way-schedule', { value: schedule });
-    if (lead.noise) setProps('way-medium', { value: medium ?? 'latents' });
+    if (lead.noise) setProps('way-medium', { value: medium ?? config.medium });
     const [path, query] = (lead.address ?? `/api/jobs/${lead.name}`).split('?');
     const link = (kind, name) => element('A', {
       children: words[name], href: `${path}/way.${kind}${query ? `?${query}` : ''}`, download: `way.${kind}` });
@@ -157,7 +157,7 @@
     }
     const distance = told.distance?.[space];
     if (distance != null) parts.push(say('cloud', { distance: distance.toFixed(2) }));
-    if (lead.noise) parts.push(say('kept', { kept: told.kept[space], all: told.own[space] }));
+    if (told.kept?.[space] != null) parts.push(say('kept', { kept: told.kept[space], all: told.own[space] }));
     else if (told.entropy?.[space] != null) parts.push(say('spread', { bits: told.entropy[space].toFixed(1) }));
     return parts.join(' · ');
   }
@@ -168,16 +168,22 @@
     return percentile < 99 || percentile >= 100 ? `${Math.floor(percentile)} %` : `${Math.floor(percentile * 10) / 10} %`;
   }
 
-  /** When it was decided, or lost its place; and that the steps were placed through their pictures, where they were. */
+  /** When it was decided, or lost its place; and by what a step stands where it does. */
   function meaning(lead, told) {
     const parts = [];
     const place = lead.lost?.[space];
     if (place) parts.push(place.neighbors ? say('lost', place) : words['lost.never']);
     if (place?.itself) parts.push(say('lost.itself', place));
     if (lead.decided?.[space]) parts.push(say('decided', lead.decided[space]));
-    if (!lead.noise && space === 'vae' && told?.via?.[space] === 'picture') parts.push(words['via.picture']);
+    const via = told?.via?.[space];
+    if (told) parts.push(words[via ? `stand.${lead.noise ? 'noise' : 'made'}.${via}` : 'stand.none']);
+    if (!lead.noise && space === 'vae' && via === 'picture') parts.push(words['via.picture']);
+    if (new Set(ways.map(generator).filter(Boolean)).size > 1) parts.push(words.generators);
     return parts.join(' ');
   }
+
+  /** What made a way, once it is known. */
+  const generator = ({ recipe }) => recipe && JSON.stringify([recipe.generator, recipe.revision, recipe.lora]);
 
   /** A way's picture at the step that is scrubbed to, beside the others'. */
   function tile(way, number) {
@@ -242,7 +248,7 @@
   /** Noise it by another schedule, or in another medium. */
   function rescheduled(schedule, medium) {
     const { noise } = explorer.parts();
-    const next = medium === 'pixels' ? `${schedule}.pixels` : schedule;
+    const next = medium === config.medium ? schedule : `${schedule}.${medium}`;
     if (noise && next !== noise) explorer.go({ noise: next });
   }
 
@@ -283,7 +289,7 @@
     }
     if (!tickets.length) return;
     explorer.keep(tickets);
-    besides(tickets.map(({ job }) => job));
+    if (ways[0] === lead) besides(tickets.map(({ job }) => job)); // the visitor may have gone on
   }
 
   function remember(jobs) {

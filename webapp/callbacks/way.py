@@ -9,7 +9,7 @@ from typing import Any
 from dash import ClientsideFunction, Dash, Input, Output, State
 
 from explorer.errors import QueryError
-from explorer.records import Record
+from explorer.records import Recipe, Record
 from webapp import figures, ids
 from webapp.layout import context_of
 from webapp.panels import way
@@ -24,10 +24,35 @@ def register(app: Dash, site: Site) -> None:
     _charts(app, site)
     context = context_of(site)
 
-    @app.callback(Output(ids.WAY_CHOICES, "children"), Input(ids.HISTORY, "data"), Input(ids.DONE, "data"))
-    def choices(jobs: list[str] | None, _: str | None) -> Any:  # noqa: ANN401 - as Dash has them
-        found = [job for job in map(site.studio.workspace.job, jobs or []) if job and job.generation is not None]
-        return way.choices(context, [Choice(job.id, job.recipe.prompt, job.recipe.seed) for job in found])
+    @app.callback(
+        Output(ids.WAY_CHOICES, "children"),
+        Input(ids.HISTORY, "data"),
+        Input(ids.JOB, "data"),
+        Input(ids.WAY, "data"),
+        Input(ids.DONE, "data"),
+    )
+    def choices(jobs: list[str] | None, lead: str | None, beside: str | None, _: str | None) -> Any:  # noqa: ANN401 - as Dash has them
+        return way.choices(context, comparable(site, jobs or [], lead, beside))
+
+
+def comparable(site: Site, jobs: Sequence[str], lead: str | None, beside: str | None) -> list[Choice]:
+    """What can be put beside the way that leads, or taken away again: the other finished pictures of a browser.
+
+    Args:
+        jobs: the browser's, the last one first.
+        lead: the one whose way is open.
+        beside: those beside it, as the address has them.
+    """
+    found = [job for job in map(site.studio.workspace.job, jobs) if job and job.generation is not None]
+    names = (beside or "").split(",")
+    return [
+        Choice(job.id, job.recipe.prompt, _seed(job.recipe), is_open=job.id in names) for job in found if job.id != lead
+    ]
+
+
+def _seed(recipe: Recipe) -> int:
+    """The seed that tells ways apart: of the last branch, where there is one."""
+    return recipe.branches[-1].seed if recipe.branches else recipe.seed
 
 
 def _scripts(app: Dash) -> None:

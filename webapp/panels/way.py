@@ -25,12 +25,16 @@ SEEDS, MOST_SEEDS = 3, 5
 """New seeds of a branch: proposed, and at most."""
 
 
-def panel(context: Context) -> html.Section:
-    """Return the panel, out of sight until a way is opened."""
+def panel(context: Context, medium: Medium) -> html.Section:
+    """Return the panel, out of sight until a way is opened.
+
+    Args:
+        medium: what is noised unless the visitor says otherwise.
+    """
     words = context.words
     return html.Section(
         [
-            _head(words),
+            _head(words, medium),
             html.P(id=ids.WAY_WORDS, className="way-words", role="status"),
             # scripts put the charts there, so that nobody loads plotly before a way is opened
             html.Div(
@@ -59,7 +63,7 @@ def _neighbors(words: Words) -> html.Div:
     return html.Div(id=ids.WAY_NEIGHBORS, className="way-neighbors", role="group", **label)
 
 
-def _head(words: Words) -> html.Div:
+def _head(words: Words, medium: Medium) -> html.Div:
     close = words("way.close")
     seeds = dmc.NumberInput(
         id=ids.WAY_SEEDS, value=SEEDS, min=1, max=MOST_SEEDS, allowDecimal=False, size="xs", className="way-seeds",
@@ -71,7 +75,7 @@ def _head(words: Words) -> html.Div:
         [
             html.H2(words("way.title.made"), id=ids.WAY_TITLE, className="panel-title"),
             html.Div([branch, html.Span("×", **{"aria-hidden": "true"}), seeds, compare], className="way-made"),
-            html.Div([_schedule(words), _medium(words)], className="way-noise"),
+            html.Div([_schedule(words), _medium(words, medium)], className="way-noise"),
             html.Span(id=ids.WAY_SAVE, className="way-save", role="group", **{"aria-label": words("way.save")}),
             parts.deed("×", "way-close", 0, className="close", title=close, **{"aria-label": close}),
         ],
@@ -90,13 +94,14 @@ def _schedule(words: Words) -> dmc.SegmentedControl:
     )
 
 
-def _medium(words: Words) -> dmc.SegmentedControl:
+def _medium(words: Words, usual: Medium) -> dmc.SegmentedControl:
     return dmc.SegmentedControl(
         id=ids.WAY_MEDIUM,
         data=[{"value": each.value, "label": words(f"way.medium.{each.value}")} for each in Medium],
-        value=Medium.LATENTS.value,
+        value=usual.value,
         size="xs",
         radius="xl",
+        display=None if usual is Medium.LATENTS else "none",  # without a VAE there are no latents to choose
         **{"aria-label": words("way.medium")},
     )
 
@@ -143,6 +148,7 @@ class Choice:
     job: str
     prompt: str
     seed: int
+    is_open: bool
 
 
 def choices(context: Context, made: Sequence[Choice]) -> Any:  # noqa: ANN401 - as Dash has them
@@ -154,6 +160,8 @@ def choices(context: Context, made: Sequence[Choice]) -> Any:  # noqa: ANN401 - 
 
 
 def _choice(words: Words, choice: Choice) -> html.Button:
-    name = words("way.compare.open", prompt=foreign.quoted(choice.prompt, 80), seed=choice.seed)
+    deed = "way.compare.leave" if choice.is_open else "way.compare.open"
+    name = words(deed, prompt=foreign.quoted(choice.prompt, 80), seed=choice.seed)
     face = html.Img(src=f"/api/jobs/{choice.job}/image.png", alt="", width=CHOICE, height=CHOICE)
-    return parts.deed(face, "beside", choice.job, title=name, className="picture-button", **{"aria-label": name})
+    look = {"title": name, "className": f"picture-button{' way-open' if choice.is_open else ''}"}
+    return parts.deed(face, "beside", choice.job, **look, **{"aria-label": name})

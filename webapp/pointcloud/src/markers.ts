@@ -26,7 +26,7 @@ export class Markers {
   private readonly symbols: Points<BufferGeometry, ShaderMaterial>;
   private readonly spokes = lines(1.4, 0.75);
   private readonly path = lines(2.4, 0.95);
-  private readonly others = lines(1.4, 0.6);
+  private readonly others = lines(1.8, 0.8);
 
   constructor(cloud: Cloud) {
     const { pointSize, pixelsPerUnit, pixels } = cloud.uniforms;
@@ -128,7 +128,7 @@ function curve(
   const last = steps.length - 1;
   const end = Math.min(reached, last);
   const pieces = Math.max(1, Math.ceil(end * PATH_PIECES));
-  const old = new Color(accent).lerp(new Color(ground), 0.72);
+  const old = new Color(accent).lerp(new Color(ground), 0.45);
   const fresh = new Color(accent);
   head = through.getPoint(0);
   for (let i = 1; i <= pieces; i += 1) {
