@@ -1,7 +1,8 @@
 """What an audit is to look at, item by item, in shards that are the same for whoever works on it.
 
-The plan is written down first. Whoever goes on with an audit, or works on another part of it, must come with the same
-one: pictures of two generators, or of two versions of an atlas, would make one table that says nothing.
+The plan is written down first, and again in every shard, which may come from another machine. Whoever goes on with an
+audit, or works on another part of it, must come with the same one: pictures of two generators, or of two versions of an
+atlas, would make one table that says nothing.
 """
 
 from __future__ import annotations
@@ -43,12 +44,14 @@ class Item:
         prompt: None of a picture whose prompt nobody told.
         seed: None of a picture that was made elsewhere.
         file: of a picture that was made elsewhere, as it lies below the folder.
+        sha256: of that file, hex; None where it cannot be read.
     """
 
     number: int
     prompt: Prompt | None = None
     seed: int | None = None
     file: str | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,10 @@ class Plan:
             "shard": SHARD,
         }
 
+    def written(self) -> bytes:
+        """The same as it stands in a file."""
+        return json.dumps(self.told(), ensure_ascii=False, indent=1).encode()
+
 
 def generated(prompts: Sequence[Prompt], seeds: int, first: int = 0) -> tuple[Item, ...]:
     """The items of prompts, each with the same seeds: `first`, and those that follow it."""
@@ -125,34 +132,33 @@ def generated(prompts: Sequence[Prompt], seeds: int, first: int = 0) -> tuple[It
 
 
 def hold(folder: Path, plan: Plan) -> None:
-    """Write a plan down, or hold it against the one that is there.
+    """Write a plan down, or hold it against the one that is there and against those of all shards.
 
     Raises:
         QueryError: the folder holds an audit of another plan, or something else; or it cannot be written.
     """
-    path, now = folder / FILE, plan.told()
+    path = folder / FILE
     if path.exists():
-        _same(folder, _kept(path), now)
+        now = json.loads(plan.written())  # as a file has it: without tuples
+        _same(path, now, "run it as it was begun, or name another folder with --out")
+        for own in sorted(folder.glob(f"shards/[0-9]*/{FILE}")):
+            _same(own, now, "remove it, then run the same again")
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise QueryError(f"{folder}: holds something that is no audit; expected a new or empty folder, or an audit's")
     try:
-        write_atomic(path, json.dumps(now, ensure_ascii=False, indent=1).encode())
+        write_atomic(path, plan.written())
     except OSError as error:
         raise QueryError(f"{folder}: cannot be written ({error.strerror}); name another folder with --out") from error
 
 
-def _kept(path: Path) -> Mapping[str, Any]:
+def _same(path: Path, now: Mapping[str, Any], advice: str) -> None:
+    """Raise where the plan in a file is another one, naming how, and what to do."""
     try:
-        found = json.loads(path.read_bytes())
+        before = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise QueryError(f"{path}: cannot be read ({error}); name another folder with --out") from error
-    return found if isinstance(found, dict) else {}
-
-
-def _same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise where two plans differ, naming how."""
-    known = _flat(before)
+        raise QueryError(f"{path}: cannot be read ({error}); {advice}") from error
+    known = _flat(before if isinstance(before, dict) else {})
     differences = [
         f"{name} (found {_brief(known.get(name))}, now {_brief(value)})"
         for name, value in _flat(now).items()
@@ -160,7 +166,7 @@ def _same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> No
     ]
     if differences:
         told = "; ".join(differences)
-        raise QueryError(f"{folder}: holds an audit of other {told}; run it as it was begun, or name another folder")
+        raise QueryError(f"{path.parent}: holds an audit of other {told}; {advice}")
 
 
 def _flat(told: Mapping[str, Any]) -> dict[str, Any]:
