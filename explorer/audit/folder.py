@@ -6,7 +6,6 @@ text file beside it (`cat.png`, `cat.txt`), else unknown. Another picture under 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from explorer.audit.prompts import Prompt
 from explorer.decoding import Workers
 from explorer.errors import PictureError, QueryError
 from explorer.recipes import MAX_PROMPT
+from explorer.verify import checksum
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 
@@ -64,8 +64,7 @@ def _is_torn(text: str) -> bool:
 def _digest(path: Path) -> str | None:
     """The sha256 of a file, hex; None where it cannot be read, which its row will say."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return checksum(path)
     except OSError:
         return None
 

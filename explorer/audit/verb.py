@@ -135,6 +135,7 @@ def _of_prompts(args: argparse.Namespace, atlas: Atlas, spaces: tuple[str, ...])
     from explorer.generate import Generator
     from explorer.models.device import pick
     from explorer.recipes import check_recipe
+    from explorer.verify import checksum
 
     first, seeds = args.seed or 0, args.seeds or 1
     prompts = read(args.prompts) if args.prompts else captions(atlas, args.captions, first)
@@ -144,7 +145,8 @@ def _of_prompts(args: argparse.Namespace, atlas: Atlas, spaces: tuple[str, ...])
         check_recipe(replace(recipe, prompt=prompts[0].text, seed=seed))
     source = Source.PROMPTS if args.prompts else Source.CAPTIONS
     items = generated(prompts, seeds, first)
-    plan = Plan(atlas.manifest.name, atlas.version, spaces, source, recipe, seeds, items)
+    lora = checksum(Path(args.lora).expanduser()) if args.lora else None  # it is there: the generator has read it
+    plan = Plan(atlas.manifest.name, atlas.version, spaces, source, recipe, seeds, items, lora)
     batch = args.batch or (1 if pick(args.device).type == "cpu" else BATCH)
     return _Job(plan, Generated(generator, recipe, batch))
 
