@@ -14,6 +14,8 @@ from live import Live, live
 from playwright.sync_api import Browser
 from visitor import Visitor, visit
 
+from explorer.denylist import DenyKind, hashed
+from webapp import audits
 from webapp.cli import main
 
 AXIS = ("red", "blue")
@@ -51,6 +53,24 @@ def test_pictures_of_audits_are_served_by_name_and_row(audited: Live) -> None:
     assert len({answer.content for answer in answers}) == 6
     for address in (f"{name}/6.webp", f"{'0' * 16}/0.webp", "..%2f..%2fCURRENT/0.webp", f"{name}/-1.webp"):
         assert audited.client.get(f"/api/audits/{address}").status_code in (404, 422)
+
+
+def test_a_takedown_hides_at_once_what_audits_have_of_a_picture(audited: Live) -> None:
+    """From the denylist on, neither the rows of its caption nor their pictures are served, nor is it a neighbor."""
+    found, site = told(audited), audited.site
+    gone = found["rows"][0]["id"]
+    listed = {"kind": "key", "sha256": hashed(DenyKind.KEY, site.atlas.record(gone).key), "at": "2026-01-01"}
+    path = site.atlas.path / "denylist.jsonl"
+    path.write_text(json.dumps(listed) + "\n", "utf-8")
+    try:
+        answers = [audited.client.get(f"/api/audits/{found['name']}/{row}.webp").status_code for row in range(6)]
+        assert answers == [404, 404, 200, 200, 200, 200]
+        after = audits.document(site, found["name"])
+        assert after is not None and gone not in {row["id"] for row in after["rows"]}
+        assert all(gone not in row["nearest"].values() for row in after["rows"])
+    finally:
+        path.unlink()
+    assert audited.client.get(f"/api/audits/{found['name']}/0.webp").status_code == 200
 
 
 def test_an_axis_colors_by_the_difference_of_its_phrases(audited: Live) -> None:

@@ -389,19 +389,21 @@ ENGLISH: Mapping[str, str] = {
     "audits.alike": "drawn alike: {value}",
     "audits.depends": "k = {k}, {generated} pictures against {real}",
     "audits.copying.training": "Data copying (Meehan 2020): C_T {c_t}, p {p}. In {share} % of the pairs of one of "
-    "these and a held-out picture this one is nearer to the training pictures ({generated}, {heldout} held out).",
+    "these and a held-out picture this one is nearer to the training pictures (one a prompt, "
+    "{generated}, and one a family, {heldout} held out).",
     "audits.copying.corpus": "Data copying (Meehan 2020): C_T {c_t}, p {p}. In {share} % of the pairs of one of "
-    "these and a held-out picture this one is nearer to the indexed pictures ({generated}, {heldout} held out).",
+    "these and a held-out picture this one is nearer to the indexed pictures (one a prompt, "
+    "{generated}, and one a family, {heldout} held out).",
     "audits.copying.none": "No test for data copying: {reason}.",
     "audits.verdicts": "How near they come",
     "audits.interval": "95 % interval {low} to {high} %, counting prompts",
     "audits.axes": "Between two phrases",
     "audits.shift": "{shift} standard deviations of the collection towards {towards}",
     "audits.color": "Color the map by it",
-    "audits.clusters": "Clusters of {space} drawn too often or too rarely",
+    "audits.clusters": "Clusters of {space} drawn more or less often than the collection has them",
     "audits.clusters.unsure": "No cluster differs from what is expected by more than chance; these differ most.",
-    "audits.drawn.over": "{share} % where {expected} % are expected: too often",
-    "audits.drawn.under": "{share} % where {expected} % are expected: too rarely",
+    "audits.drawn.over": "{share} % where {expected} % are expected: more often",
+    "audits.drawn.under": "{share} % where {expected} % are expected: less often",
     "audits.drawn.alike": "{share} % where {expected} % are expected",
     "audits.prompts": "Prompts, the nearest first",
     "audits.prompts.hint": "{shown} of {all}; prompts.csv beside the report has all. The first picture is the set's, "

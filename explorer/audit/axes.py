@@ -20,6 +20,8 @@ from explorer.search import Encoders, text_vector
 
 _ALIKE = 1e-6
 """Length of a difference below which two phrases are the same to the model."""
+_BLOCK = 65_536
+"""Vectors that are widened at a time: a corpus as a whole may not fit."""
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -65,5 +67,8 @@ class Spread:
 
 
 def positions(vectors: Floats, direction: Floats) -> npt.NDArray[np.float64]:
-    """The place of each of (n, d) unit vectors on an axis, float64 (n,), -1 to 1."""
-    return np.asarray(np.asarray(vectors, np.float32) @ direction, dtype=np.float64)
+    """The place of each of (n, d) unit vectors on an axis, float64 (n,), -1 to 1; they may be memory-mapped."""
+    found = np.empty(len(vectors))
+    for start in range(0, len(vectors), _BLOCK):
+        found[start : start + _BLOCK] = np.asarray(vectors[start : start + _BLOCK], np.float32) @ direction
+    return found

@@ -1,6 +1,6 @@
 """The document of a finished audit: all figures, every prompt, every row, and what none of it shows; JSON has no other.
 
-docs/provenance.md explains every key.
+docs/audits.md explains every key.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ LIMITS = (
     "Pictures of one prompt are not independent: intervals count prompts, not pictures.",
     "Density, coverage, precision, recall and the Vendi score depend on k and on the sizes of the sets; compare only "
     "figures of the same k and sizes.",
+    "Clusters are held against the collection, not against what was asked for: prompts about cats draw cats.",
     "An axis between two phrases shows what a model associates with the words, not what a picture shows of anybody.",
 )
 

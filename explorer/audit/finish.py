@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 from explorer.atlas import Atlas
 from explorer.audit import page, tables
 from explorer.audit.document import Document, Options, document, gathered
-from explorer.audit.kept import MOST_PICTURES, Audits
+from explorer.audit.kept import MOST_PICTURES, Audits, without
 from explorer.audit.plan import Plan
 from explorer.audit.shards import Shards
 from explorer.errors import PictureError, QueryError
@@ -37,7 +39,8 @@ def finish(atlas: Atlas, models: Encoders, plan: Plan, shards: Shards, options: 
     """
     shards.tidy()
     told = document(atlas, models, plan, gathered(shards, plan), options)
-    told = {"name": name_of(shards.folder), "title": shards.folder.absolute().name, **told}
+    told = {"name": name_of(shards.folder), "title": shards.folder.resolve().name, **told}
+    told = without(told, _denied(atlas))
     try:
         write_atomic(shards.folder / DOCUMENT, json.dumps(told, ensure_ascii=False, allow_nan=False).encode())
         tables.write(shards.folder, told)
@@ -48,15 +51,21 @@ def finish(atlas: Atlas, models: Encoders, plan: Plan, shards: Shards, options: 
         ) from error
     audits = Audits.open(atlas.workspace_dir)
     try:
-        audits.keep(told["name"], told, islice(Pictures(shards, told).ranked(), MOST_PICTURES))
+        pictures = islice(Pictures(shards, told).ranked(), MOST_PICTURES)
+        audits.keep(told["name"], told, pictures, denied=partial(_denied, atlas))
     finally:
         audits.close()
     return told
 
 
+def _denied(atlas: Atlas) -> frozenset[int]:
+    """The ids of all pictures that are taken down by now; AtlasError where that went with the atlas's version."""
+    return frozenset(atlas.ids[atlas.denied].tolist())
+
+
 def name_of(folder: Path) -> str:
     """What the app calls the audit of a folder: a name for its address, the same for every run of it."""
-    return hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:16]
+    return hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
 
 
 class Pictures:
@@ -66,9 +75,11 @@ class Pictures:
         self._ranking = told["ranking"]
         self._paths = {row["row"]: shards.folder / row["picture"] for row in told["rows"] if row["picture"]}
 
-    def __getitem__(self, row: int) -> bytes:
-        """One of them; QueryError where it is gone."""
-        path = self._paths[row]
+    def get(self, row: int) -> bytes | None:
+        """One of them; None where the row has none (any more), QueryError where its file is damaged."""
+        path = self._paths.get(row)
+        if path is None:
+            return None
         try:
             return thumbnail_webp(open_picture(path), SIDE)
         except (OSError, PictureError) as error:
@@ -76,4 +87,5 @@ class Pictures:
 
     def ranked(self) -> Iterator[tuple[int, bytes]]:
         """Row and thumbnail, those of the first prompts first."""
-        return ((row, self[row]) for entry in self._ranking for row in entry["rows"])
+        found = ((row, self.get(row)) for entry in self._ranking for row in entry["rows"])
+        return ((row, webp) for row, webp in found if webp is not None)

@@ -1,17 +1,20 @@
 """Finished audits in a workspace, for the page: their documents, and thumbnails of their pictures.
 
-They lie in a file of their own beside the workspace's; a takedown takes pictures of the corpus out of them as well.
+They lie in a file of their own beside the workspace's; a takedown takes pictures of the corpus out of them as well:
+as a neighbor, with the rows that their captions gave, and with the thumbnails of pictures that are copies of them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from explorer.database import Database
+from explorer.landing import VerdictName
 from explorer.scrub import story_without
 
 FILE = "audits.sqlite"
@@ -20,8 +23,8 @@ MOST_PICTURES = 2_000
 """Thumbnails that are kept of one audit: those of the first prompts in its ranking."""
 
 _TABLES = """
-CREATE TABLE audits (name TEXT PRIMARY KEY, created TEXT NOT NULL, document TEXT NOT NULL);
-CREATE TABLE pictures (
+CREATE TABLE IF NOT EXISTS audits (name TEXT PRIMARY KEY, created TEXT NOT NULL, document TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS pictures (
     audit TEXT NOT NULL REFERENCES audits (name), row INTEGER NOT NULL, webp BLOB NOT NULL, PRIMARY KEY (audit, row)
 )
 """
@@ -51,17 +54,32 @@ class Audits:
         """Close the file; nothing can be asked afterwards."""
         self._database.close()
 
-    def keep(self, name: str, document: Mapping[str, Any], pictures: Iterable[tuple[int, bytes]]) -> None:
-        """Keep an audit in place of one of the same name, with thumbnails by row (WebP).
+    def keep(
+        self,
+        name: str,
+        document: Mapping[str, Any],
+        pictures: Iterable[tuple[int, bytes]],
+        denied: Callable[[], Collection[int]] = frozenset,
+    ) -> None:
+        """Keep an audit in place of one of the same name.
+
+        Args:
+            name: of the audit.
+            document: all of it.
+            pictures: thumbnails by row, WebP.
+            denied: the ids that were taken down. It is asked while nobody else can write: a takedown that began before
+                is seen here, and one that begins later finds what is kept.
 
         Raises:
-            AtlasError: SQLite cannot write.
+            AtlasError: SQLite cannot write, or `denied` cannot be told.
         """
-        text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+        thumbnails = list(pictures)  # not below: that takes its time, and whoever else writes would wait
         with self._database.change() as connection:
+            told = without(document, denied())
+            shown = with_picture(told)
             connection.execute("DELETE FROM pictures WHERE audit = ?", (name,))
-            connection.execute("INSERT OR REPLACE INTO audits VALUES (?, ?, ?)", (name, document["created"], text))
-            values = ((name, row, webp) for row, webp in pictures)
+            connection.execute("INSERT OR REPLACE INTO audits VALUES (?, ?, ?)", (name, told["created"], _text(told)))
+            values = ((name, row, webp) for row, webp in thumbnails if row in shown)
             connection.executemany("INSERT INTO pictures VALUES (?, ?, ?)", values)
 
     def all(self) -> list[Kept]:
@@ -82,7 +100,7 @@ class Audits:
         return bytes(found["webp"]) if found else None
 
     def forget(self, ids: Collection[int]) -> int:
-        """Leave no trace of pictures of the corpus: neither as a neighbor, nor the rows that their captions gave.
+        """Leave no trace of pictures of the corpus, as `without` tells of.
 
         Returns:
             how many audits named one.
@@ -93,13 +111,42 @@ class Audits:
         changed = 0
         with self._database.change() as connection:
             for name, text in connection.execute("SELECT name, document FROM audits").fetchall():
-                before = json.loads(text)
-                after = story_without(before, ids)
-                if after != before:
-                    rows = [(name, row["row"]) for row in before["rows"] if row["id"] in ids]
-                    connection.executemany("DELETE FROM pictures WHERE audit = ? AND row = ?", rows)
-                    text = json.dumps(after, ensure_ascii=False, allow_nan=False)
-                    change = "UPDATE audits SET document = ? WHERE name = ?"
-                    changed += connection.execute(change, (text, name)).rowcount
+                changed += _forget(connection, name, json.loads(text), ids)
         self._database.erase()
         return changed
+
+
+def without(document: Mapping[str, Any], ids: Collection[int]) -> dict[str, Any]:
+    """An audit's document without pictures of the corpus: no neighbor, and no row or prompt of their captions.
+
+    A row whose own picture is a copy of one has no `picture` any more.
+    """
+    copies = {row["row"] for row in document["rows"] if _is_copy(row, ids)}
+    found: dict[str, Any] = story_without(document, ids)
+    found["rows"] = [row | {"picture": None} if row["row"] in copies else row for row in found["rows"]]
+    return found
+
+
+def with_picture(document: Mapping[str, Any]) -> frozenset[int]:
+    """The rows of a document that have a picture."""
+    return frozenset(row["row"] for row in document["rows"] if row["picture"])
+
+
+def _is_copy(row: Mapping[str, Any], ids: Collection[int]) -> bool:
+    """Whether a row's picture is a copy, and one of these pictures the nearest to it in any space."""
+    return row.get("verdict") == VerdictName.COPY and any(each in ids for each in row["nearest"].values())
+
+
+def _forget(connection: sqlite3.Connection, name: str, before: Mapping[str, Any], ids: Collection[int]) -> bool:
+    """Take pictures out of one audit that is kept; whether it named one."""
+    after = without(before, ids)
+    if after == before:
+        return False
+    gone = [(name, row) for row in with_picture(before) - with_picture(after)]
+    connection.executemany("DELETE FROM pictures WHERE audit = ? AND row = ?", gone)
+    connection.execute("UPDATE audits SET document = ? WHERE name = ?", (_text(after), name))
+    return True
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, allow_nan=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from explorer.pictures import open_picture
+from explorer.recipes import MAX_SEED
 from explorer.stamp import stamp_of
 
 MOST = 8_000
@@ -30,7 +31,10 @@ def opened(path: Path) -> Opened:
         PictureError: as `explorer.pictures.open_picture` does.
     """
     image, recipe = open_picture(path), stamp_of(path)
-    return Opened(image, recipe.prompt, recipe.seed) if recipe else Opened(image, _beside(path), None)
+    if recipe is None:
+        return Opened(image, _beside(path), None)
+    prompt = recipe.prompt.encode("utf-8", "replace").decode()  # JSON's escapes can write halves of characters
+    return Opened(image, prompt.strip() or None, recipe.seed if 0 <= recipe.seed <= MAX_SEED else None)
 
 
 def _beside(path: Path) -> str | None:

@@ -25,8 +25,8 @@ CLUSTERS = 12
 class Pictures(Protocol):
     """The thumbnails of an audit's pictures, WebP, by row."""
 
-    def __getitem__(self, row: int) -> bytes:
-        """One of them."""
+    def get(self, row: int) -> bytes | None:
+        """One of them; None where it may not be shown."""
         ...
 
 
@@ -45,7 +45,7 @@ class Shown:
     """A prompt as the page shows it: its nearest picture, and what that is near to by space."""
 
     entry: Mapping[str, Any]
-    picture: bytes
+    picture: bytes | None
     near: Mapping[str, Near]
 
 
@@ -71,7 +71,7 @@ def _shown(atlas: Atlas, entry: Mapping[str, Any], pictures: Pictures) -> Shown:
     spaces = entry["spaces"]
     row = next((told["row"] for told in spaces.values() if told["row"] is not None), entry["rows"][0])
     near = {space: _near(atlas, space, told) for space, told in spaces.items()}
-    return Shown(entry, pictures[row], {space: each for space, each in near.items() if each})
+    return Shown(entry, pictures.get(row), {space: each for space, each in near.items() if each})
 
 
 def _near(atlas: Atlas, space: str, told: Mapping[str, Any]) -> Near | None:

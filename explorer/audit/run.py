@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from explorer.atlas import Atlas
 from explorer.audit.drawing import Draw, Drawing
-from explorer.audit.plan import Item, Part, Plan
+from explorer.audit.plan import FILE, Item, Part, Plan
 from explorer.audit.shards import Row, Shard, Shards
 from explorer.errors import ModelError
 from explorer.exact import normalized
@@ -82,7 +82,7 @@ def _located(atlas: Atlas, models: Encoders, plan: Plan, drawings: Sequence[Draw
     """Where some pictures land, embedded together."""
     drawn = [each for each in drawings if each.image is not None]
     vectors = {space: _vectors(atlas, models, space, drawn) for space in plan.spaces}
-    rows, pictures = [], {}
+    rows, files = [], {FILE: plan.written()}
     found = iter(range(len(drawn)))
     for drawing in drawings:
         row = _row(drawing.item) | {"error": drawing.error}
@@ -92,10 +92,10 @@ def _located(atlas: Atlas, models: Encoders, plan: Plan, drawings: Sequence[Draw
             latent = {space: own[space] for space in drawing.latent}
             row |= _landed(locate(atlas, models, drawing.image, k=1, vectors=own, latent_vectors=latent))
             name, data = _kept(drawing.image, plan.recipe, drawing.item)
-            pictures[name] = data
+            files[name] = data
             row["picture"] = f"{path.parent.name}/{path.name}/{name}"
         rows.append(row)
-    return Shard(rows, vectors, pictures)
+    return Shard(rows, vectors, files)
 
 
 def _kept(image: Image.Image, recipe: Recipe | None, item: Item) -> tuple[str, bytes]:

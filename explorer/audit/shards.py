@@ -3,7 +3,7 @@
 ```
 OUT/
   plan.json                what is audited; see `explorer.audit.plan`
-  shards/00007/            rows.jsonl · SPACE.npy float32 (pictures, d), unit length · 000112.png
+  shards/00007/            rows.jsonl · SPACE.npy float32 (pictures, d), unit length · 000112.png · plan.json again
 ```
 A row is a JSON object: `row`, `prompt`, `id`, `seed`, `file`, `picture`, `error`, `verdict`, and by space `point`,
 `distance`, `percentile`, `by_family`, `nearest`, `similarity`, `cluster`, `via`. Rows with an `error` have no vector.
@@ -39,12 +39,12 @@ class Shard:
     Attributes:
         rows: one a picture.
         vectors: space -> float32 (m, d), unit length, one a row without an error, in their order.
-        pictures: the file's name in the shard -> its bytes.
+        files: the name of every other file in the shard -> its bytes.
     """
 
     rows: Sequence[Row]
     vectors: Mapping[str, Vectors]
-    pictures: Mapping[str, bytes]
+    files: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Shards:
         return [number for number in numbers if not (self.path(number) / ROWS).exists()]
 
     def write(self, number: int, shard: Shard) -> None:
-        """Let a shard appear, whole; one that somebody else finished meanwhile stays.
+        """Let a shard appear, whole; one that somebody else finished meanwhile stays, half of one goes.
 
         Raises:
             QueryError: it cannot be written.
@@ -71,22 +71,25 @@ class Shards:
         unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         try:
             unfinished.mkdir(parents=True)
-            for name, data in shard.pictures.items():
+            for name, data in shard.files.items():
                 write_atomic(unfinished / name, data)
             for space, vectors in shard.vectors.items():
                 write_array(unfinished / f"{space}.npy", vectors)
             lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in shard.rows)
             write_atomic(unfinished / ROWS, lines.encode())
             if self.missing([number]):
+                shutil.rmtree(path, ignore_errors=True)
                 os.replace(unfinished, path)
         except OSError as error:
+            if not self.missing([number]):
+                return  # somebody else was faster by a moment
             said = error.strerror or str(error)
             raise QueryError(f"{path}: cannot be written ({said}); free the disk, then run the same again") from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 
     def read(self, number: int, spaces: Sequence[str]) -> Shard:
-        """A shard without its pictures' bytes.
+        """A shard without its other files.
 
         Raises:
             QueryError: it is damaged.
@@ -102,11 +105,6 @@ class Shards:
         if any(each.ndim != 2 or len(each) != located or each.dtype != np.float32 for each in vectors.values()):
             raise QueryError(f"{path}: its vectors are not those of its rows; remove it, then run the same again")
         return shard
-
-    def picture(self, row: Row) -> Path | None:
-        """Where a row's picture lies; None where it has none."""
-        name = row["picture"]
-        return self.folder / name if name else None
 
     def tidy(self) -> None:
         """Remove what killed runs have left unfinished."""

@@ -1,7 +1,9 @@
 """Shares of a set of pictures with the interval that their number allows: by verdict, by cluster.
 
-Source of the interval: Wilson 1927, "Probable inference, the law of succession, and statistical inference"; it keeps
-its word for shares near 0 and 1 as well (Brown, Cai, DasGupta 2001).
+Sources of the intervals: Wilson 1927, "Probable inference, the law of succession, and statistical inference", for a
+share by itself, near 0 and 1 as well (Brown, Cai, DasGupta 2001); Clopper and Pearson 1934, "The use of confidence or
+fiducial limits illustrated in the case of the binomial", for many shares at once: theirs keeps its word at every level
+and for the rarest cluster, where Wilson's would take one prompt for a proof.
 """
 
 from __future__ import annotations
@@ -58,15 +60,26 @@ class ClusterShare:
     drawn: Drawn
 
 
-def wilson(count: float, total: float, level: float = LEVEL) -> Share:
-    """The interval of a share `count / total`; total > 0."""
+def wilson(count: float, total: float) -> Share:
+    """The interval of a share `count / total` by itself; total > 0."""
     from scipy.stats import norm
 
-    z = float(norm.ppf((1 + level) / 2))
+    z = float(norm.ppf((1 + LEVEL) / 2))
     share = count / total
     middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
     half = z / (1 + z**2 / total) * float(np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)))
-    return Share(share, max(middle - half, 0.0), min(middle + half, 1.0))
+    low, high = middle - half if count > 0 else 0.0, middle + half if count < total else 1.0
+    return Share(share, max(low, 0.0), min(high, 1.0))
+
+
+def exact(count: float, total: float, level: float) -> Share:
+    """The interval that holds a share with at least this probability, whatever it is; total > 0."""
+    from scipy.stats import beta
+
+    tail = (1 - level) / 2
+    low = float(beta.ppf(tail, count, total - count + 1)) if count > 0 else 0.0
+    high = float(beta.ppf(1 - tail, count + 1, total - count)) if count < total else 1.0
+    return Share(count / total, low, high)
 
 
 def by_cluster(
@@ -74,7 +87,7 @@ def by_cluster(
 ) -> tuple[ClusterShare, ...]:
     """Which clusters are drawn more or less often than they are among the training pictures, most unlike first.
 
-    The intervals hold for all clusters at once: each for itself is so much wider (Bonferroni).
+    The intervals hold for all clusters at once: each by itself is so much wider (Bonferroni), and exact.
 
     Args:
         found: (m,), the cluster of each generated picture.
@@ -87,7 +100,7 @@ def by_cluster(
     shares = []
     for number, label in names.items():
         pictures, usual = int((found == number).sum()), float((expected == number).mean())
-        share = wilson(pictures / len(found) * independent, independent, level)
+        share = exact(pictures / len(found) * independent, independent, level)
         drawn = Drawn.OVER if share.low > usual else Drawn.UNDER if share.high < usual else Drawn.ALIKE
         shares.append(ClusterShare(number, label, pictures, usual, share, drawn))
     return tuple(sorted(shares, key=lambda each: -abs(each.share.share - each.expected)))

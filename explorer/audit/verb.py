@@ -103,7 +103,7 @@ def _options(args: argparse.Namespace, atlas: Atlas, models: Models) -> Options:
     from explorer.audit.sets import K
     from explorer.records import Space
 
-    axes = tuple(Axis(low, high) for low, high in args.axis)
+    axes = tuple(dict.fromkeys(Axis(low, high) for low, high in args.axis))
     for axis in axes:
         atlas.space(Space.CLIP)
         axis_vector(models, axis)
@@ -123,7 +123,8 @@ def _of_folder(args: argparse.Namespace, atlas: Atlas, spaces: tuple[str, ...], 
     from explorer.audit.plan import Plan, Source
     from explorer.decoding import Workers
 
-    plan = Plan(atlas.manifest.name, atlas.version, spaces, Source.IMAGES, None, 1, items(args.images))
+    found = items(args.images, args.out)
+    plan = Plan(atlas.manifest.name, atlas.version, spaces, Source.IMAGES, None, 1, found)
     return _Job(plan, Folder(args.images, running.enter_context(Workers())))
 
 
@@ -134,6 +135,7 @@ def _of_prompts(args: argparse.Namespace, atlas: Atlas, spaces: tuple[str, ...])
     from explorer.generate import Generator
     from explorer.models.device import pick
     from explorer.recipes import check_recipe
+    from explorer.verify import checksum
 
     first, seeds = args.seed or 0, args.seeds or 1
     prompts = read(args.prompts) if args.prompts else captions(atlas, args.captions, first)
@@ -143,7 +145,8 @@ def _of_prompts(args: argparse.Namespace, atlas: Atlas, spaces: tuple[str, ...])
         check_recipe(replace(recipe, prompt=prompts[0].text, seed=seed))
     source = Source.PROMPTS if args.prompts else Source.CAPTIONS
     items = generated(prompts, seeds, first)
-    plan = Plan(atlas.manifest.name, atlas.version, spaces, source, recipe, seeds, items)
+    lora = checksum(Path(args.lora).expanduser()) if args.lora else None  # it is there: the generator has read it
+    plan = Plan(atlas.manifest.name, atlas.version, spaces, source, recipe, seeds, items, lora)
     batch = args.batch or (1 if pick(args.device).type == "cpu" else BATCH)
     return _Job(plan, Generated(generator, recipe, batch))
 
@@ -217,5 +220,6 @@ def _space(space: str, measured: Mapping[str, Any]) -> Iterator[str]:
     else:
         yield (
             f"{space}: data copying C_T {copying['c_t']:.2f} (p {copying['p']:.2g}); nearer than a held-out picture in "
-            f"{copying['nearer']:.0%} of the pairs; {copying['generated']:,} pictures, {copying['heldout']:,} held out"
+            f"{copying['nearer']:.0%} of the pairs; one picture a prompt, {copying['generated']:,}, and one a family, "
+            f"{copying['heldout']:,} held out"
         )

@@ -115,7 +115,7 @@ def axes(context: Context, axes: Sequence[Told]) -> list[Any]:
 
 
 def clusters(context: Context, clusters: Sequence[Told]) -> Any:  # noqa: ANN401 - as Dash has them
-    """Return the clusters that are drawn too often or too rarely; else those that differ most, by chance."""
+    """Return the clusters that are drawn more or less often than expected; else those that differ most, by chance."""
     words = context.words
     sure = [each for each in clusters if each["drawn"] != "alike"]
     shown = (sure or list(clusters))[:CLUSTERS]

@@ -128,7 +128,7 @@ def _prompt(
     said.append(html.P(" · ".join(facts), className="fine"))
     return html.Li(
         [
-            _made(context, told["name"], row) if row else None,
+            _made(context, told["name"], row) if row and row["picture"] else None,
             parts.picture_button(context, record.id, record.caption, THUMBNAIL) if record else None,
             html.Div(said, className="card-words"),
         ],
