@@ -152,7 +152,7 @@ def _claims(space: str, figures: Figures) -> list[Claim]:
             f"p = {own['subsets']['p']:.2f}",
             "",
             None,
-            meaning(own["p"]),
+            f"C_T and p as they are; here {meaning(own['p'])}",
         ),
     ]
 
@@ -160,10 +160,10 @@ def _claims(space: str, figures: Figures) -> list[Claim]:
 def meaning(p: float) -> str:
     """What may be said of a set of pictures by the p that they are no nearer than held-out ones."""
     if p < LEAST:
-        return "its pictures come nearer to what it saw than new pictures do"
+        return "its pictures come nearer to what it saw than new pictures do: a sign of copying"
     if p > 1 - LEAST:
-        return "its pictures come less near to what it saw than new pictures do: it has not learned enough to copy"
-    return "its pictures come as near to what it saw as new pictures do: no sign of copying, and no proof of none"
+        return "its pictures come less near to what it saw than new pictures do: no sign of copying, no proof of none"
+    return "its pictures come about as near to what it saw as new pictures do: no sign of copying, no proof of none"
 
 
 def _rows(world: World, split: Split) -> Rows:

@@ -329,7 +329,8 @@ ENGLISH: Mapping[str, str] = {
     "split.train.training": "training",
     "split.train.corpus": "indexed",
     "split.heldout": "held out",
-    "split.heldout.hint": "Left out of the index and the baseline, and out of the training of the generator",
+    "split.heldout.hint": "Left out of the index and the baseline",
+    "split.heldout.hint.all": "Left out of the index and the baseline, and out of the training of the generator",
     # clusters
     "clusters.title": "Clusters",
     "clusters.empty": "This map has no clusters: its pictures are too few or too evenly spread.",
