@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from explorer import copies
 from explorer.landing import Agreement, AgreementName, Flag, How, Match, SpaceLanding, Verdict, VerdictName
 from explorer.records import Relation, Space
@@ -59,6 +62,10 @@ _NOTHING_NEAR: Mapping[Relation, str] = {
     Relation.NONE: "The generator did not see these pictures: that nothing is near says nothing of those that it saw.",
     Relation.UNKNOWN: "Whether the generator saw these pictures is not known: that nothing is near proves nothing.",
 }
+_BENT = (
+    "Percentiles count every picture alike, so many variants of one bend them; a verdict's rule says where it counts "
+    "each family once."
+)
 _WHOLE_PICTURES = (
     "It does not show that nothing was copied: a part, a style or a template of which the rest varies is not seen by "
     "vectors of whole pictures."
@@ -118,6 +125,12 @@ def _measured(match: Match) -> dict[str, float]:
     if match.score is None:
         return {"bits": match.bits, "copy_bits": copies.CLOSE}
     return {"bits": match.bits, "score": match.score, "copy_score": copies.AGREEMENT}
+
+
+def caveats(relation: Relation, family_sizes: npt.NDArray[np.int32]) -> list[str]:
+    """What else a document must say of a corpus that stands so to the generator, its families int32 (f,) so large."""
+    said = [] if relation is Relation.ALL else [_NOTHING_NEAR[relation]]
+    return [*said, *([_BENT] if family_sizes.max(initial=0) > 1 else [])]
 
 
 def agreement(spaces: Mapping[str, SpaceLanding]) -> Agreement | None:

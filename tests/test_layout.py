@@ -15,7 +15,7 @@ from explorer.jobs import Job, JobState
 from explorer.landing import Agreement, AgreementName, ClusterPlace, Landing, SpaceLanding, Verdict, VerdictName
 from explorer.records import Cluster, Hit, Recipe, Record, Relation, Split
 from webapp import ids, layout
-from webapp.panels import clusters, filters, found, frame, here, history, landing, nearest, parts
+from webapp.panels import about, clusters, filters, found, frame, here, history, landing, nearest, parts
 from webapp.panels.clusters import Listed
 from webapp.panels.here import Shown
 from webapp.panels.history import Entry
@@ -146,6 +146,15 @@ def test_the_three_sentences_stand_below_every_list_of_neighbors() -> None:
         assert "a resemblance, not a cause" in said
         assert "comes from the CLIP vectors" in said
         assert "nothing near” proves nothing" in said
+
+
+@pytest.mark.parametrize("relation", [Relation.ALL, Relation.NONE, Relation.UNKNOWN])
+def test_only_a_sample_is_called_one(relation: Relation) -> None:
+    """That the model saw these pictures and more is said where it is known, below lists and in the limits alike."""
+    said = [text(nearest.cards(replace(CONTEXT, relation=each), [HIT], "clip")) for each in (relation, Relation.SAMPLE)]
+    assert ["This collection is a sample of what the model saw" in each for each in said] == [False, True]
+    limits = [about._limits(replace(CONTEXT, relation=each), demo=True) for each in (relation, Relation.SAMPLE)]
+    assert ["is a sample of what the model saw" in " ".join(each) for each in limits] == [False, True]
 
 
 def test_where_there_are_variants_percentages_come_with_a_warning() -> None:

@@ -19,7 +19,7 @@ from explorer.landing import AgreementName, Flag, How, Match, SpaceLanding, Verd
 from explorer.placement import place_vectors
 from explorer.provenance import locate
 from explorer.records import Hit, Record, Relation, Split
-from explorer.verdicts import Words, agreement, verdict
+from explorer.verdicts import Words, agreement, caveats, verdict
 
 TRAINING = Words.of(Relation.ALL)
 COPY = Match(7, 2, How.FLIPPED, 0.991)
@@ -294,3 +294,13 @@ def test_one_space_agrees_with_nobody() -> None:
     """Without the other space, or where one cannot tell near from far, nothing is said of agreement."""
     assert agreement(standing({"clip": 99.0})) is None
     assert agreement(standing({"clip": 99.0, "vae": None})) is None
+
+
+@pytest.mark.parametrize("relation", Relation)
+def test_documents_say_of_a_corpus_what_holds_of_it_and_no_more(relation: Relation) -> None:
+    """Only a sample is called one; that variants bend percentiles is said where there are variants."""
+    alone, related = (caveats(relation, np.array(sizes, np.int32)) for sizes in ([1, 1], [1, 5]))
+    assert any("are a sample" in each for each in alone) is (relation is Relation.SAMPLE)
+    assert any("nothing is near" in each for each in alone) is (relation is not Relation.ALL)
+    assert [each for each in related if each not in alone] == [each for each in related if "variants" in each] != []
+    assert caveats(Relation.ALL, np.empty(0, np.int32)) == []
