@@ -110,14 +110,12 @@ def verdict(spaces: Mapping[str, SpaceLanding], matches: Sequence[Match], words:
 
 
 def _copied(match: Match, words: Words) -> str:
-    """What a picture is a copy of, and how that was found."""
+    """What a picture agrees with as a copy does, and how that was found; what is drawn alike agrees so too."""
     how = "a copy" if match.how is How.WHOLE else f"a {match.how} copy"
+    like = f"it agrees with {words.one} {match.id} as {how} does"
     if match.score is None:
-        return (
-            f"it is {how} of {words.one} {match.id}: their perceptual hashes differ in {match.bits} of 64 bits "
-            f"(at most {copies.CLOSE})"
-        )
-    return f"it is {how} of {words.one} {match.id}: {copies.RULE}; theirs correlate by {match.score:.3f}"
+        return f"{like}: their perceptual hashes differ in {match.bits} of 64 bits (at most {copies.CLOSE})"
+    return f"{like}: {copies.RULE}; theirs correlate by {match.score:.3f}"
 
 
 def _measured(match: Match) -> dict[str, float]:

@@ -182,7 +182,7 @@ def test_a_copy_is_called_one_whatever_the_vectors_say(tmp_path: Path) -> None:
     atlas = Atlas.open(SmallAtlas(picture=painted, hashed=True).write(tmp_path / "painted"))
     found = locate(atlas, models(atlas, 40, noise=0.05), original.transpose(Image.Transpose.FLIP_LEFT_RIGHT)).verdict
     assert found.name is VerdictName.COPY
-    assert f"it is a flipped copy of training picture {atlas.ids[3]}: laid over each other" in found.rule
+    assert f"it agrees with training picture {atlas.ids[3]} as a flipped copy does: laid over each other" in found.rule
     assert found.numbers["score"] > found.numbers["copy_score"]
     other = locate(atlas, models(atlas, 40, noise=0.05), painted(77)).verdict
     assert other.name is not VerdictName.COPY
@@ -223,10 +223,13 @@ def test_a_copy_is_the_verdict_whatever_the_percentiles() -> None:
     """Its rule is how the copy was found, its numbers those and the percentiles."""
     found = verdict(standing({"clip": 1.0}), (COPY,), TRAINING)
     assert found.name is VerdictName.COPY
-    assert found.rule.startswith("it is a flipped copy of training picture 7: laid over each other")
+    assert found.rule.startswith("it agrees with training picture 7 as a flipped copy does: laid over each other")
     assert found.numbers == {"nearness_clip": 1.0, "bits": 2, "score": 0.991, "copy_score": copies.AGREEMENT}
     unseen = verdict(standing({"clip": 1.0}), (replace(COPY, how=How.WHOLE, score=None),), TRAINING)
-    assert "it is a copy of training picture 7: their perceptual hashes differ in 2 of 64 bits" in unseen.rule
+    assert (
+        "it agrees with training picture 7 as a copy does: their perceptual hashes differ in 2 of 64 bits"
+        in unseen.rule
+    )
 
 
 def test_the_copy_detector_s_own_threshold_makes_a_copy() -> None:

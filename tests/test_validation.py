@@ -439,6 +439,7 @@ def test_a_test_that_says_nothing_is_not_told_as_innocence() -> None:
     """A low p is a sign of copying; a high one and all between are no sign, and no proof that nothing was copied."""
     assert "nearer" in copying.meaning(0.001) and "less near" in copying.meaning(0.999)
     assert all("no proof of none" in copying.meaning(p) for p in (0.5, 0.999))
+    assert [copying.chance(p) for p in (1e-24, 0.0412, 0.99998)] == ["under 0.001", "0.041", "over 0.99"]
 
 
 def test_a_chart_puts_its_corners_where_they_belong() -> None:
@@ -492,5 +493,5 @@ def test_copies_that_are_missed_are_named_and_alarms_counted() -> None:
     assert [claim.holds for claim in good] == [True, True]
     assert [claim.holds for claim in bad] == [False, False]
     assert "cropped" in bad[0].so and "flipped" not in bad[0].so
-    assert "alike by design" in bad[1].so and "alike by design" not in good[1].so
+    assert "drawn alike" in bad[1].so and "drawn alike" not in good[1].so
     assert "| cropped | 40 | 88% |" in told(5, 3).text and b"<svg" in told(5, 3).pictures["roc.svg"]

@@ -167,9 +167,9 @@ def _alarms(none: Figures) -> Claim:
         "; ".join(f"{kind}: {each.share:.1%} of {len(none[kind])}" for kind, each in shares.items()),
         f"at most {MOST_ALARMS:.0%}",
         holds,
-        "it does not show how the two came to be alike"
+        "the verdict is 'a copy'"
         if holds
-        else "drawings that look alike by design count as copies, and it does not show how they came to be alike",
+        else "the verdict is 'a copy, or drawn alike': it agrees as a copy does, and how that came about is not shown",
     )
 
 

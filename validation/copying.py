@@ -119,7 +119,7 @@ def tell(found: Mapping[str, Figures]) -> Section:
         for test in figures["tests"]:
             each = test["subsets"]
             apart = f"{each['to_heldout']:.3f}", f"{each['to_subsets']:.3f}", f"{each['p']:.3f}"
-            scores = f"{test['c_t']:+.1f}", f"{test['p']:.2g}", f"{test['nearer']:.0%}"
+            scores = f"{test['c_t']:+.1f}", chance(test["p"]), f"{test['nearer']:.0%}"
             lines.append((space, test["pictures"], str(test["count"]), *scores, *apart))
     heads = ("space", "pictures", "n", "C_T", "p", "nearer", "to held-out", "to as many training", "p of favor")
     sizes = "".join(_sizes(space, each) for space, each in measured.items())
@@ -141,20 +141,27 @@ def _claims(space: str, figures: Figures) -> list[Claim]:
     return [
         Claim(
             f"the data-copying test in {space} finds a copier, and takes no unseen pictures for one",
-            f"p = {copier['p']:.1g} for the copier; at least {min(halves):.3f} for halves of the held-out",
+            f"p {chance(copier['p'])} for the copier; at least {min(halves):.3f} for halves of the held-out",
             f"under {STRONG}; at least {STRONG}",
             copier["p"] < STRONG <= min(halves),
             "an audit tells C_T and p, with its sample sizes",
         ),
         Claim(
             f"the demo's generator copies, by {space}",
-            f"C_T {own['c_t']:+.1f}, p = {own['p']:.2f} (n = {own['count']}); that it favors what it saw: "
-            f"p = {own['subsets']['p']:.2f}",
+            f"C_T {own['c_t']:+.1f}, p {chance(own['p'])} (n = {own['count']}); that it favors what it saw: "
+            f"p {chance(own['subsets']['p'])}",
             "",
             None,
             f"C_T and p as they are; here {meaning(own['p'])}",
         ),
     ]
+
+
+def chance(p: float) -> str:
+    """A p in words that round it neither to 0 nor to 1."""
+    if p < STRONG:
+        return f"under {STRONG}"
+    return f"{p:.2g}" if p <= 1 - LEAST else f"over {1 - LEAST}"
 
 
 def meaning(p: float) -> str:

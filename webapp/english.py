@@ -295,7 +295,7 @@ ENGLISH: Mapping[str, str] = {
     "agreement.shared": "In both lists of neighbors: {count}.",
     # verdicts
     "verdict.label": "Verdict",
-    "verdict.copy": "A copy, or all but",
+    "verdict.copy": "A copy, or drawn alike",
     "verdict.nearer": "Nearer than usual",
     "verdict.typical": "As near as usual",
     "verdict.far": "Far from everything here",
