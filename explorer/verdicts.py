@@ -73,7 +73,8 @@ _WHOLE_PICTURES = (
 _LIMITS: Mapping[VerdictName, str] = {
     VerdictName.COPY: "It does not show how the two came to be alike: both may follow a common motif or template, and "
     "drawings that look alike by design count as copies.",
-    VerdictName.NEARER: "It is a resemblance, not a cause: it does not show that one was made from the other.",
+    VerdictName.NEARER: "It is a resemblance, not a cause: it does not show that one was made from the other. By this "
+    f"rule {100 - NEARER_PERCENTILE:.0f} % of the pictures here are nearer than usual to another too, in each space.",
     VerdictName.TYPICAL: _WHOLE_PICTURES,
     VerdictName.FAR: _WHOLE_PICTURES,
 }

@@ -247,7 +247,7 @@ def test_words_keep_to_the_relation() -> None:
         found = [verdict(standing({"vae": each}), (), words) for each in (1.0, 50.0, 99.0)]
         assert all(("training" in each.rule) == relation.is_training for each in found)
         assert all("nothing is near" in each.limits for each in found[:2])
-        assert "cause" in found[2].limits
+        assert "cause" in found[2].limits and "5 % of the pictures here" in found[2].limits
 
 
 def test_a_landing_speaks_of_the_generator_that_made_the_picture(small_atlas: Path, drawing: Image.Image) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.planted import recoded
 from benchmarks.rows import grid
-from explorer.audit.copying import data_copying
+from explorer.audit.copying import PER_CELL, data_copying
 from explorer.records import Split
 from validation.drawing import Asked, Drawn, drawn_to
 from validation.parts import RUNS, Figures, Part
@@ -129,9 +129,11 @@ def tell(found: Mapping[str, Figures]) -> Section:
 def _sizes(space: str, figures: Figures) -> str:
     cells, halves = figures["tests"][0]["cells"], figures["halves"]
     least, most = min(halves), max(halves)
+    fewer = max(figures["heldout"] // 2 // PER_CELL, 1)
     return (
         f"In {space}: {figures['train']:,} training pictures in {cells} cells, {figures['heldout']} held-out ones, one "
-        f"a family. One half of these against the other, {len(halves)} times: p of {least:.3f} to {most:.3f}.\n"
+        f"a family. One half of these against the other, {len(halves)} times, in {fewer} "
+        f"{'cell' if fewer == 1 else 'cells'}: p of {least:.3f} to {most:.3f}.\n"
     )
 
 

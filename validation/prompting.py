@@ -120,7 +120,7 @@ def tell(found: Mapping[str, Figures]) -> Section:
         claims += _firm(figures)
         columns = ("change", "space", "nearest stays", "of the nearest 12 stay", "moved, median")
         rows = [
-            (change, space, f"{each['same']:.0%}", f"{each['kept']:.0%}", f"{each['moved']:.2%} of the radius")
+            (change, space, f"{each['same']:.0%}", f"{each['kept']:.0%}", f"{100 * each['moved']:.2g}% of the radius")
             for change, spaces in figures["changes"].items()
             for space, each in spaces.items()
         ]
