@@ -2,7 +2,7 @@
 
 Perceptual hashes find candidates in the whole corpus; the spaces' nearest join them, since a model sees through a crop
 that changes every hash. A candidate is a copy where the picture and its thumbnail, laid over each other, agree; where
-no thumbnail can be seen the hashes alone decide, more strictly. docs/copies.md has the recall and the false alarms.
+no thumbnail can be seen the hashes alone decide, more strictly. docs/validation.md has the recall and the false alarms.
 """
 
 from __future__ import annotations

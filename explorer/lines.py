@@ -169,6 +169,11 @@ def _standing(space: Document) -> Iterator[str]:
             f"  {cluster['share']:.0%} of its nearest are in cluster {cluster['cluster']} ({plain(cluster['label'])}), "
             f"{cluster['margin']:.0%} more than in the next"
         )
+    if space["by_family"] is not None:
+        yield (
+            f"  nearer to its nearest than {space['by_family']:.1f} % of the pictures are to theirs, "
+            f"each family counted once ({space['percentile']:.1f} % counting every picture)"
+        )
     if space["flag"]:
         yield f"  by the thresholds of sscd its nearest is a {space['flag']}"
     if space["kept"] is not None:

@@ -34,7 +34,7 @@ def story_without(document: Any, ids: Container[int]) -> Any:  # noqa: ANN401 - 
 
 def unnamed(rule: str, identity: int) -> str:
     """A verdict's rule that names this picture, without its id."""
-    return re.sub(rf"of ((?:training )?picture) {identity}:", r"of a \1 that was taken down since:", rule)
+    return re.sub(rf"with ((?:training )?picture) {identity} as", r"with a \1 that was taken down since as", rule)
 
 
 def list_without(document: Sequence[int], ids: Container[int]) -> list[int]:

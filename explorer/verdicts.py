@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
+
 from explorer import copies
 from explorer.landing import Agreement, AgreementName, Flag, How, Match, SpaceLanding, Verdict, VerdictName
 from explorer.records import Relation, Space
@@ -59,6 +62,10 @@ _NOTHING_NEAR: Mapping[Relation, str] = {
     Relation.NONE: "The generator did not see these pictures: that nothing is near says nothing of those that it saw.",
     Relation.UNKNOWN: "Whether the generator saw these pictures is not known: that nothing is near proves nothing.",
 }
+_BENT = (
+    "Percentiles count every picture alike, so many variants of one bend them; a verdict's rule says where it counts "
+    "each family once."
+)
 _WHOLE_PICTURES = (
     "It does not show that nothing was copied: a part, a style or a template of which the rest varies is not seen by "
     "vectors of whole pictures."
@@ -66,7 +73,8 @@ _WHOLE_PICTURES = (
 _LIMITS: Mapping[VerdictName, str] = {
     VerdictName.COPY: "It does not show how the two came to be alike: both may follow a common motif or template, and "
     "drawings that look alike by design count as copies.",
-    VerdictName.NEARER: "It is a resemblance, not a cause: it does not show that one was made from the other.",
+    VerdictName.NEARER: "It is a resemblance, not a cause: it does not show that one was made from the other. By this "
+    f"rule {100 - NEARER_PERCENTILE:.0f} % of the pictures here are nearer than usual to another too, in each space.",
     VerdictName.TYPICAL: _WHOLE_PICTURES,
     VerdictName.FAR: _WHOLE_PICTURES,
 }
@@ -104,14 +112,12 @@ def verdict(spaces: Mapping[str, SpaceLanding], matches: Sequence[Match], words:
 
 
 def _copied(match: Match, words: Words) -> str:
-    """What a picture is a copy of, and how that was found."""
+    """What a picture agrees with as a copy does, and how that was found; what is drawn alike agrees so too."""
     how = "a copy" if match.how is How.WHOLE else f"a {match.how} copy"
+    like = f"it agrees with {words.one} {match.id} as {how} does"
     if match.score is None:
-        return (
-            f"it is {how} of {words.one} {match.id}: their perceptual hashes differ in {match.bits} of 64 bits "
-            f"(at most {copies.CLOSE})"
-        )
-    return f"it is {how} of {words.one} {match.id}: {copies.RULE}; theirs correlate by {match.score:.3f}"
+        return f"{like}: their perceptual hashes differ in {match.bits} of 64 bits (at most {copies.CLOSE})"
+    return f"{like}: {copies.RULE}; theirs correlate by {match.score:.3f}"
 
 
 def _measured(match: Match) -> dict[str, float]:
@@ -119,6 +125,12 @@ def _measured(match: Match) -> dict[str, float]:
     if match.score is None:
         return {"bits": match.bits, "copy_bits": copies.CLOSE}
     return {"bits": match.bits, "score": match.score, "copy_score": copies.AGREEMENT}
+
+
+def caveats(relation: Relation, family_sizes: npt.NDArray[np.int32]) -> list[str]:
+    """What else a document must say of a corpus that stands so to the generator, its families int32 (f,) so large."""
+    said = [] if relation is Relation.ALL else [_NOTHING_NEAR[relation]]
+    return [*said, *([_BENT] if family_sizes.max(initial=0) > 1 else [])]
 
 
 def agreement(spaces: Mapping[str, SpaceLanding]) -> Agreement | None:

@@ -15,7 +15,7 @@ from explorer.jobs import Job, JobState
 from explorer.landing import Agreement, AgreementName, ClusterPlace, Landing, SpaceLanding, Verdict, VerdictName
 from explorer.records import Cluster, Hit, Recipe, Record, Relation, Split
 from webapp import ids, layout
-from webapp.panels import clusters, filters, found, frame, here, history, landing, nearest
+from webapp.panels import about, clusters, filters, found, frame, here, history, landing, nearest, parts
 from webapp.panels.clusters import Listed
 from webapp.panels.here import Shown
 from webapp.panels.history import Entry
@@ -148,6 +148,15 @@ def test_the_three_sentences_stand_below_every_list_of_neighbors() -> None:
         assert "nothing near” proves nothing" in said
 
 
+@pytest.mark.parametrize("relation", [Relation.ALL, Relation.NONE, Relation.UNKNOWN])
+def test_only_a_sample_is_called_one(relation: Relation) -> None:
+    """That the model saw these pictures and more is said where it is known, below lists and in the limits alike."""
+    said = [text(nearest.cards(replace(CONTEXT, relation=each), [HIT], "clip")) for each in (relation, Relation.SAMPLE)]
+    assert ["This collection is a sample of what the model saw" in each for each in said] == [False, True]
+    limits = [about._limits(replace(CONTEXT, relation=each), demo=True) for each in (relation, Relation.SAMPLE)]
+    assert ["is a sample of what the model saw" in " ".join(each) for each in limits] == [False, True]
+
+
 def test_where_there_are_variants_percentages_come_with_a_warning() -> None:
     """A corpus with families says below its lists what they do to percentiles; another has nothing to say."""
     assert "bend them" in text(nearest.cards(replace(CONTEXT, families=True), [HIT], "clip"))
@@ -167,6 +176,15 @@ def test_held_out_pictures_are_marked_and_never_called_training() -> None:
     card = text(nearest.cards(CONTEXT, [replace(HIT, split=Split.HELDOUT)], "clip")[0])
     assert "held out" in card
     assert "training" not in card.replace("training pictures are to their own nearest", "")
+
+
+@pytest.mark.parametrize(("relation", "is_known"), [(each, each is Relation.ALL) for each in Relation])
+def test_only_a_generator_of_these_pictures_alone_is_said_not_to_have_seen_the_rest(
+    relation: Relation, is_known: bool
+) -> None:
+    """What a corpus holds out of its index a generator may have seen all the same, unless it saw this corpus alone."""
+    badge = parts.split_badge(replace(CONTEXT, relation=relation), Split.HELDOUT)
+    assert ("training of the generator" in badge.title) is is_known
 
 
 def test_thumbnails_that_can_be_clicked_are_no_smaller_than_a_fingertip() -> None:

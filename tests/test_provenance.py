@@ -20,7 +20,7 @@ from explorer.placement import place_vectors
 from explorer.provenance import locate
 from explorer.records import Hit, Record, Relation, Split
 from explorer.scrub import story_without
-from explorer.verdicts import Words, agreement, verdict
+from explorer.verdicts import Words, agreement, caveats, verdict
 
 TRAINING = Words.of(Relation.ALL)
 COPY = Match(7, 2, How.FLIPPED, 0.991)
@@ -183,7 +183,7 @@ def test_a_copy_is_called_one_whatever_the_vectors_say(tmp_path: Path) -> None:
     atlas = Atlas.open(SmallAtlas(picture=painted, hashed=True).write(tmp_path / "painted"))
     found = locate(atlas, models(atlas, 40, noise=0.05), original.transpose(Image.Transpose.FLIP_LEFT_RIGHT)).verdict
     assert found.name is VerdictName.COPY
-    assert f"it is a flipped copy of training picture {atlas.ids[3]}: laid over each other" in found.rule
+    assert f"it agrees with training picture {atlas.ids[3]} as a flipped copy does: laid over each other" in found.rule
     assert found.match == atlas.ids[3]
     assert found.numbers["score"] > found.numbers["copy_score"]
     other = locate(atlas, models(atlas, 40, noise=0.05), painted(77)).verdict
@@ -225,10 +225,13 @@ def test_a_copy_is_the_verdict_whatever_the_percentiles() -> None:
     """Its rule is how the copy was found, its numbers those and the percentiles."""
     found = verdict(standing({"clip": 1.0}), (COPY,), TRAINING)
     assert found.name is VerdictName.COPY
-    assert found.rule.startswith("it is a flipped copy of training picture 7: laid over each other")
+    assert found.rule.startswith("it agrees with training picture 7 as a flipped copy does: laid over each other")
     assert found.numbers == {"nearness_clip": 1.0, "bits": 2, "score": 0.991, "copy_score": copies.AGREEMENT}
     unseen = verdict(standing({"clip": 1.0}), (replace(COPY, how=How.WHOLE, score=None),), TRAINING)
-    assert "it is a copy of training picture 7: their perceptual hashes differ in 2 of 64 bits" in unseen.rule
+    assert (
+        "it agrees with training picture 7 as a copy does: their perceptual hashes differ in 2 of 64 bits"
+        in unseen.rule
+    )
 
 
 def test_a_copy_s_original_that_was_taken_down_is_no_longer_named() -> None:
@@ -237,7 +240,7 @@ def test_a_copy_s_original_that_was_taken_down_is_no_longer_named() -> None:
         kept = asdict(verdict(standing({"clip": 1.0}), (COPY,), words))
         left = story_without({"verdict": kept}, {7})["verdict"]
         assert (left["name"], left["match"]) == ("copy", None)
-        assert left["rule"].startswith(f"it is a flipped copy of a {one} that was taken down since: laid over")
+        assert left["rule"].startswith(f"it agrees with a {one} that was taken down since as a flipped copy does: laid over")
         assert story_without({"verdict": kept}, {77})["verdict"] == kept
 
 
@@ -256,7 +259,7 @@ def test_words_keep_to_the_relation() -> None:
         found = [verdict(standing({"vae": each}), (), words) for each in (1.0, 50.0, 99.0)]
         assert all(("training" in each.rule) == relation.is_training for each in found)
         assert all("nothing is near" in each.limits for each in found[:2])
-        assert "cause" in found[2].limits
+        assert "cause" in found[2].limits and "5 % of the pictures here" in found[2].limits
 
 
 def test_a_landing_speaks_of_the_generator_that_made_the_picture(small_atlas: Path, drawing: Image.Image) -> None:
@@ -306,3 +309,13 @@ def test_one_space_agrees_with_nobody() -> None:
     """Without the other space, or where one cannot tell near from far, nothing is said of agreement."""
     assert agreement(standing({"clip": 99.0})) is None
     assert agreement(standing({"clip": 99.0, "vae": None})) is None
+
+
+@pytest.mark.parametrize("relation", Relation)
+def test_documents_say_of_a_corpus_what_holds_of_it_and_no_more(relation: Relation) -> None:
+    """Only a sample is called one; that variants bend percentiles is said where there are variants."""
+    alone, related = (caveats(relation, np.array(sizes, np.int32)) for sizes in ([1, 1], [1, 5]))
+    assert any("are a sample" in each for each in alone) is (relation is Relation.SAMPLE)
+    assert any("nothing is near" in each for each in alone) is (relation is not Relation.ALL)
+    assert [each for each in related if each not in alone] == [each for each in related if "variants" in each] != []
+    assert caveats(Relation.ALL, np.empty(0, np.int32)) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -247,6 +248,24 @@ def test_a_planted_copy_is_judged_by_the_app(tmp_path: Path) -> None:
     assert not other["copy"] and not other["right"] and other["score"] < found["score"]
 
 
+def test_others_are_of_the_families_that_the_rule_was_not_chosen_on(
+    small: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held-out pictures, and generated ones by what they were asked for, are judged where the family's code is odd."""
+    asked: list[int] = []
+    rows = np.arange(0, 60, 7)
+    pictures = np.stack([np.full((2, 2, 3), row, np.uint8) for row in rows])
+    made = Drawn(rows, pictures, np.zeros((len(rows), 1), np.float32))
+    monkeypatch.setattr(copies, "world", lambda: small)
+    monkeypatch.setattr(copies, "drawn", lambda split: made)
+    monkeypatch.setattr(copies, "shown", lambda world, row: Image.new("RGB", (2, 2), (row,) * 3))
+    monkeypatch.setattr(copies, "judged", lambda world, picture: asked.append(picture.getpixel((0, 0))[0]) or {})
+    found = copies.others()
+    odd = [row for row in rows if small.atlas.families[row] % 2]
+    assert asked[len(found[copies.HELDOUT]) :] == odd * 2 and 0 < len(odd) < len(rows)
+    assert all(small.atlas.families[row] % 2 and not small.atlas.train[row] for row in asked[: -2 * len(odd)])
+
+
 def test_a_stopped_drawing_goes_on(tiny_pipeline_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks that are there are not drawn again; the whole is what one run gives, and its blocks are gone then."""
     monkeypatch.setattr(drawing, "BLOCK", 2)
@@ -336,13 +355,42 @@ def test_an_interrupted_validation_goes_on_and_a_whole_one_begins_anew(
     proof = Proof("x", "X", listed, lambda found: Section((), ", ".join(found)))
     monkeypatch.setattr(roll, "PROOFS", (proof,))
     monkeypatch.setattr(validate, "PROOFS", (proof,))
-    monkeypatch.setattr(page, "TARGET", runs / "validation.md")
+    monkeypatch.setattr(page, "TARGET", runs.parent / "validation.md")
     listed[0].run()
     assert validate.main([]) == 0 and done == ["a", "b"]
     assert validate.main([]) == 0 and done == ["a", "b", "a", "b"]
     assert validate.main(["x/a"]) == 0 and done[4:] == ["a"]
     assert validate.main(["--write"]) == 0 and len(done) == 5
-    assert "x/a, x/b" in (runs / "validation.md").read_text()
+    assert "x/a, x/b" in (runs.parent / "validation.md").read_text()
+
+
+def test_a_validation_that_began_anew_goes_on_from_where_it_was_stopped(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the earlier run left is gone before the first part, so that a stop loses no part and mixes none in."""
+    done: list[str] = []
+    is_stopped = False
+
+    def measured(name: str) -> dict[str, int]:
+        if is_stopped and name == "b":
+            raise KeyboardInterrupt
+        done.append(name)
+        return {"value": len(done)}
+
+    listed = tuple(Part(f"x/{name}", partial(measured, name)) for name in "abc")
+    proof = Proof("x", "X", listed, lambda found: Section((), str([each["value"] for each in found.values()])))
+    monkeypatch.setattr(roll, "PROOFS", (proof,))
+    monkeypatch.setattr(validate, "PROOFS", (proof,))
+    monkeypatch.setattr(page, "TARGET", runs.parent / "validation.md")
+    assert validate.main([]) == 0
+    (runs / "atlas").mkdir()
+    is_stopped = True
+    with pytest.raises(KeyboardInterrupt):
+        validate.main([])
+    assert not (runs / "atlas").exists() and parts.kept(listed[2]) is None
+    is_stopped = False
+    assert validate.main([]) == 0 and done == ["a", "b", "c", "a", "b", "c"]
+    assert "[4, 5, 6]" in (runs.parent / "validation.md").read_text()
 
 
 def test_unknown_parts_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -381,16 +429,17 @@ def test_teaching_counts_only_above_chance_and_above_before() -> None:
     """Ranks that were as good before the teaching prove nothing; from far away to first they do."""
     near, far = [1] * 20, [900] * 20
     learned, known = exemplars.claim("clip", far, near, 0.003), exemplars.claim("clip", near, near, 0.003)
-    assert learned.holds and "what was learned is among them" in learned.so
-    assert not known.holds and "not claimed" in known.so
+    assert learned.holds and "last and often" in learned.so
+    assert not known.holds and "claimed nowhere" in known.so
     few, most = np.arange(20) < 2, np.arange(20) < 15
     assert exemplars.called_nearer(few, most).holds and not exemplars.called_nearer(most, most).holds
 
 
 def test_a_test_that_says_nothing_is_not_told_as_innocence() -> None:
-    """A low p is copying, a high one too little learned, and all between is no sign and no proof."""
+    """A low p is a sign of copying; a high one and all between are no sign, and no proof that nothing was copied."""
     assert "nearer" in copying.meaning(0.001) and "less near" in copying.meaning(0.999)
-    assert "no proof of none" in copying.meaning(0.5)
+    assert all("no proof of none" in copying.meaning(p) for p in (0.5, 0.999))
+    assert [copying.chance(p) for p in (1e-24, 0.0412, 0.99998)] == ["under 0.001", "0.041", "over 0.99"]
 
 
 def test_a_chart_puts_its_corners_where_they_belong() -> None:
@@ -444,4 +493,5 @@ def test_copies_that_are_missed_are_named_and_alarms_counted() -> None:
     assert [claim.holds for claim in good] == [True, True]
     assert [claim.holds for claim in bad] == [False, False]
     assert "cropped" in bad[0].so and "flipped" not in bad[0].so
+    assert "drawn alike" in bad[1].so and "drawn alike" not in good[1].so
     assert "| cropped | 40 | 88% |" in told(5, 3).text and b"<svg" in told(5, 3).pictures["roc.svg"]

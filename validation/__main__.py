@@ -1,6 +1,7 @@
 """`make validate`: measure part by part, each kept when it is done, and write docs/validation.md.
 
-`python -m validation` goes on where it was interrupted; where every part is there already, it begins anew.
+`python -m validation` goes on where it was interrupted; where every part is there already, it takes all of it away,
+pictures and atlas too, and begins anew.
 `python -m validation NAME...` measures proofs or parts, whether they are there or not; with `--write` nothing is
 measured, and the page is written out of what is there.
 """
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 
 from benchmarks.rows import duration
 from validation import page
-from validation.parts import Part, kept
+from validation.parts import Part, kept, take_away
 from validation.roll import PROOFS, chosen
 
 
@@ -29,8 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write("".join(_line(part) for part in parts))
         return 0
     if not told.write:
-        missing = [part for part in parts if kept(part) is None]
-        for part in parts if told.names or not missing else missing:
+        if not told.names and all(kept(part) for part in parts):
+            take_away()
+        for part in parts if told.names else [part for part in parts if kept(part) is None]:
             sys.stderr.write(f"{part.command}: about {duration(60 * part.minutes)}\n")
             part.run()
     page.write(PROOFS)

@@ -137,7 +137,7 @@ def _verdicts(nearer: int, far: int, of: int) -> Claim:
         f"{nearer / of:.1%} of {of:,}; `far` {far / of:.1%}",
         f"at most {most:.0%}, for {len(SPACES)} spaces of which either may say so",
         nearer / of <= most,
-        "`nearer` is a resemblance that one new picture in so many has by chance",
+        "with `nearer` it tells how many of the pictures here are so by the same rule",
     )
 
 
@@ -145,9 +145,9 @@ NOTE = f"""For each of {DRAWS} seeded draws as many families as the demo holds o
 of each is asked how near it is. Since nothing but the draw sets these families apart (the encoders saw all pictures),
 the answers must be spread evenly from 0 to 100: a Kolmogorov-Smirnov test against the uniform distribution has p >
 {LEAST_P} in at least {LEAST_DRAWS} draws. `percentile` is the share of training *pictures* whose own nearest, its
-family left out, is less similar; `by_family` the same share with every training *family* counting once. Half of the
-corpus are skin tones of a few families, which lie near each other's: they make nearness look more usual than it is
-for the next picture.
+family left out, is less similar; `by_family` the same share with every training *family* counting once. More than
+half of the corpus are variants, mostly skin tones, of one family in six, and lie near those of others: they make
+nearness look more usual than it is for the next picture.
 """
 
 PROOF = Proof(

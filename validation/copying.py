@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.planted import recoded
 from benchmarks.rows import grid
-from explorer.audit.copying import data_copying
+from explorer.audit.copying import PER_CELL, data_copying
 from explorer.records import Split
 from validation.drawing import Asked, Drawn, drawn_to
 from validation.parts import RUNS, Figures, Part
@@ -119,7 +119,7 @@ def tell(found: Mapping[str, Figures]) -> Section:
         for test in figures["tests"]:
             each = test["subsets"]
             apart = f"{each['to_heldout']:.3f}", f"{each['to_subsets']:.3f}", f"{each['p']:.3f}"
-            scores = f"{test['c_t']:+.1f}", f"{test['p']:.2g}", f"{test['nearer']:.0%}"
+            scores = f"{test['c_t']:+.1f}", chance(test["p"]), f"{test['nearer']:.0%}"
             lines.append((space, test["pictures"], str(test["count"]), *scores, *apart))
     heads = ("space", "pictures", "n", "C_T", "p", "nearer", "to held-out", "to as many training", "p of favor")
     sizes = "".join(_sizes(space, each) for space, each in measured.items())
@@ -129,9 +129,11 @@ def tell(found: Mapping[str, Figures]) -> Section:
 def _sizes(space: str, figures: Figures) -> str:
     cells, halves = figures["tests"][0]["cells"], figures["halves"]
     least, most = min(halves), max(halves)
+    fewer = max(figures["heldout"] // 2 // PER_CELL, 1)
     return (
         f"In {space}: {figures['train']:,} training pictures in {cells} cells, {figures['heldout']} held-out ones, one "
-        f"a family. One half of these against the other, {len(halves)} times: p of {least:.3f} to {most:.3f}.\n"
+        f"a family. One half of these against the other, {len(halves)} times, in {fewer} "
+        f"{'cell' if fewer == 1 else 'cells'}: p of {least:.3f} to {most:.3f}.\n"
     )
 
 
@@ -141,29 +143,36 @@ def _claims(space: str, figures: Figures) -> list[Claim]:
     return [
         Claim(
             f"the data-copying test in {space} finds a copier, and takes no unseen pictures for one",
-            f"p = {copier['p']:.1g} for the copier; at least {min(halves):.3f} for halves of the held-out",
+            f"p {chance(copier['p'])} for the copier; at least {min(halves):.3f} for halves of the held-out",
             f"under {STRONG}; at least {STRONG}",
             copier["p"] < STRONG <= min(halves),
             "an audit tells C_T and p, with its sample sizes",
         ),
         Claim(
             f"the demo's generator copies, by {space}",
-            f"C_T {own['c_t']:+.1f}, p = {own['p']:.2f} (n = {own['count']}); that it favors what it saw: "
-            f"p = {own['subsets']['p']:.2f}",
+            f"C_T {own['c_t']:+.1f}, p {chance(own['p'])} (n = {own['count']}); that it favors what it saw: "
+            f"p {chance(own['subsets']['p'])}",
             "",
             None,
-            meaning(own["p"]),
+            f"C_T and p as they are; here {meaning(own['p'])}",
         ),
     ]
+
+
+def chance(p: float) -> str:
+    """A p in words that round it neither to 0 nor to 1."""
+    if p < STRONG:
+        return f"under {STRONG}"
+    return f"{p:.2g}" if p <= 1 - LEAST else f"over {1 - LEAST}"
 
 
 def meaning(p: float) -> str:
     """What may be said of a set of pictures by the p that they are no nearer than held-out ones."""
     if p < LEAST:
-        return "its pictures come nearer to what it saw than new pictures do"
+        return "its pictures come nearer to what it saw than new pictures do: a sign of copying"
     if p > 1 - LEAST:
-        return "its pictures come less near to what it saw than new pictures do: it has not learned enough to copy"
-    return "its pictures come as near to what it saw as new pictures do: no sign of copying, and no proof of none"
+        return "its pictures come less near to what it saw than new pictures do: no sign of copying, no proof of none"
+    return "its pictures come about as near to what it saw as new pictures do: no sign of copying, no proof of none"
 
 
 def _rows(world: World, split: Split) -> Rows:

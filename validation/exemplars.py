@@ -141,9 +141,9 @@ def claim(space: str, before: Sequence[int], after: Sequence[int], chance: float
         f"{_share(later)}; before the teaching {_share(earlier)}; by chance {chance:.2%}",
         "its interval above both",
         holds,
-        "neighbors are resemblances, and what was learned is among them"
+        "neighbors are resemblances; that what was learned last and often is among them is said nowhere but here"
         if holds
-        else f"neighbors in {space} are resemblances; it is not claimed that what was learned is among them",
+        else "neighbors are resemblances; it is claimed nowhere that what was learned is among them",
     )
 
 

@@ -18,7 +18,7 @@ Whether what the app says of nearness is true, held against a world where the tr
 Its generator was trained on the families of the split `train` alone, so one family in ten is what it never saw; CLIP
 and VAE saw all pictures, so nothing else sets the two apart. `make validate` makes every figure of this page anew,
 part by part, and goes on where it was interrupted; the command below a section measures it alone. Where a claim
-fails, the app's words follow the last column.
+fails, the app's words change: the last column is what follows for them.
 
 What holds here holds for emoji of 64 pixels and the small models that drew them. It shows that the measures do what
 they say; it does not carry their figures to another corpus.
@@ -48,7 +48,7 @@ def write(proofs: Iterable[Proof], target: Path | None = None) -> None:
     texts = [HEAD, f"{_table(claims)}\n", f"Measured on {machines}.\n", *texts]
     if missing:
         texts.append(f"Not measured here: {', '.join(missing)}.\n")
-    target.write_text("\n".join(texts), "utf-8")
+    write_atomic(target, "\n".join(texts).encode())
 
 
 def _shown(target: Path, name: str, data: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -96,6 +97,14 @@ def kept(part: Part) -> Result | None:
     except (OSError, ValueError, TypeError):
         return None
     return result if result.revision == part.revision else None
+
+
+def take_away() -> None:
+    """Remove all that was made: all of it or nothing, so that no figure of an earlier run is taken for one of this."""
+    gone = RUNS.with_name(f".{RUNS.name}-gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    RUNS.rename(gone)
+    shutil.rmtree(gone)
 
 
 def _path(name: str) -> Path:

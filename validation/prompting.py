@@ -15,6 +15,7 @@ from explorer.stability import Shift, shifts
 from validation.parts import Figures, Part
 from validation.proofs import Claim, Proof, Section
 from validation.statistics import Numbers
+from validation.tuning import generator
 from validation.world import Rows, World, world
 
 COUNT = 100
@@ -46,7 +47,7 @@ class Contest:
 def measure_pull() -> Figures:
     """How hard captions pull that the generator learned, that it never saw, and signs that mean nothing."""
     own, rng = world(), np.random.default_rng(SEED)
-    model = GeneratorModel.load("demo")
+    model = generator()
     train = own.atlas.train
     kinds = {
         "learned": captions(own, np.flatnonzero(train), rng),
@@ -76,7 +77,7 @@ def pull(model: GeneratorModel, prompt: str, seed: int) -> float:
     """The mean over the steps of how hard a prompt pulls, with the generator's own guidance."""
     side = model.defaults.side
     recipe = Recipe(prompt, seed=seed, steps=STEPS, guidance=model.defaults.guidance, width=side, height=side)
-    return float(np.mean([step.pull or 0.0 for step in model.denoise(recipe)]))
+    return float(np.mean([step.pull for step in model.denoise(recipe) if step.pull is not None]))
 
 
 def measure_firmness() -> Figures:
@@ -119,7 +120,7 @@ def tell(found: Mapping[str, Figures]) -> Section:
         claims += _firm(figures)
         columns = ("change", "space", "nearest stays", "of the nearest 12 stay", "moved, median")
         rows = [
-            (change, space, f"{each['same']:.0%}", f"{each['kept']:.0%}", f"{each['moved']:.2%} of the radius")
+            (change, space, f"{each['same']:.0%}", f"{each['kept']:.0%}", f"{100 * each['moved']:.2g}% of the radius")
             for change, spaces in figures["changes"].items()
             for space, each in spaces.items()
         ]

@@ -107,7 +107,7 @@ ENGLISH: Mapping[str, str] = {
     "found.none": "Nothing in this collection answers {query}. Try another word, or look in all splits.",
     "found.empty": "Type words above and press Enter: the pictures that fit light up in the map and line up here.",
     "found.fits": "{similarity}, likeness of words and picture",
-    "found.sample": "This collection is a sample of what the model saw: that nothing fits proves nothing.",
+    "found.limits": "That nothing fits proves nothing of what the model saw.",
     "found.split": "Among",
     "found.split.train": "Training",
     "found.split.corpus": "Indexed",
@@ -304,7 +304,7 @@ ENGLISH: Mapping[str, str] = {
     "agreement.shared": "In both lists of neighbors: {count}.",
     # verdicts
     "verdict.label": "Verdict",
-    "verdict.copy": "A copy, or all but",
+    "verdict.copy": "A copy, or drawn alike",
     "verdict.nearer": "Nearer than usual",
     "verdict.typical": "As near as usual",
     "verdict.far": "Far from everything here",
@@ -322,10 +322,12 @@ ENGLISH: Mapping[str, str] = {
     "nearest.resemblance": "A neighbor is a resemblance, not a cause.",
     "nearest.vectors": "This list comes from the {space} vectors, never from the map: distances there are UMAP's.",
     "nearest.sample": "This collection is a sample of what the model saw: “nothing near” proves nothing.",
+    "nearest.none": "The model did not see this collection: “nothing near” proves nothing of what it saw.",
+    "nearest.unknown": "Whether the model saw this collection is not known: “nothing near” proves nothing.",
     "nearest.all": "This model saw this collection alone. Elsewhere a collection is a sample of what a model saw, and "
     "“nothing near” proves nothing.",
-    "nearest.families": "Percentages count every picture alike, so many variants of one bend them; the verdict on a "
-    "picture of yours counts each family once.",
+    "nearest.families": "Percentages count every picture alike, so many variants of one bend them; verdicts count "
+    "each family once.",
     "nearest.via.picture": "This generator's VAE is not the atlas's: the place was found from the finished picture.",
     "nearest.open": "Fly to {caption}",
     "nearest.percentile.training": "{similarity}, closer than {share} of training pictures are to their own nearest",
@@ -338,7 +340,8 @@ ENGLISH: Mapping[str, str] = {
     "split.train.training": "training",
     "split.train.corpus": "indexed",
     "split.heldout": "held out",
-    "split.heldout.hint": "Left out of the index and the baseline, and out of the training of the generator",
+    "split.heldout.hint": "Left out of the index and the baseline",
+    "split.heldout.hint.all": "Left out of the index and the baseline, and out of the training of the generator",
     # clusters
     "clusters.title": "Clusters",
     "clusters.empty": "This map has no clusters: its pictures are too few or too evenly spread.",
@@ -495,7 +498,6 @@ ENGLISH: Mapping[str, str] = {
     "about.limits": "Limits",
     "about.limits.resemblance": "A neighbor is a resemblance, not a cause: no picture here is “made from” another.",
     "about.limits.map": "Distances on the map are UMAP's; lists of neighbors come from the vectors, not from the map.",
-    "about.limits.sample": "The collection is a sample of what the model saw, so “nothing near” proves nothing.",
     "about.limits.demo": "The demo models are small and know emoji only: outlines and colors follow the prompt, "
     "details often do not, and whatever else is asked for is drawn as if it were an emoji.",
     "about.figures": "What they can and cannot do stands in docs/demo-models.md, with figures and sample pictures.",

@@ -25,11 +25,10 @@ from explorer.paper import SOFTWARE, software_version
 from explorer.records import Recipe, Relation, Space, Split
 from explorer.search import Encoders
 from explorer.stamp import public
+from explorer.verdicts import caveats
 
 SCHEMA = 1
 
-SAMPLED = "The collection is a sample of what a generator saw; that nothing is near proves nothing."
-"""Holds but where the generator saw the collection alone."""
 LIMITS = (
     "A neighbor is a resemblance, not a cause: no figure here says that a picture was made from another.",
     "Pictures of one prompt are not independent: intervals count prompts, not pictures.",
@@ -128,7 +127,7 @@ def document(atlas: Atlas, models: Encoders, plan: Plan, found: Gathered, option
         "axes": [each.told for each in placed],
         "ranking": ranking.ranked(found.located, found.vectors, of),
         "rows": _completed(found, placed),
-        "limits": [*LIMITS, *([] if relation(atlas, plan.recipe) is Relation.ALL else [SAMPLED])],
+        "limits": [*LIMITS, *caveats(relation(atlas, plan.recipe), atlas.family_sizes)],
     }
 
 

@@ -21,6 +21,7 @@ from explorer.prompted import prompted
 from explorer.records import Recipe, Relation, TrajectoryStep, to_json
 from explorer.stability import shifts
 from explorer.stamp import public, public_name, stamped
+from explorer.verdicts import caveats
 from explorer.way import Decided
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ LIMITS = (
     "A neighbor is a resemblance, not a cause: nothing here says that a picture was made from another.",
     "Lists of neighbors come from the vectors, never from the map: distances on the map are UMAP's.",
 )
-SAMPLE = "The collection is a sample of what a model saw, so that nothing is near proves nothing."
 RELATIONS: Mapping[Relation, str] = {
     Relation.ALL: "The generator was trained on these pictures, and only these (held-out ones excepted).",
     Relation.SAMPLE: "These pictures are a sample of what the generator was trained on.",
@@ -99,7 +99,7 @@ def document(atlas: Atlas, models: Models, subject: Subject) -> Document:
         "trajectory": [to_json(step) for step in subject.steps],
         "atlas": _atlas(atlas),
         "models": _models(atlas),
-        "limits": [*LIMITS, *([] if _relation_to(atlas, subject.recipe) is Relation.ALL else [SAMPLE])],
+        "limits": [*LIMITS, *caveats(_relation_to(atlas, subject.recipe), atlas.family_sizes)],
     }
 
 

@@ -174,7 +174,7 @@ def _models(context: Context, models: Mapping[str, str]) -> list[tuple[str, Any]
 
 def _limits(context: Context, demo: bool) -> list[str]:
     words = context.words
-    said = [words(f"about.limits.{name}") for name in ("resemblance", "map", "sample")]
+    said = [words(f"about.limits.{name}") for name in ("resemblance", "map")] + [words(f"nearest.{context.relation}")]
     return [*said, words("about.limits.demo"), words("about.figures")] if demo else said
 
 

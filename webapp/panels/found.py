@@ -85,7 +85,7 @@ def cards(context: Context, hits: Sequence[Hit], query: str) -> list[Any]:
     """Return the cards, most similar first, or the words for an empty answer."""
     if not hits:
         none = context.words("found.none", query=foreign.quoted(query))
-        return [empty(none), html.P(context.words("found.sample"), className="caveat")]
+        return [empty(none), html.P(context.words("found.limits"), className="caveat")]
     return [_found_card(context, hit) for hit in hits]
 
 

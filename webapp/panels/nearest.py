@@ -7,7 +7,7 @@ from typing import Any
 
 from dash import html
 
-from explorer.records import Hit, Relation
+from explorer.records import Hit
 from webapp import foreign, ids
 from webapp.panels import parts
 from webapp.panels.parts import Context
@@ -80,7 +80,7 @@ def _caveats(context: Context, space: str, via: str | None) -> html.Div:
     said = [
         words("nearest.resemblance"),
         words("nearest.vectors", space=words(f"frame.space.{space}")),
-        words("nearest.all") if context.relation is Relation.ALL else words("nearest.sample"),
+        words(f"nearest.{context.relation}"),
     ]
     if context.families:
         said.append(words("nearest.families"))

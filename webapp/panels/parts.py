@@ -105,7 +105,8 @@ def split_badge(context: Context, split: Split) -> html.Span:
     """Return the split of a picture in the words that the relation allows."""
     words = context.words
     if split is Split.HELDOUT:
-        return html.Span(words("split.heldout"), title=words("split.heldout.hint"), className="badge badge-heldout")
+        hint = "split.heldout.hint.all" if context.relation is Relation.ALL else "split.heldout.hint"
+        return html.Span(words("split.heldout"), title=words(hint), className="badge badge-heldout")
     return html.Span(words.ruled("split.train", context.relation), className="badge")
 
 
