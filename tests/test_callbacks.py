@@ -92,7 +92,7 @@ def test_takedowns_reach_landings_that_were_kept_before(tiny_atlas: Path, tmp_pa
         gone = atlas.record(HITS[1].id)
         line = f'{{"kind": "key", "sha256": "{hashed(DenyKind.KEY, gone.key)}", "at": "2025-01-01T00:00:00Z"}}\n'
         (copy / "denylist.jsonl").write_text(line, "utf-8")
-        rule = f"it is a copy of training picture {gone.id}: they agree"
+        rule = f"it agrees with training picture {gone.id} as a copy does: they agree"
         told = replace(
             LANDING,
             verdict=Verdict(VerdictName.COPY, rule, match=gone.id),
@@ -103,7 +103,10 @@ def test_takedowns_reach_landings_that_were_kept_before(tiny_atlas: Path, tmp_pa
         assert left.agreement is not None
         assert left.agreement.shared == (HITS[0].id,)
         assert left.verdict.match is None
-        assert left.verdict.rule == "it is a copy of a training picture that was taken down since: they agree"
+        assert (
+            left.verdict.rule
+            == "it agrees with a training picture that was taken down since as a copy does: they agree"
+        )
 
 
 def test_what_a_job_made_is_read_back_by_its_name(served: Live) -> None:

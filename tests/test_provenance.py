@@ -240,7 +240,8 @@ def test_a_copy_s_original_that_was_taken_down_is_no_longer_named() -> None:
         kept = asdict(verdict(standing({"clip": 1.0}), (COPY,), words))
         left = story_without({"verdict": kept}, {7})["verdict"]
         assert (left["name"], left["match"]) == ("copy", None)
-        assert left["rule"].startswith(f"it agrees with a {one} that was taken down since as a flipped copy does: laid over")
+        gone = f"it agrees with a {one} that was taken down since as a flipped copy does: laid over"
+        assert left["rule"].startswith(gone)
         assert story_without({"verdict": kept}, {77})["verdict"] == kept
 
 

@@ -354,7 +354,7 @@ def test_a_takedown_reaches_a_report_that_was_kept(
 
 def test_a_takedown_reaches_what_a_picture_was_a_copy_of(told: Document, atlas: Atlas, made: Generation) -> None:
     """The verdict keeps its word and its numbers; nothing of the document names the picture any more."""
-    rule = "it is a copy of training picture 987654: laid over each other"
+    rule = "it agrees with training picture 987654 as a copy does: laid over each other"
     numbers = {"bits": 1, "score": 0.99}
     said = {"name": "copy", "rule": rule, "numbers": numbers, "limits": "no cause", "match": 987_654}
     kept = told | {"landing": told["landing"] | {"verdict": said}}
@@ -362,7 +362,9 @@ def test_a_takedown_reaches_what_a_picture_was_a_copy_of(told: Document, atlas: 
     left = story_without(kept, {987_654})
     assert "987654" in page_of(atlas, kept, made.image) and "987654" not in json.dumps(left)
     assert (left["landing"]["verdict"]["name"], left["landing"]["verdict"]["numbers"]) == ("copy", numbers)
-    assert "it is a copy of a training picture that was taken down since" in page_of(atlas, left, made.image)
+    assert "it agrees with a training picture that was taken down since as a copy does" in page_of(
+        atlas, left, made.image
+    )
 
 
 def test_some_steps_stand_for_the_way() -> None:
