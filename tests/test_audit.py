@@ -26,7 +26,7 @@ from small_atlas import SmallAtlas, changed
 from vendi_score import vendi as their_vendi
 
 from explorer.atlas import Atlas
-from explorer.audit import document, drawing, plan, prompts, run, shards, spaces
+from explorer.audit import document, drawing, finish, page, plan, prompts, run, shards, spaces
 from explorer.audit.kept import Audits
 from explorer.audit.plan import Part
 from explorer.audit.reference import reference
@@ -35,6 +35,7 @@ from explorer.errors import QueryError
 from explorer.generate import Generator
 from explorer.models import batch
 from explorer.models.generator import GeneratorModel
+from explorer.paper import data_uri
 from explorer.records import Recipe, Relation, Split
 from explorer.stamp import stamped
 from webapp.cli import main
@@ -219,6 +220,23 @@ def test_the_tables_and_the_page_hold_what_the_document_says(whole: Path) -> Non
     assert page.index("Density") < page.index("Coverage") < page.index("Precision") < page.index("Recall")
     assert "k = 5, 18 pictures against 24 of the collection" in page
     assert "training picture" not in page, "of this generator nobody said that it saw the collection"
+
+
+def test_the_page_shows_the_picture_that_is_meant(whole: Path, tiny_atlas: Path) -> None:
+    """Where another seed is the nearest in another space, its own picture stands there; else it stands once."""
+    found = told(whole)
+    entries = found["ranking"]
+    entries[0]["spaces"]["vae"]["row"] = entries[0]["spaces"]["clip"]["row"]
+    assert len({len({each["row"] for each in entry["spaces"].values()}) for entry in entries}) == 2, "both are there"
+    made = finish.Pictures(shards.Shards(whole), found)
+    text = page.page(Atlas.open(tiny_atlas), found, made)
+    cells = re.findall(r"<tr><td>(?:<img src=\"([^\"]+)\"[^>]*>)?</td>", text)
+    expected = []
+    for entry in entries:
+        rows = [each["row"] for each in entry["spaces"].values()]
+        shown = [row if at == 0 or row != rows[at - 1] else None for at, row in enumerate(rows)]
+        expected += ["" if row is None else data_uri(made.get(row) or b"") for row in shown]
+    assert cells == expected
 
 
 def test_parts_merge_to_the_whole(whole: Path, tiny_atlas: Path, tmp_path: Path, audit: Audit) -> None:
@@ -603,8 +621,6 @@ def test_parts_are_disjoint_and_complete() -> None:
 
 def test_a_takedown_since_then_is_not_on_the_page(whole: Path, tiny_atlas: Path, tmp_path: Path) -> None:
     """Whoever finishes an audit after a takedown shows nothing of the picture."""
-    from explorer.audit import finish, page
-
     copy = Path(shutil.copytree(tiny_atlas, tmp_path / "atlas"))
     atlas, found = Atlas.open(copy), told(whole)
     near = found["ranking"][0]["spaces"]["clip"]["nearest"]["clip"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from collections.abc import Iterator
@@ -12,11 +13,14 @@ import numpy as np
 import pytest
 from live import Live, live
 from playwright.sync_api import Browser
+from plotly.utils import PlotlyJSONEncoder
 from visitor import Visitor, visit
 
 from explorer.denylist import DenyKind, hashed
 from webapp import audits
 from webapp.cli import main
+from webapp.layout import context_of
+from webapp.panels import audits as panel
 
 AXIS = ("red", "blue")
 
@@ -53,6 +57,17 @@ def test_pictures_of_audits_are_served_by_name_and_row(audited: Live) -> None:
     assert len({answer.content for answer in answers}) == 6
     for address in (f"{name}/6.webp", f"{'0' * 16}/0.webp", "..%2f..%2fCURRENT/0.webp", f"{name}/-1.webp"):
         assert audited.client.get(f"/api/audits/{address}").status_code in (404, 422)
+
+
+def test_the_panel_tells_every_prompt_in_every_space(audited: Live) -> None:
+    """What the dialog shows can be made of the document alone, for each space: its prompts, pictures and figures."""
+    found, site = told(audited), audited.site
+    for space in site.atlas.spaces:
+        shown = panel.audit(context_of(site), found, space, functools.partial(audits.neighbor, site))
+        text = json.dumps(shown, cls=PlotlyJSONEncoder)
+        assert all(json.dumps(entry["prompt"])[1:-1] in text for entry in found["ranking"])
+        rows = {entry["spaces"][space]["row"] for entry in found["ranking"]}
+        assert all(f"/api/audits/{found['name']}/{row}.webp" in text for row in rows)
 
 
 def test_a_takedown_hides_at_once_what_audits_have_of_a_picture(audited: Live) -> None:

@@ -42,10 +42,17 @@ class Near:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """A prompt as the page shows it: its nearest picture, and what that is near to by space."""
+    """A prompt as the page shows it: its nearest picture by space, and what that is near to.
+
+    Attributes:
+        entry: of the ranking.
+        pictures: space -> the picture, None where it may not be shown; a space whose picture is that of the space
+            before has none of its own.
+        near: space -> its neighbor.
+    """
 
     entry: Mapping[str, Any]
-    picture: bytes | None
+    pictures: Mapping[str, bytes | None]
     near: Mapping[str, Near]
 
 
@@ -68,10 +75,11 @@ def _unlike(clusters: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _shown(atlas: Atlas, entry: Mapping[str, Any], pictures: Pictures) -> Shown:
-    spaces = entry["spaces"]
-    row = next((told["row"] for told in spaces.values() if told["row"] is not None), entry["rows"][0])
-    near = {space: _near(atlas, space, told) for space, told in spaces.items()}
-    return Shown(entry, pictures.get(row), {space: each for space, each in near.items() if each})
+    rows = {space: entry["rows"][0] if told["row"] is None else told["row"] for space, told in entry["spaces"].items()}
+    before = [None, *rows.values()]
+    own = {space: pictures.get(row) for (space, row), last in zip(rows.items(), before, strict=False) if row != last}
+    near = {space: _near(atlas, space, told) for space, told in entry["spaces"].items()}
+    return Shown(entry, own, {space: each for space, each in near.items() if each})
 
 
 def _near(atlas: Atlas, space: str, told: Mapping[str, Any]) -> Near | None:

@@ -141,7 +141,7 @@ def _made(context: Context, name: str, row: Told) -> html.Button:
     address = f"/api/audits/{name}/{row['row']}.webp"
     said = context.words("audits.fly")
     place = json.dumps({"points": row.get("point", {}), "imageUrl": address})
-    image = html.Img(src=address, alt="", width=THUMBNAIL, height=THUMBNAIL, **{"loading": "lazy"})
+    image = html.Img(src=address, alt="", width=THUMBNAIL, height=THUMBNAIL)
     return parts.deed(image, "landed", place, title=said, className="picture-button made", **{"aria-label": said})
 
 
