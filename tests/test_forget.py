@@ -193,7 +193,7 @@ def test_a_picture_that_was_taken_down_is_in_no_file(world: World) -> None:
     assert len(held["thumbnail"]) > 0
 
     done = forget(world.atlas, ids=[identity])
-    assert (done.removed, done.images, done.traces) == (1, 23, 10)
+    assert (done.removed, done.images, done.traces) == (1, 23, 12)  # six of either workspace
     assert {name: files for name, files in found_in(world, sought).items() if files} == {}
     assert verify(world.atlas) == []
     assert Atlas.open(world.atlas).meta["outcomes"] == {
@@ -557,7 +557,10 @@ def test_a_server_that_runs_hides_it_at_once_and_is_scrubbed(tiny_atlas: Path, t
         assert running.client.get(f"{running.version}/record/{other}.json").status_code == 200
         answer = running.client.get(f"{running.version}/thumbnail/{other}.webp")
         assert "is gone" in answer.text
-        assert running.events(running.submit("a blue shape", steps=1))[-1]["kind"] == "done"
+        made = running.submit("a blue shape", steps=1)
+        assert running.events(made)[-1]["kind"] == "done"
+        report = running.client.get(f"/api/jobs/{made}/report.html")
+        assert report.status_code == 200 and "no picture" in report.text
 
 
 @pytest.mark.parametrize(

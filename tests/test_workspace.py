@@ -114,7 +114,8 @@ def test_a_picture_is_kept_with_all_that_was_found_out(tmp_path: Path) -> None:
     assert (found.id, found.recipe) == (identity, RECIPE)
     assert found.landing["spaces"]["clip"]["hits"][0]["caption"] == "red"
     assert found.landing["spaces"]["clip"]["percentile"] is None
-    assert found.landing["verdict"] == {"name": "typical", "rule": "between 1 and 99", "numbers": {}, "limits": ""}
+    verdict = {"name": "typical", "rule": "between 1 and 99", "numbers": {}, "limits": "", "match": None}
+    assert found.landing["verdict"] == verdict
     assert [step["nearest"] for step in found.trajectory] == [{"clip": 1000}] * 2
     assert workspace.picture(identity) == b"\x89PNG"
     assert [workspace.preview(identity, step) for step in (0, 1, 2, 3)] == [None, b"one", b"two", None]

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from explorer.atlas import Atlas
+from explorer.errors import AtlasError
 from explorer.landing import Landing
 from explorer.models.loader import Models
 from explorer.paper import SOFTWARE, software_version
-from explorer.prompted import prompted
+from explorer.prompted import Prompted, prompted
 from explorer.records import Recipe, Relation, TrajectoryStep, to_json
 from explorer.stability import shifts
 from explorer.stamp import public, public_name, stamped
@@ -80,9 +81,7 @@ def document(atlas: Atlas, models: Models, subject: Subject) -> Document:
         QueryError, ModelError: the atlas came without a model, or it does not load.
     """
     recipe = None if subject.recipe is None else public(subject.recipe)
-    words = None
-    if subject.prompt and subject.prompt.strip():
-        words = prompted(atlas, models, subject.prompt, subject.picture, subject.landing)
+    words = _words(atlas, models, subject)
     return {
         "schema": SCHEMA,
         "kind": KIND,
@@ -101,6 +100,16 @@ def document(atlas: Atlas, models: Models, subject: Subject) -> Document:
         "models": _models(atlas),
         "limits": [*LIMITS, *caveats(_relation_to(atlas, subject.recipe), atlas.family_sizes)],
     }
+
+
+def _words(atlas: Atlas, models: Models, subject: Subject) -> Prompted | None:
+    """What the prompt says by itself; None without one, and where the captions were removed beneath a server."""
+    if not subject.prompt or not subject.prompt.strip():
+        return None
+    try:
+        return prompted(atlas, models, subject.prompt, subject.picture, subject.landing)
+    except AtlasError:  # a takedown deletes every older version; the picture is not lost for that
+        return None
 
 
 def _picture(subject: Subject) -> Document:
