@@ -28,7 +28,7 @@ class AgreementName(StrEnum):
 
 
 class Flag(StrEnum):
-    """What its authors' thresholds make of a similarity in `sscd`; see `explorer.copies.flag`."""
+    """What published thresholds make of a similarity in `sscd`; see `explorer.copies.flag`."""
 
     REPLICATION = "replication"
     COPY = "copy"
