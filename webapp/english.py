@@ -31,7 +31,7 @@ ENGLISH: Mapping[str, str] = {
     "frame.color.split": "Color by split",
     "frame.color.similarity": "Color by similarity",
     "frame.color.axis": "Color between phrases",
-    "frame.color.overlap": "Color by map's truth",
+    "frame.color.overlap": "Color by overlap",
     "frame.sheets": "Panels",
     "frame.close": "Close",
     # the legend of what the colors mean
