@@ -29,7 +29,7 @@ from explorer.registration import Overlap, Sheet, register
 REACH = 14
 """Hashes that differ in more bits are not looked at; of 1,000,000 unrelated pictures some ten come so near."""
 CLOSE = 4
-"""Bits that hashes may differ in where no thumbnail can be seen."""
+"""Bits that hashes may differ in where no thumbnail was kept."""
 AGREEMENT = 0.97
 WORST = 0.35
 COLOR = 0.4
@@ -70,7 +70,7 @@ class Laid:
 
     Attributes:
         bits: of 64, in which the hashes differ by the question that came nearest.
-        overlap: how the two agree; None where no thumbnail can be seen.
+        overlap: how the two agree; None where no thumbnail was kept.
     """
 
     id: int
