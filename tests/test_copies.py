@@ -111,7 +111,7 @@ def test_plain_pictures_are_no_copies(atlas: Atlas) -> None:
 
 def test_a_sure_copy_ends_the_search(atlas: Atlas) -> None:
     """Where the first candidate agrees in every cell no other thumbnail is looked at."""
-    assert len(list(laid_over(atlas, original(3), np.arange(20)))) == 1
+    assert len(list(laid_over(atlas, original(3), np.arange(3, 20)))) == 1
     assert len(list(laid_over(atlas, painted(100), np.arange(20)))) > 1
 
 
