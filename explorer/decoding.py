@@ -37,6 +37,8 @@ _WAITING_BYTES = 64 * MIB
 """Of files that wait for workers; from there on they are said to be busy, however few the files are."""
 _BARREN = 3
 """So many times in a row all workers end without an answer, and then no more are started."""
+_LOOK_SECONDS = 1.0
+"""How often somebody looks whether a pool broke without a word."""
 _AHEAD = 2
 """Packs on their way for each worker: one that it works on, one that it finds when it is done."""
 
@@ -85,7 +87,8 @@ class Workers:
         self._waiting, self._waiting_bytes = deque[_Call](), 0
         self._under_way = 0
         self._sent: dict[ProcessPool, set[_Pack]] = {}
-        self._is_closed = False
+        self._closed = threading.Event()
+        self._watching: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -118,7 +121,8 @@ class Workers:
     def close(self) -> None:
         """Stop every worker, whatever it is doing; what was not answered, or is asked from now on, is cancelled."""
         with self._lock:
-            pool, self._pool, self._is_closed = self._pool, None, True
+            pool, self._pool = self._pool, None
+            self._closed.set()
         for answer in tuple(self._awaited):
             answer.cancel()
         if pool is not None:
@@ -133,7 +137,7 @@ class Workers:
     def _next_pack(self) -> _Pack:
         """Take from what waits: enough to be worth the way, and no more than leaves as much for each other worker."""
         with self._lock:
-            if not self._is_closed and self._under_way >= _AHEAD * self._processes:
+            if not self._closed.is_set() and self._under_way >= _AHEAD * self._processes:
                 return ()
             calls, size = list[_Call](), 0
             most = min(_PACK, -(-len(self._waiting) // self._processes))
@@ -147,10 +151,10 @@ class Workers:
     def _send(self, pack: _Pack) -> None:
         """Send a pack that is counted as under way."""
         with self._lock:
-            if not self._is_closed:
+            if not self._closed.is_set():
                 pool = self._pool = self._pool or self._start()
                 self._sent.setdefault(pool, set()).add(pack)
-        if self._is_closed:
+        if self._closed.is_set():
             for call in pack:
                 call.answer.cancel()
             return
@@ -163,10 +167,22 @@ class Workers:
             done.add_done_callback(functools.partial(self._settle, pool, pack))
 
     def _start(self) -> ProcessPool:
+        if self._watching is None:
+            self._watching = threading.Thread(target=self._watch, name="watch-workers", daemon=True)
+            self._watching.start()
         context = Aloof()
         if sys.platform != "win32":
             context.set_forkserver_preload(self._preload)
         return ProcessPool(self._processes, initializer=confine, initargs=(self._limits,), context=context)
+
+    def _watch(self) -> None:
+        """Take up what was sent to a pool while it broke: pebble forgets a call that comes just then."""
+        while not self._closed.wait(_LOOK_SECONDS):
+            with self._lock:
+                pools = tuple(self._sent)
+            for pool in pools:
+                if not pool.active:
+                    self._start_again(pool, BrokenProcessPool("all of them ended"))
 
     def _settle(self, pool: ProcessPool, pack: _Pack, done: Future[list[Told]]) -> None:
         """Pass on what a worker answered, or say in a `PictureError` why it did not."""

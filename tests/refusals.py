@@ -85,6 +85,11 @@ class _Refusals:
         return self.disk.refused > 0
 
 
+def _pages(folder: Path) -> int:
+    """KiB that a folder's files take on a disk of 4 KiB pages."""
+    return sum(-(-path.stat().st_size // 4096) * 4 for path in folder.rglob("*"))
+
+
 def small_disk(root: str) -> dict[str, Any]:
     """Build on a disk that is too small, give it a little more room, and so on until the build ends.
 
@@ -95,7 +100,7 @@ def small_disk(root: str) -> dict[str, Any]:
     place.mkdir(parents=True)
     with apart() as web:
         rig = Rig(Path(root) / "rig", web, OLD, NEW, [Space.CLIP])
-        room, refused = 200, 0
+        room, refused = _pages(rig.old) + 16, 0
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}k", "tmpfs", place], check=True)
         try:
             atlas = Path(shutil.copytree(rig.old, place / "atlas"))

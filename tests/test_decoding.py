@@ -12,6 +12,8 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -175,6 +177,24 @@ def test_a_death_is_not_laid_to_a_file_that_was_done(monkeypatch: pytest.MonkeyP
         late.told.set()
         assert np.array_equal(np.asarray(good.result(timeout=60).picture), np.asarray(red()))
         assert isinstance(bad.exception(timeout=60), PictureError)
+
+
+def test_what_comes_while_all_workers_end_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that pebble took in while its pool broke, and never gives an answer to, is made in the next one."""
+    schedule = ProcessPool.schedule
+    broken: list[ProcessPool] = []
+
+    def forgets(pool: ProcessPool, *given: object, **settings: object) -> Future[object]:
+        if broken:
+            return schedule(pool, *given, **settings)
+        broken.append(pool)
+        assert pool.active
+        pool._pool_manager.handle_broken_pool(BrokenProcessPool())
+        return Future()
+
+    monkeypatch.setattr(ProcessPool, "schedule", forgets)
+    with Workers(1) as workers:
+        assert workers.submit(os.getpid).result(timeout=120) != os.getpid()
 
 
 def test_many_files_go_together_and_still_pay_for_themselves_alone() -> None:
