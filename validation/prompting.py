@@ -165,8 +165,8 @@ def _firm(figures: Figures) -> list[Claim]:
 CHANGED = {"jpeg": "saved as JPEG of quality 75", "noise": "lightly noised"}
 PULL = f"""The mean over {STEPS} steps of how hard a prompt pulls (see provenance.md), for captions of training
 families, of held-out families, one each of as many families, and for drawn letters. Memorization in the sense of Wen et
-al. is of single pictures that were seen again and again; here every family was seen alike, so little difference is
-expected, and what there is says how far the figure may be trusted as a sign of it.
+al. is of single pictures that were seen again and again; here none was, so this says nothing of memorized prompts. It
+says whether having been learned shows in the pull at all.
 """
 FIRM = """{count} held-out pictures, one a family, each located as it is, as JPEG of quality 75, and with noise of
 standard deviation 4 of 255.
