@@ -55,6 +55,8 @@ _UNKNOWN = 12
 """Rows whose thumbnails are hashed for one question, where an earlier program left no hashes."""
 _SEEN = 4
 """Bits by which a row is looked at earlier where one of the spaces names it: many plain drawings share a hash."""
+_FIRST = 2
+"""The nearest of two spaces, which are looked at in any case: of some drawings the smallest change turns the hash."""
 _CROPPED = 0.95
 """What shows less of an original's area is a crop."""
 _FRAME = 0.02
@@ -197,9 +199,10 @@ def _among(atlas: Atlas, asked: tuple[Question, ...], rows: Rows) -> Iterator[_C
         return
     known = _hashes(atlas, rows)
     bits = np.stack([distances(known[:, question.view], question.bits) for question in asked], axis=1)
-    for row, number, least in zip(rows.tolist(), bits.argmin(axis=1).tolist(), bits.min(axis=1).tolist(), strict=True):
+    found = zip(rows.tolist(), bits.argmin(axis=1).tolist(), bits.min(axis=1).tolist(), strict=True)
+    for place, (row, number, least) in enumerate(found):
         if least < BITS:
-            yield _Candidate(least - _SEEN, row, least, number)
+            yield _Candidate(least - (BITS if place < _FIRST else _SEEN), row, least, number)
 
 
 def _hashes(atlas: Atlas, rows: Rows) -> Hashes:

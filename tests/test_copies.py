@@ -126,6 +126,18 @@ def test_only_what_may_be_shown_is_found(atlas: Atlas, own: Path) -> None:
     assert rows(denied, original(TRAIN)) == []
 
 
+def test_the_nearest_of_the_spaces_is_looked_at_whatever_its_hash(own: Path) -> None:
+    """Where a hash was turned, and six other rows have the one that is looked for, the spaces' first still counts."""
+    atlas = Atlas.open(own)
+    assert atlas.hashes is not None
+    hashes = np.array(atlas.hashes)
+    hashes[20:28], hashes[0] = hashes[0], hashes[0] ^ np.uint64(0xFFFF)  # 16 bits
+    atlas.hashes = hashes
+    near = np.array([20, 0, *range(21, 28)])
+    assert rows(atlas, original(0), near) == [0]
+    assert rows(atlas, original(0), np.array([*range(20, 28), 0])) == []
+
+
 def test_without_hashes_the_nearest_are_looked_at(tmp_path: Path) -> None:
     """An atlas of an earlier program finds copies among the rows that its spaces name, by their thumbnails."""
     atlas = Atlas.open(SmallAtlas(picture=original).write(tmp_path / "older"))
