@@ -131,7 +131,8 @@ def laid_over(
     if exclude_family is not None:
         allowed = allowed & (atlas.families != exclude_family)
     pile = _Pile(atlas, Sheet.of(picture))
-    for each in _chosen([*_near(atlas, asked, allowed), *_among(atlas, asked, rows[allowed[rows]])]):
+    rows = rows[allowed[rows]]
+    for each in _chosen([*_near(atlas, asked, allowed), *_among(atlas, asked, rows)], rows[:_FIRST]):
         laid = pile.laid(each, asked[each.question])
         yield laid
         if laid.overlap is not None and is_copy(laid.overlap) and laid.overlap.worst <= SURE:
@@ -174,12 +175,13 @@ class _Pile:
         return Laid(identity, candidate.bits, question, register(seen, part, original, start))
 
 
-def _chosen(candidates: Iterable[_Candidate]) -> list[_Candidate]:
-    """Each row once, by the question that comes nearest; the nearest rows of all."""
+def _chosen(candidates: Iterable[_Candidate], first: Rows) -> list[_Candidate]:
+    """Each row once, by the question that comes nearest: the nearest of all, and in any case some rows."""
     best: dict[int, _Candidate] = {}
     for each in sorted(candidates):
         best.setdefault(each.row, each)
-    return heapq.nsmallest(CANDIDATES, best.values())
+    always = frozenset(first.tolist())
+    return sorted(heapq.nsmallest(CANDIDATES, best.values(), key=lambda each: (each.row not in always, each)))
 
 
 def _near(atlas: Atlas, asked: tuple[Question, ...], allowed: npt.NDArray[np.bool_]) -> Iterator[_Candidate]:
@@ -202,9 +204,9 @@ def _among(atlas: Atlas, asked: tuple[Question, ...], rows: Rows) -> Iterator[_C
     known = _hashes(atlas, rows)
     bits = np.stack([distances(known[:, question.view], question.bits) for question in asked], axis=1)
     found = zip(rows.tolist(), bits.argmin(axis=1).tolist(), bits.min(axis=1).tolist(), strict=True)
-    for place, (row, number, least) in enumerate(found):
+    for row, number, least in found:
         if least < BITS:
-            yield _Candidate(least - (BITS if place < _FIRST else _SEEN), row, least, number)
+            yield _Candidate(least - _SEEN, row, least, number)
 
 
 def _hashes(atlas: Atlas, rows: Rows) -> Hashes:
