@@ -2,7 +2,7 @@
 
 Perceptual hashes find candidates in the whole corpus; the spaces' nearest join them, since a model sees through a crop
 that changes every hash. A candidate is a copy where the picture and its thumbnail, laid over each other, agree; where
-no thumbnail can be seen the hashes alone decide, more strictly. docs/copies.md has the recall and the false alarms.
+no thumbnail was kept the hashes alone decide, more strictly. docs/copies.md has the recall and the false alarms.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from explorer.atlas import Atlas
-from explorer.errors import AtlasError, PictureError
+from explorer.errors import VersionGone
 from explorer.fingerprints import BITS, Hashes, Question, View, distances, fingerprints, near, questions
 from explorer.framing import WHOLE, Box, content, extent
 from explorer.landing import Flag, How, Match
@@ -29,7 +29,7 @@ from explorer.registration import Overlap, Sheet, register
 REACH = 14
 """Hashes that differ in more bits are not looked at; of 1,000,000 unrelated pictures some ten come so near."""
 CLOSE = 4
-"""Bits that hashes may differ in where no thumbnail can be seen."""
+"""Bits that hashes may differ in where no thumbnail was kept."""
 AGREEMENT = 0.97
 WORST = 0.35
 COLOR = 0.4
@@ -70,7 +70,7 @@ class Laid:
 
     Attributes:
         bits: of 64, in which the hashes differ by the question that came nearest.
-        overlap: how the two agree; None where no thumbnail can be seen.
+        overlap: how the two agree; None where no thumbnail was kept.
     """
 
     id: int
@@ -237,13 +237,13 @@ def _how(edges: Box, *, flipped: bool) -> How:
 
 
 def _thumbnail(atlas: Atlas, identity: int) -> Image.Image | None:
-    """A picture of the atlas, RGB; None where none was kept, or what was kept is damaged or gone.
+    """A picture of the atlas, RGB; None where none was kept, or where it was removed.
 
-    Opening an atlas reads no pack, and a takedown removes versions beneath a server that has one open.
+    A takedown removes versions beneath a server that has one open.
     """
     if not atlas.has_thumbnail(identity):
         return None
     try:
         return open_picture(io.BytesIO(atlas.thumbnail(identity)))
-    except (AtlasError, PictureError):
+    except VersionGone:
         return None

@@ -28,7 +28,7 @@ class AgreementName(StrEnum):
 
 
 class Flag(StrEnum):
-    """What its authors' thresholds make of a similarity in `sscd`; see `explorer.copies.flag`."""
+    """What published thresholds make of a similarity in `sscd`; see `explorer.copies.flag`."""
 
     REPLICATION = "replication"
     COPY = "copy"
@@ -110,8 +110,8 @@ class Match:
 
     Attributes:
         bits: of 64, in which the two perceptual hashes differ that came nearest.
-        score: the correlation of the two pictures laid over each other, at most 1; None where no thumbnail can be seen
-            and the hashes alone decided.
+        score: the correlation of the two pictures laid over each other, at most 1; None where no thumbnail was kept and
+            the hashes alone decided.
     """
 
     id: int

@@ -43,6 +43,8 @@ NEGATIVE_RATE = 5.0
 """UMAP draws this many negative samples for every attracted one."""
 FORCE_LIMIT = 4.0
 """UMAP's bound on each component of the force between two points."""
+_SOFT = 0.001
+"""UMAP's, by which no push becomes endless."""
 
 _BLOCK = 1024
 _SEARCH_STEPS = 32
@@ -110,28 +112,24 @@ class Placer:
         nearest = self._maker_rows[self._makers.query(points, makers)[1].reshape(len(points), makers)]
         is_other = ~(nearest[:, :, None] == rows[:, None, :]).any(axis=2)
         push = is_other * weights.sum(axis=1)[:, None] * (NEGATIVE_RATE / self._makers.n)
-        neighbors, others = self._points[rows], self._points[nearest]
+        count, around = rows.shape[1], self._points[np.concatenate([rows, nearest], axis=1)]
         for step in range(ITERATIONS):
-            force = self._attraction(points, neighbors, weights) + self._repulsion(points, others, push)
-            points = points + LEARNING_RATE * (1 - step / ITERATIONS) * force
+            forces = self._forces(points, around, count)
+            pull = np.einsum("qk,qkd->qd", weights, forces[:, :count])
+            pushed = np.einsum("qm,qmd->qd", push, forces[:, count:])
+            points = points + LEARNING_RATE * (1 - step / ITERATIONS) * (pull + pushed)
         return points
 
-    def _attraction(self, points: Floats, neighbors: Floats, weights: Floats) -> Floats:
-        """Pull by (q, k, 3) neighbors, weighted and summed: (q, 3)."""
-        apart = points[:, None, :] - neighbors
-        squared = np.einsum("qkd,qkd->qk", apart, apart) + np.finfo(np.float64).tiny
+    def _forces(self, points: Floats, around: Floats, count: int) -> Floats:
+        """The force (q, c, 3) of each of (q, c, 3) points of the map: the first `count` pull, the others push."""
+        apart = points[:, None, :] - around
+        squared = np.einsum("qcd,qcd->qc", apart, apart)
+        squared[:, :count] += np.finfo(np.float64).tiny
         power = self._a * squared**self._b
-        strength = -2 * self._b * power / (squared * (power + 1))
-        forces = np.clip(strength[:, :, None] * apart, -FORCE_LIMIT, FORCE_LIMIT)
-        return np.asarray(np.einsum("qk,qkd->qd", weights, forces))
-
-    def _repulsion(self, points: Floats, others: Floats, weights: Floats) -> Floats:
-        """Push by (q, m, 3) points of the map, weighted and summed: (q, 3)."""
-        apart = points[:, None, :] - others
-        squared = np.einsum("qkd,qkd->qk", apart, apart)
-        strength = 2 * self._b / ((0.001 + squared) * (self._a * squared**self._b + 1))
-        forces = np.clip(strength[:, :, None] * apart, -FORCE_LIMIT, FORCE_LIMIT)
-        return np.asarray(np.einsum("qm,qmd->qd", weights, forces))
+        strength = 2 * self._b / (power + 1)
+        strength[:, :count] *= -power[:, :count] / squared[:, :count]
+        strength[:, count:] /= _SOFT + squared[:, count:]
+        return np.asarray(np.clip(strength[:, :, None] * apart, -FORCE_LIMIT, FORCE_LIMIT))
 
 
 def kept(points: Floats, near: Floats, is_there: Mask, reach: Floats) -> npt.NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Self
 
 import numpy as np
@@ -19,7 +20,7 @@ from explorer.framing import WHOLE, Box, extent
 
 _LEVELS: Mapping[int, int] = {16: 2, 32: 2, 64: 1}
 """Pixels a side of what is compared -> steps that are taken there."""
-_HOPELESS: Mapping[int, float] = {16: 0.6, 32: 0.8, 64: 0.85}
+_HOPELESS: Mapping[int, float] = {16: 0.6, 32: 0.85, 64: 0.9}
 """The same -> the correlation with which it is not worth beginning; copies begin with 0.72, 0.88 and 0.94 at least."""
 _UNLIKE, _UNLIKE_CELL = 0.95, 0.6
 """What correlation and worst cell (see `Overlap`) must be with half the finest pixels, for those to be looked at.
@@ -151,19 +152,33 @@ def _step(seen: Values, there: Values) -> npt.NDArray[np.float64]:
 
     `seen` is taken for gain * there(moved) + offset, and there(moved) for there + its gradients * what moved.
     """
-    side = len(there)
-    across = ((np.arange(side) + 0.5) / side).astype(np.float32)
-    down, right = (each * side for each in np.gradient(there))
+    across, (down, right) = _across(len(there)), _gradients(there)
     moves = (right * (1 - across), down * (1 - across)[:, None], right * across, down * across[:, None])
     terms = np.stack([there, np.ones_like(there), *moves]).reshape(6, -1).astype(np.float64)
     normal = terms @ terms.T
     edges = np.arange(2, 6)
-    normal[edges, edges] += _DAMPING * np.trace(normal[2:, 2:]) / 4
+    normal[edges, edges] += _DAMPING * normal[edges, edges].mean()
     normal += 1e-9 * np.eye(6)
     solved = np.linalg.solve(normal, terms @ seen.ravel())
     gain = solved[0] if abs(solved[0]) > _LEAST else 1.0
     moved: npt.NDArray[np.float64] = np.clip(solved[2:] / gain, -_LONGEST, _LONGEST)
     return moved
+
+
+@cache
+def _across(side: int) -> Values:
+    """Where the middles of so many pixels lie, 0-1, float32 (side,)."""
+    return ((np.arange(side) + 0.5) / side).astype(np.float32)
+
+
+def _gradients(values: Values) -> tuple[Values, Values]:
+    """How values (side, side) change down and to the right, by a whole side; see `np.gradient`."""
+    found = np.empty((2, *values.shape), np.float32)
+    for gradient, along in ((found[0], values), (found[1].T, values.T)):
+        gradient[1:-1] = (along[2:] - along[:-2]) / 2
+        gradient[0], gradient[-1] = along[1] - along[0], along[-1] - along[-2]
+    found *= len(values)
+    return found[0], found[1]
 
 
 def _moved(box: Box, by: npt.NDArray[np.float64]) -> Box:

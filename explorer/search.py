@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -236,8 +237,16 @@ def encoded(atlas: Atlas, models: Encoders, picture: Image.Image, known: Mapping
         except ModelError as error:
             if space != Space.SSCD:
                 raise
-            notes.append(f"Not looked at in {space}: {error}")
+            notes.append(unseen(atlas, space, error))
     return Encoded(vectors, tuple(notes))
+
+
+def unseen(atlas: Atlas, space: str, error: ModelError) -> str:
+    """Why no picture was looked at in a space; it is kept and shown to others, so it names no folder of this user."""
+    named, said = Path(atlas.meta["models"][space]["reference"]), str(error)
+    for folder in (named.expanduser().resolve().parent, named.parent):
+        said = said.replace(f"{folder}/", "")
+    return f"Not looked at in {space}: {said}"
 
 
 def _allowed(atlas: Atlas, split: Split | None, among: Mask | None) -> Mask:

@@ -145,15 +145,6 @@ def test_without_thumbnails_the_hashes_decide(tmp_path: Path) -> None:
     assert rows(atlas, painted(150)) == []
 
 
-def test_a_damaged_thumbnail_is_none(own: Path) -> None:
-    """Where a thumbnail cannot be decoded the hashes decide, and no landing fails for it."""
-    version = AtlasPaths(own).version(Atlas.open(own).version)
-    for pack in (version.root / "thumbnails").glob("*.pack"):
-        pack.write_bytes(bytes(pack.stat().st_size))
-    (match,) = find(Atlas.open(own), recoded(original(3), "JPEG", 60), np.arange(5))
-    assert (match.score, match.how) == (None, How.WHOLE)
-
-
 def test_hashes_of_another_shape_are_refused(own: Path) -> None:
     """A file of hashes that is not one row a picture is no part of an atlas."""
     version = AtlasPaths(own).version(Atlas.open(own).version)

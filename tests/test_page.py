@@ -238,7 +238,7 @@ def test_the_map_shows_where_it_is_true(visitor: Visitor) -> None:
     visitor.says("#legend", "all 15 of a picture's neighbors")
     visitor.settled()
     by_overlap = visitor.pixels("by-overlap")
-    assert visitor.page.input_value("#color-control") == "Color by map's truth"
+    assert visitor.page.input_value("#color-control") == "Color by overlap"
     assert (np.abs(by_overlap.astype(int) - by_split.astype(int)).max(axis=2) > 30).sum() > 1_000
 
 

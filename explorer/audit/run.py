@@ -21,7 +21,7 @@ from explorer.pictures import thumbnail_webp
 from explorer.progress import SILENT, Progress
 from explorer.provenance import locate
 from explorer.records import Space
-from explorer.search import Encoders, picture_vectors
+from explorer.search import Encoders, picture_vectors, unseen
 from explorer.stamp import stamped
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def at_hand(atlas: Atlas, models: Encoders) -> Spaces:
         except ModelError as error:
             if space in (Space.CLIP, Space.VAE):
                 raise
-            notes.append(f"Not looked at in {space}: {error}")
+            notes.append(unseen(atlas, space, error))
     return Spaces(tuple(names), tuple(notes))
 
 
