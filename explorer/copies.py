@@ -18,7 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from explorer.atlas import Atlas
-from explorer.errors import AtlasError, PictureError
+from explorer.errors import VersionGone
 from explorer.fingerprints import BITS, Hashes, Question, View, distances, fingerprints, near, questions
 from explorer.framing import WHOLE, Box, content, extent
 from explorer.landing import Flag, How, Match
@@ -242,13 +242,13 @@ def _how(edges: Box, *, flipped: bool) -> How:
 
 
 def _thumbnail(atlas: Atlas, identity: int) -> Image.Image | None:
-    """A picture of the atlas, RGB; None where none was kept, or what was kept is damaged or gone.
+    """A picture of the atlas, RGB; None where none was kept, or where it was removed.
 
-    Opening an atlas reads no pack, and a takedown removes versions beneath a server that has one open.
+    A takedown removes versions beneath a server that has one open.
     """
     if not atlas.has_thumbnail(identity):
         return None
     try:
         return open_picture(io.BytesIO(atlas.thumbnail(identity)))
-    except (AtlasError, PictureError):
+    except VersionGone:
         return None

@@ -4,6 +4,7 @@
 
 - ``ManifestError``: a manifest's file, key or value is not what its schema allows.
 - ``AtlasError``: an atlas is missing, damaged, or of a schema that this version cannot read.
+  - ``VersionGone``: a version that is open was removed, by a build or a takedown.
 - ``QueryError``: a question that this atlas cannot answer (an unknown id, words in a space without words).
 - ``ModelError``: a model reference names nothing that can be loaded here.
 - ``PictureError``: one picture cannot be read; it carries a `RejectReason`.
@@ -89,6 +90,10 @@ class ManifestError(ExplorerError):
 
 class AtlasError(ExplorerError):
     """An atlas is missing, damaged, or of a schema that this version cannot read."""
+
+
+class VersionGone(AtlasError):
+    """A version that is open was removed, by a build or a takedown; what was read of it before still holds."""
 
 
 class QueryError(ExplorerError):

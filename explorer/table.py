@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from explorer import denylist
-from explorer.errors import AtlasError, QueryError
+from explorer.errors import AtlasError, QueryError, VersionGone
 from explorer.layout import read_table
 
 SMALL = 65_536
@@ -61,7 +61,7 @@ class RecordsTable:
             raise AtlasError(f"{path} cannot be read ({_line(error)}); index the corpus again") from error
 
     def rows(self, rows: npt.NDArray[np.int64], columns: list[str] | None = None) -> list[dict[str, Any]]:
-        """Rows (of some columns alone), in the order given, hidden ones too; AtlasError where the file is gone."""
+        """Rows (of some columns alone), in the order given, hidden ones too; VersionGone where the file is."""
         if self._small is not None:
             small = self._small.select(columns) if columns else self._small
             taken: list[dict[str, Any]] = small.take(rows).to_pylist()
@@ -81,15 +81,15 @@ class RecordsTable:
             with pq.ParquetFile(self._path, metadata=self._foot, memory_map=True) as file:
                 return file.read_row_group(number, columns=columns, use_threads=False)
         except OSError as error:
-            raise AtlasError(f"version {self._path.parent.name} is gone; open the atlas again") from error
+            raise VersionGone(f"version {self._path.parent.name} is gone; open the atlas again") from error
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """One statement with its bound values; QueryError where it is refused, AtlasError where the file is gone."""
+        """One statement with its bound values; QueryError where it is refused, VersionGone where the file is."""
         try:
             return self._connection.cursor().sql(sql, params=list(parameters)).to_arrow_table()
         except duckdb.Error as error:
             if not self._path.exists():
-                raise AtlasError(f"version {self._path.parent.name} is gone; open the atlas again") from error
+                raise VersionGone(f"version {self._path.parent.name} is gone; open the atlas again") from error
             raise QueryError(f"the records cannot answer this: {_line(error)}") from error
 
     def hide(self, ids: npt.NDArray[np.int64]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explorer.errors import AtlasError
+from explorer.errors import AtlasError, VersionGone
 from explorer.layout import VersionPaths, read_table
 from explorer.verify import checksum
 
@@ -47,7 +47,8 @@ class Thumbnails:
         """The thumbnail of a picture that has one, WebP.
 
         Raises:
-            AtlasError: the version is gone, or a pack is not the one that it was published with.
+            VersionGone: it was removed.
+            AtlasError: a pack is not the one that it was published with.
         """
         pack, offset, length = self._places[np.searchsorted(self._ids, identity)].tolist()
         try:
@@ -57,7 +58,7 @@ class Thumbnails:
                 return handle.read(length)
         except OSError as error:
             name = self._version.root.name
-            raise AtlasError(f"version {name} is gone ({error.strerror}); open the atlas again") from error
+            raise VersionGone(f"version {name} is gone ({error.strerror}); open the atlas again") from error
 
     def _hold(self, number: int) -> None:
         """Hold a pack against its checksum before anything is shown of it; opening does not, packs being so large."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from explorer.atlas import Atlas
-from explorer.errors import AtlasError
+from explorer.errors import VersionGone
 from explorer.landing import Landing
 from explorer.models.loader import Models
 from explorer.paper import SOFTWARE, software_version
@@ -108,7 +108,7 @@ def _words(atlas: Atlas, models: Models, subject: Subject) -> Prompted | None:
         return None
     try:
         return prompted(atlas, models, subject.prompt, subject.picture, subject.landing)
-    except AtlasError:  # a takedown deletes every older version; the picture is not lost for that
+    except VersionGone:  # a takedown deletes every older version; the picture is not lost for that
         return None
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from explorer import paper
 from explorer.atlas import Atlas
-from explorer.errors import AtlasError, QueryError
+from explorer.errors import QueryError, VersionGone
 from explorer.pictures import thumbnail_webp
 from explorer.safety import blurred
 
@@ -112,6 +112,6 @@ def _thumbnail(atlas: Atlas, identity: int) -> bytes | None:
         return None
     try:
         thumbnail = atlas.thumbnail(identity)
-    except AtlasError:  # its version was removed beneath a server that has it open
+    except VersionGone:  # its version was removed beneath a server that has it open
         return None
     return blurred(thumbnail) if atlas.flagged[row] else thumbnail
