@@ -135,7 +135,8 @@ def test_a_picture_is_noised_by_the_formula(atlas: Atlas, models: Models) -> Non
     mean = atlas.space("vae").mean
     for power, step in zip(powers, way, strict=True):
         mixed = vae.vae.post_quant_conv.weight.new_tensor(power**0.5 * latent + (1 - power) ** 0.5 * noise)
-        assert vae.decode(mixed)[0].tobytes() == step.picture.tobytes()
+        grey = [np.asarray(each, np.int16) for each in (vae.decode(mixed)[0], step.picture)]
+        assert np.abs(grey[0] - grey[1]).max() <= 1  # the last bit of a float is the kernel's
         vector = vae.pool_latents(mixed)[0] - mean
         cosines = atlas.space("vae").vectors.astype(np.float32) @ (vector / np.linalg.norm(vector))
         assert step.trajectory.similarity["vae"] == pytest.approx(cosines[atlas.train].max(), abs=1e-3)
