@@ -16,9 +16,17 @@ def check_free(folder: Path) -> None:
     """Hold that a folder can be made: nothing of another run is in it.
 
     Raises:
-        QueryError: it holds something, is a file, or lies where no folder can be made.
+        QueryError: it holds something, is a file, has a name that no folder can have, or lies where none can be made.
     """
-    if folder.is_symlink() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))):
+    try:
+        is_taken = bool(os.listdir(folder)) or folder.is_symlink()
+    except FileNotFoundError:
+        is_taken = folder.is_symlink()
+    except NotADirectoryError:
+        is_taken = folder.exists()
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    if is_taken:
         raise QueryError(f"{folder}: holds something already; expected a new or empty folder; name another with --out")
     above = next(each for each in folder.absolute().parents if each.exists())
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
@@ -39,6 +47,10 @@ def whole(folder: Path) -> Iterator[Path]:
         yield unfinished
         os.replace(unfinished, folder)
     except OSError as error:
-        raise QueryError(f"{folder}: cannot be written ({error.strerror}); name another folder with --out") from error
+        raise _unwritable(folder, error) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _unwritable(folder: Path, error: OSError) -> QueryError:
+    return QueryError(f"{folder}: cannot be written ({error.strerror}); name another folder with --out")

@@ -11,6 +11,7 @@ from explorer.jobs import Job, JobState
 from explorer.pictures import thumbnail_webp
 from explorer.records import to_json
 from explorer.report.document import Document, Subject, document
+from explorer.stamp import public
 from webapp.events import Journal
 from webapp.loading import first_line
 
@@ -47,7 +48,7 @@ class Run:
         """Run to the end, whatever that is; only a workspace that cannot be written to raises."""
         recipe = generator.complete(self.job.recipe)
         try:
-            self._journal.say(self.job.id, "running", {"recipe": to_json(recipe), "steps": recipe.steps})
+            self._journal.say(self.job.id, "running", {"recipe": to_json(public(recipe)), "steps": recipe.steps})
             made = generator.generate(recipe, on_step=self._step, cancelled=self._stop.is_set)
             self._keep(made, document(generator.atlas, generator.models, Subject.of(made)))
         except Cancelled:
@@ -82,7 +83,7 @@ class Run:
         data = {
             "landing": to_json(made.landing),
             "decided": {space: to_json(each) for space, each in made.decided.items()},
-            "recipe": to_json(made.recipe),
+            "recipe": to_json(public(made.recipe)),
             "image": f"/api/jobs/{self.job.id}/image.png",
             "generation": identity,
         }
