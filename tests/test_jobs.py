@@ -18,6 +18,7 @@ from explorer.errors import ModelError, QueryError
 from explorer.jobs import Event, JobState
 from explorer.landing import VerdictName
 from explorer.records import Recipe
+from explorer.stamp import public
 from explorer.workspace import Workspace
 from webapp import events
 from webapp.events import message
@@ -73,7 +74,8 @@ def test_a_job_tells_every_step_and_where_it_landed(studio: Live) -> None:
     picture = studio.client.get(done["image"])
     assert picture.headers["content-type"] == "image/png"
     kept = studio.site.studio.workspace.generation(done["generation"])
-    assert kept.recipe == Recipe.of(done["recipe"]) == Recipe.of(heard[1]["recipe"])
+    assert public(kept.recipe) == Recipe.of(done["recipe"]) == Recipe.of(heard[1]["recipe"])
+    assert "/" in kept.recipe.generator and "/" not in done["recipe"]["generator"]
     assert kept.landing == done["landing"]
     status = studio.client.get(f"/api/jobs/{job}").json()
     assert (status["state"], status["place"], status["image"]) == ("done", None, done["image"])

@@ -15,6 +15,7 @@ from fastapi.responses import Response, StreamingResponse
 from explorer.errors import QueryError
 from explorer.jobs import Event
 from explorer.records import Branch, Recipe, to_json
+from explorer.stamp import public
 from webapp.api.access import AnySite, KnownJob
 from webapp.api.responses import A_DAY, document, kept, not_found
 from webapp.events import message
@@ -60,7 +61,7 @@ def status(site: AnySite, job: KnownJob) -> Response:
             "job": job.id,
             "state": job.state,
             "place": site.studio.place(job.id),
-            "recipe": to_json(job.recipe),
+            "recipe": to_json(public(job.recipe)),
             "error": job.error,
             "generation": job.generation,
             "image": None if job.generation is None else f"/api/jobs/{job.id}/image.png",
