@@ -122,8 +122,15 @@ def register(picture: Sheet, part: Box, original: Sheet, start: Box) -> Overlap:
             there = _patch(original.greys[side], moved, side)
             if (near := correlation(seen, there)) > best:
                 best, box = near, moved
-    explained = _explained(_patch(picture.colors, part, _FINEST), _patch(original.colors, box, _FINEST))
+    side = _shown(picture, original)
+    explained = _explained(_patch(picture.colors, part, side), _patch(original.colors, box, side))
     return Overlap(part, box, *explained, _color(picture.colors, part, original.colors, box))
+
+
+def _shown(*sheets: Sheet) -> int:
+    """Pixels a side in which all of them show detail; in finer ones only what coding did to a small one differs."""
+    least = min(min(sheet.colors.size) for sheet in sheets)
+    return max((side for side in _LEVELS if side <= least), default=min(_LEVELS))
 
 
 def _is_unlike(picture: Sheet, part: Box, original: Sheet, box: Box) -> bool:

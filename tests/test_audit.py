@@ -63,6 +63,15 @@ def audit(capfd: pytest.CaptureFixture[str]) -> Audit:
     return run
 
 
+def nearly(one: Any, other: Any) -> bool:
+    """Whether two documents are equal but for the last digits of numbers, which threads sum in another order."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(nearly(value, other[name]) for name, value in one.items())
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(nearly, one, other))
+    return bool(one == (pytest.approx(other, rel=1e-4, abs=1e-5) if isinstance(one, float) else other))
+
+
 @pytest.fixture(scope="module")
 def whole(tiny_atlas: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished audit of captions, two seeds each and in two shards, beside an axis; nobody may change it."""
@@ -277,7 +286,7 @@ def test_a_killed_audit_goes_on_where_it_was(whole: Path, tiny_atlas: Path, tmp_
     audit(*words)
     assert (first / "rows.jsonl").stat().st_mtime_ns == before
     assert sorted(path.name for path in (out / "shards").iterdir()) == ["00000", "00001"]
-    assert told(out)["rows"] == told(whole)["rows"]
+    assert nearly(told(out)["rows"], told(whole)["rows"])
 
 
 def test_another_audit_is_not_mixed_in(whole: Path, tiny_atlas: Path, tmp_path: Path, audit: Audit) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import numpy.typing as npt
 import pytest
+from color_encoders import picture
 from painted import painted
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
+from explorer.copies import is_copy
 from explorer.framing import MIDDLE, WHOLE, Box
+from explorer.pictures import thumbnail_webp
 from explorer.registration import NOTHING, Overlap, Sheet, correlation
 from explorer.registration import register as registered
 
@@ -32,6 +37,15 @@ def in_colors(plane: npt.NDArray[np.float64]) -> Image.Image:
 def edges(box: Box) -> tuple[float, float, float, float]:
     """A box as numbers."""
     return (box.left, box.top, box.right, box.bottom)
+
+
+def test_a_small_picture_agrees_with_its_thumbnail() -> None:
+    """Of 40 x 32 pixels WebP leaves less than of many: it is compared at its own size, where that does not count."""
+    small = picture("gold", 3)
+    kept = Image.open(io.BytesIO(thumbnail_webp(small))).convert("RGB")
+    assert is_copy(register(small, WHOLE, kept, WHOLE))
+    other = Image.open(io.BytesIO(thumbnail_webp(picture("gold", 4)))).convert("RGB")
+    assert not is_copy(register(small, WHOLE, other, WHOLE))
 
 
 @pytest.mark.parametrize("start", [WHOLE, MIDDLE])
