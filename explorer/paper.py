@@ -21,7 +21,7 @@ import jinja2
 from markupsafe import Markup
 
 from explorer.links import host, web_link
-from explorer.words import marked, share, shortened
+from explorer.words import chance, marked, share, shortened
 
 SOFTWARE = "latent-explorer"
 WIDTH, HEIGHT = 320, 72
@@ -103,5 +103,12 @@ def _environment() -> jinja2.Environment:
         "chart_width": WIDTH,
         "chart_height": HEIGHT,
     }
-    environment.filters |= {"shown": _shown, "link": web_link, "host": host, "share": share, "data_uri": data_uri}
+    environment.filters |= {
+        "shown": _shown,
+        "link": web_link,
+        "host": host,
+        "share": share,
+        "chance": chance,
+        "data_uri": data_uri,
+    }
     return environment

@@ -40,3 +40,10 @@ def share(percentile: float) -> str:
     if percentile < 99 or percentile >= 100:
         return f"{int(percentile)} %"
     return f"{int(percentile * 10) / 10:.1f} %"
+
+
+def chance(p: float) -> str:
+    """A p in words that round it neither to 0 nor to 1."""
+    if p < 0.001:
+        return "under 0.001"
+    return f"{p:.2g}" if p <= 0.99 else "over 0.99"

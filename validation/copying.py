@@ -16,6 +16,7 @@ from benchmarks.planted import recoded
 from benchmarks.rows import grid
 from explorer.audit.copying import PER_CELL, data_copying
 from explorer.records import Split
+from explorer.words import chance
 from validation.drawing import Asked, Drawn, drawn_to
 from validation.parts import RUNS, Figures, Part
 from validation.proofs import Claim, Proof, Section
@@ -157,13 +158,6 @@ def _claims(space: str, figures: Figures) -> list[Claim]:
             f"C_T and p as they are; here {meaning(own['p'])}",
         ),
     ]
-
-
-def chance(p: float) -> str:
-    """A p in words that round it neither to 0 nor to 1."""
-    if p < STRONG:
-        return f"under {STRONG}"
-    return f"{p:.2g}" if p <= 1 - LEAST else f"over {1 - LEAST}"
 
 
 def meaning(p: float) -> str:

@@ -70,17 +70,18 @@ def nearest(vectors: Floats, train: Mask) -> Rows:
 def overlap(points: Floats, near: Rows, train: Mask) -> Numbers:
     """How many of its neighbors in the space are among as many nearest on the map, for each row, (n,), 0-15.
 
+    A neighbor that stands exactly as far off as the last of these counts too.
+
     Args:
         points: float32 (n, 3), map units.
         near: int64 (n, k), rows of the nearest training pictures in the space.
         train: bool (n,).
     """
-    k, rows = near.shape[1], np.flatnonzero(train)
-    found = rows[cKDTree(points[train]).query(points, k + 1)[1]]
-    others = found != np.arange(len(points))[:, None]
-    others[others.all(axis=1), -1] = False  # a held-out picture is not among them, nor is one under many others
-    on_map = found[others].reshape(len(points), k)
-    return (on_map[:, :, None] == near[:, None, :]).any(axis=1).sum(axis=1).astype(np.float64)
+    k, places = near.shape[1], points.astype(np.float64)
+    distances = cKDTree(places[train]).query(places, k + 1)[0]
+    last = np.where(train, distances[:, k], distances[:, k - 1])  # a training picture is its own nearest
+    away = np.linalg.norm(places[near] - places[:, None], axis=2)
+    return (away <= last[:, None] * (1 + 1e-9)).sum(axis=1).astype(np.float64)
 
 
 def spread(values: Numbers) -> dict[str, float]:

@@ -30,7 +30,7 @@ ENGLISH: Mapping[str, str] = {
     "frame.color.cluster": "Color by cluster",
     "frame.color.split": "Color by split",
     "frame.color.similarity": "Color by similarity",
-    "frame.color.axis": "Color between phrases",
+    "frame.color.axis": "Color by phrases",
     "frame.color.overlap": "Color by overlap",
     "frame.sheets": "Panels",
     "frame.close": "Close",

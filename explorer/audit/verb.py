@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.errors import UsageError
 from explorer.models.device import DEVICES
+from explorer.words import chance
 
 if TYPE_CHECKING:
     from explorer.atlas import Atlas
@@ -219,7 +220,7 @@ def _space(space: str, measured: Mapping[str, Any]) -> Iterator[str]:
         yield f"{space}: no test for data copying, {copying['reason']}"
     else:
         yield (
-            f"{space}: data copying C_T {copying['c_t']:.2f} (p {copying['p']:.2g}); nearer than a held-out picture in "
-            f"{copying['nearer']:.0%} of the pairs; one picture a prompt, {copying['generated']:,}, and one a family, "
-            f"{copying['heldout']:,} held out"
+            f"{space}: data copying C_T {copying['c_t']:.2f} (p {chance(copying['p'])}); nearer than a held-out one "
+            f"in {copying['nearer']:.0%} of the pairs; one picture a prompt, {copying['generated']:,}, "
+            f"and one a family, {copying['heldout']:,} held out"
         )

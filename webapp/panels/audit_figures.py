@@ -10,6 +10,7 @@ from dash import html
 
 from explorer.landing import VerdictName
 from explorer.records import Relation
+from explorer.words import chance
 from webapp import figures, foreign
 from webapp.panels import parts
 from webapp.panels.parts import Context
@@ -66,7 +67,7 @@ def _copying(words: Words, relation: Relation, copying: Told) -> str:
         return words("audits.copying.none", reason=copying["reason"])
     blanks = {
         "c_t": f"{copying['c_t']:.2f}",
-        "p": f"{copying['p']:.2g}",
+        "p": chance(copying["p"]),
         "share": f"{100 * copying['nearer']:.0f}",
         "generated": number(copying["generated"]),
         "heldout": number(copying["heldout"]),
