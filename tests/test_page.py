@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from explorer.variants import nearest_families
 from webapp import figures
 from webapp.callbacks.here import NEIGHBORS
 from webapp.callbacks.search import SHOWN
+from webapp.runs import Run
 
 GROUND = np.array((11, 13, 18))
 
@@ -177,8 +179,16 @@ def test_a_prompt_generates_lands_and_shows_its_neighbors(visitor: Visitor, serv
     visitor.until(lambda: [int(card.get_attribute("data-to") or 0) for card in shown.all()] == other)
 
 
-def test_cancel_stops_at_the_next_step(visitor: Visitor, served: Live) -> None:
+def test_cancel_stops_at_the_next_step(visitor: Visitor, served: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that is cancelled ends long before its last step, and says that nothing was kept."""
+    step = Run._step
+
+    def slowly(run: Run, *given: object) -> None:
+        """A step that takes its time: the tiny models would be done before the button is found."""
+        time.sleep(0.1)
+        step(run, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Run, "_step", slowly)
     visitor.prompt("a shape that nobody waits for", steps=LONG)
     visitor.says("#live-words", "Step ")
     visitor.page.click("#cancel")
